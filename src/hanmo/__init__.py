@@ -1,0 +1,31 @@
+"""Hanmo (翰墨): a folder of text becomes a language model, with a report that says how good it is.
+
+Rooms, from the ground up:
+    base        the common words: errors, recipes, records, run folders
+    data        files -> clean documents, and the refused ones with reasons
+    tokenizer   text <-> ids
+    model       ids -> logits; log-probabilities; the Hugging Face folder
+    batches     documents -> arrays, a pure function of (seed, step)
+    plan        configuration + machine -> parameters, FLOPs, memory, minutes, money
+    generate    prompt -> tokens
+    train       model + batches -> a better model
+    evaluate    model -> numbers with intervals
+    cli         words -> calls
+
+In Python: `hanmo.load("runs/shakespeare").generate("ROMEO:")`.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hanmo.api import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from hanmo import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'hanmo' has no attribute {name!r}")

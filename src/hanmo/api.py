@@ -1,0 +1,1 @@
+"""The Python interface, loaded on first use."""

@@ -1,0 +1,102 @@
+"""The process we run in: memory, machine, versions, seeds and requests to stop."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+LIBRARIES = ("hanmo", "torch", "tokenizers", "safetensors", "pyarrow", "numpy")
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """A 63-bit seed for one purpose, independent of all others.
+
+    SHA-256 of the main seed and the purpose's names, so that adding a purpose changes no other.
+
+    >>> derive_seed(1, "order", 0) != derive_seed(1, "order", 1)
+    True
+    """
+    text = "\x1f".join(str(part) for part in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident memory this process has had."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def current_memory_bytes() -> int:
+    """Resident memory now."""
+    return psutil.Process().memory_info().rss
+
+
+def available_cores() -> int:
+    """Cores this process may use, which a container may have lowered."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine() -> dict[str, str | int]:
+    """What a reader needs to judge a timing."""
+    return {
+        "system": platform.system(),
+        "processor": _processor_name(),
+        "cores": available_cores(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "python": platform.python_version(),
+    }
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123
+            names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the libraries that decide a result."""
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class StopRequest:
+    """Whether SIGTERM or Ctrl-C has asked this process to save and leave."""
+
+    def __init__(self) -> None:
+        self.signal_name = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.signal_name)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_name:
+            raise KeyboardInterrupt
+        self.signal_name = signal.Signals(number).name
+
+
+@contextmanager
+def watch_for_stop() -> Generator[StopRequest]:
+    """While inside, the first SIGTERM or SIGINT is only noted; a second one interrupts at once."""
+    request = StopRequest()
+    previous = {number: signal.signal(number, request._receive) for number in (signal.SIGTERM, signal.SIGINT)}  # pyright: ignore[reportPrivateUsage]
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
