@@ -6,12 +6,11 @@
     checkpoints/     what is needed to go on
     model/           the best model, in the Hugging Face layout
     report.html
-A whole life (`hanmo run`) keeps its stages beside them: data/, tokenizer/, tokens/, baselines/, evaluation.json,
-samples.json, plan.json.
+A whole life (`hanmo run`) keeps its stages beside them: recipe.toml, stages.json, data/, tokenizer/, tokens/,
+baselines/, plan.json, evaluation.json, samples.json.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,14 @@ class Run:
     @property
     def manifest(self) -> Path:  # noqa: D102
         return self.folder / "manifest.json"
+
+    @property
+    def recipe(self) -> Path:  # noqa: D102
+        return self.folder / "recipe.toml"
+
+    @property
+    def stages(self) -> Path:  # noqa: D102
+        return self.folder / "stages.json"
 
     @property
     def metrics(self) -> Path:  # noqa: D102
@@ -126,5 +133,5 @@ def model_folder(path: Path) -> Path:
             return candidate
     if not path.exists():
         raise ModelError(f"{path} does not exist: give a model folder or a run folder")
-    found = ", ".join(sorted(os.listdir(path))[:6]) if path.is_dir() else "a file"
+    found = ", ".join(sorted(p.name for p in path.iterdir())[:6]) if path.is_dir() else "a file"
     raise ModelError(f"{path} is no model: config.json is missing (found: {found or 'nothing'})")

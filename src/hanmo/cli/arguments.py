@@ -15,19 +15,22 @@ from hanmo.base.errors import UsageError
 T = TypeVar("T")
 
 
-def parse(kind: type[T], words: Sequence[str], verb: str, sections: Sequence[str] = ()) -> T:
+def parse(kind: type[T], words: Sequence[str], verb: str, sections: Sequence[str] = (), whole: str = "") -> T:
     """An instance of `kind` from the command line.
 
     When the first word ends in .toml it is a recipe: the whole file is checked against the full recipe, and its
-    `sections` become the defaults that flags then change. Raises UsageError in one line for wrong words.
+    `sections` become the defaults that flags then change; with `whole`, the recipe itself fills that field and its flags
+    carry no prefix. Raises UsageError in one line for wrong words.
     """
     words = list(words)
     defaults: dict[str, Any] = {}
-    if sections and words and words[0].endswith(".toml"):
+    if (sections or whole) and words and words[0].endswith(".toml"):
         from hanmo.cli.recipe import read_recipe
 
         recipe = read_recipe(Path(words.pop(0)))
-        defaults = {name: getattr(recipe, name) for name in sections}
+        defaults = {name: getattr(recipe, name) for name in sections} if sections else {whole: recipe}
+    elif whole and not {"-h", "--help"} & set(words):
+        raise UsageError(f"hanmo {verb} needs a recipe first: hanmo {verb} RECIPE.toml --out DIR")
     return _parse_flags(kind, words, verb, defaults)
 
 

@@ -1,0 +1,94 @@
+"""A recipe: every stage of a model's life on one page of TOML."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hanmo.base.config import build, read_toml
+from hanmo.data.prepare import PrepareConfig
+from hanmo.generate.options import SamplingOptions
+from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+from hanmo.tokenizer.train import TokenizerConfig
+from hanmo.train.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineConfig:
+    """The models that the Transformer has to beat, on the same data."""
+
+    ngram: NgramConfig = field(default_factory=NgramConfig)
+    """Kneser-Ney."""
+    recurrent: RecurrentConfig = field(default_factory=RecurrentConfig)
+    """LSTM or GRU."""
+    recurrent_train: TrainConfig = field(default_factory=lambda: TrainConfig(optimizer="adamw", max_minutes=1.0, context_length=128))
+    """How the recurrent network is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """How the finished models are measured."""
+
+    split: Literal["validation", "test"] = "test"
+    """Documents they are measured on."""
+    stride: int = 0
+    """Tokens a window advances by; 0 takes half the context."""
+    unit: Literal["document", "passage"] = "document"
+    """What the bootstrap draws again and again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """What the finished model is asked to continue."""
+
+    prompts: tuple[str, ...] = ("",)
+    """Beginnings; an empty one starts a document."""
+    options: SamplingOptions = field(default_factory=SamplingOptions)
+    """How tokens are drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanConfig:
+    """What is needed to turn minutes into money and energy."""
+
+    price_per_hour: float = 0.0
+    """Price of this machine for one hour, in any currency."""
+    watts: float = 0.0
+    """Power it draws under load."""
+    probe_seconds: float = 10.0
+    """How long the real training step is tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole life: prepare, tokenizer, plan, baselines, pretrain, evaluate, sample, report."""
+
+    name: str = ""
+    """What the report calls it; the recipe's file name by default."""
+    language: Literal["en", "zh"] = "en"
+    """Language of the report and the cards."""
+    sources: tuple[str, ...] = ()
+    """Catalogue names, files or folders."""
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    """Files to documents."""
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """Text to ids."""
+    model: DecoderConfig = field(default_factory=DecoderConfig)
+    """The Transformer."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Its training."""
+    baselines: BaselineConfig = field(default_factory=BaselineConfig)
+    """What it has to beat."""
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    """How all are measured."""
+    sample: SampleConfig = field(default_factory=SampleConfig)
+    """What it is asked to continue."""
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    """Prices for the forecast."""
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file.
+
+    Raises ConfigError for an unknown key, a wrong value, or a file that cannot be read.
+    """
+    return build(Recipe, {"name": path.stem, **read_toml(path)})

@@ -1,0 +1,174 @@
+"""Moves the weights: fp32 masters, torch's fused rules by name, and Muon.
+
+When the network computes in bf16, the optimizer holds fp32 masters and copies them back after each step; in fp32 the
+masters are the weights themselves. State can be taken out and put back as named tensors, without pickle.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hanmo.train.config import TrainConfig
+from hanmo.train.updates import l1_subgradient, muon_scale, orthogonalize
+
+Blocks = Mapping[str, Sequence[int]]
+"""For a fused projection, the rows of each part: Muon treats the parts as matrices of their own."""
+
+
+class Muon:
+    """Momentum orthogonalised by Newton-Schulz, on matrices only (Jordan et al. 2024).
+
+    v' = mu v + g; u = g + mu v' (Nesterov); w' = (1 - lr wd) w - lr scale orthogonalize(u).
+    Parts of equal shape are orthogonalised as one stack.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], blocks: Sequence[Sequence[int]], config: TrainConfig, precision: torch.dtype) -> None:
+        self.weights, self.config, self.precision = list(weights), config, precision
+        self.velocity = [torch.zeros_like(w) for w in self.weights]
+        self.parts: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index, (weight, rows) in enumerate(zip(self.weights, blocks, strict=True)):
+            start = 0
+            for size in rows:
+                self.parts.setdefault((size, weight.size(1)), []).append((index, start))
+                start += size
+
+    def step(self, learning_rate: float) -> None:
+        """One update from the gradients that the weights carry."""
+        momentum = self.config.momentum
+        gradients = [w.grad for w in self.weights if w.grad is not None]
+        torch._foreach_mul_(self.velocity, momentum)
+        torch._foreach_add_(self.velocity, gradients)
+        updates = torch._foreach_add(gradients, self.velocity, alpha=momentum)
+        if self.config.weight_decay:
+            torch._foreach_mul_(self.weights, 1 - learning_rate * self.config.weight_decay)
+        for (rows, columns), places in self.parts.items():
+            stack = torch.stack([updates[i].narrow(0, start, rows) for i, start in places]).to(self.precision)
+            moved = orthogonalize(stack)
+            scale = -learning_rate * muon_scale(rows, columns)
+            for (i, start), change in zip(places, moved, strict=True):
+                self.weights[i].narrow(0, start, rows).add_(change, alpha=scale)
+
+
+class Optimizer:
+    """The rule named in the settings, over all weights of a network, which comes in fp32 and is put into `precision`."""
+
+    def __init__(
+        self, network: nn.Module, config: TrainConfig, blocks: Blocks | None = None, precision: torch.dtype = torch.float32
+    ) -> None:
+        self.config = config
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+        self.names = [name for name, _ in named]
+        self.parameters = [p for _, p in named]
+        self.low_precision = precision != torch.float32
+        self.masters = [p.detach().clone() if self.low_precision else p.detach() for p in self.parameters]
+        network.to(precision)
+        is_matrix = [p.dim() == 2 for p in self.parameters]
+        inside = [matrix and name.startswith("layers.") for name, matrix in zip(self.names, is_matrix, strict=True)]
+        use_muon = [config.optimizer == "muon" and flag for flag in inside]
+        self.muon = self._make_muon(use_muon, blocks or {}) if any(use_muon) else None
+        rest = [i for i, flag in enumerate(use_muon) if not flag]
+        self.rule = _make_rule(config, [self.masters[i] for i in rest if is_matrix[i]], [self.masters[i] for i in rest if not is_matrix[i]])
+        self.rule_indices = [i for i in rest if is_matrix[i]] + [i for i in rest if not is_matrix[i]]
+        self.matrices = [self.masters[i] for i, matrix in enumerate(is_matrix) if matrix]
+
+    def _make_muon(self, chosen: Sequence[bool], blocks: Blocks) -> Muon:
+        indices = [i for i, flag in enumerate(chosen) if flag]
+        rows = [blocks.get(self.names[i], [self.masters[i].size(0)]) for i in indices]
+        self.muon_indices = indices
+        precision = torch.bfloat16 if self.low_precision else torch.float32
+        return Muon([self.masters[i] for i in indices], rows, self.config, precision)
+
+    @torch.no_grad()
+    def collect(self) -> None:
+        """Add the network's gradients to the masters' and forget them: once after every micro-batch."""
+        fresh = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
+        if self.masters[0].grad is None:
+            for master, gradient in zip(self.masters, fresh, strict=True):
+                master.grad = gradient.float()
+        else:
+            torch._foreach_add_(self.gradients(), [g.float() for g in fresh])
+        for p in self.parameters:
+            p.grad = None
+
+    def gradients(self) -> list[Tensor]:
+        """The collected fp32 gradients, in the order of `names`."""
+        return [m.grad for m in self.masters if m.grad is not None]
+
+    @torch.no_grad()
+    def clip(self) -> float:
+        """Add the L1 term, scale the gradients down to `max_grad_norm`; gives the global norm before scaling."""
+        if self.config.l1:
+            for matrix in self.matrices:
+                if matrix.grad is not None:
+                    matrix.grad += l1_subgradient(matrix, l1=self.config.l1)
+        gradients = self.gradients()
+        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        if 0 < self.config.max_grad_norm < norm:
+            torch._foreach_mul_(gradients, self.config.max_grad_norm / norm)
+        return norm
+
+    @torch.no_grad()
+    def step(self, factor: float) -> None:
+        """One update at `factor` times the peak learning rate; the gradients are forgotten."""
+        for group in self.rule.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+        self.rule.step()
+        if self.muon is not None:
+            self.muon.step(self.config.muon_learning_rate * factor)
+        for master in self.masters:
+            master.grad = None
+        self.publish()
+
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Copy the masters into the network's weights, rounding where the network is in bf16."""
+        if self.low_precision:
+            torch._foreach_copy_([p.data for p in self.parameters], self.masters)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on, as named tensors."""
+        tensors = {f"master.{name}": m for name, m in zip(self.names, self.masters, strict=True)}
+        for position, index in enumerate(self.rule_indices):
+            for key, value in self._rule_state(position).items():
+                tensors[f"{key}.{self.names[index]}"] = value
+        if self.muon is not None:
+            for index, velocity in zip(self.muon_indices, self.muon.velocity, strict=True):
+                tensors[f"velocity.{self.names[index]}"] = velocity
+        return tensors
+
+    def _rule_state(self, position: int) -> dict[str, Tensor]:
+        return {k: v for k, v in self.rule.state.get(self.masters[self.rule_indices[position]], {}).items() if isinstance(v, Tensor)}
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `state` gave; the network's weights follow."""
+        for name, master in zip(self.names, self.masters, strict=True):
+            master.copy_(tensors[f"master.{name}"])
+        for index in self.rule_indices:
+            suffix = f".{self.names[index]}"
+            keys = {k.removesuffix(suffix): v for k, v in tensors.items() if k.endswith(suffix) and "." not in k.removesuffix(suffix)}
+            for other in ("master", "velocity"):
+                keys.pop(other, None)
+            if keys:
+                self.rule.state[self.masters[index]] = {key: value.clone() for key, value in keys.items()}
+        if self.muon is not None:
+            for index, velocity in zip(self.muon_indices, self.muon.velocity, strict=True):
+                velocity.copy_(tensors[f"velocity.{self.names[index]}"])
+        self.publish()
+
+
+def _make_rule(config: TrainConfig, matrices: Iterable[Tensor], vectors: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """Torch's fused rule; only matrices are decayed."""
+    groups = [{"params": list(matrices), "weight_decay": config.weight_decay}, {"params": list(vectors), "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    rate, betas = config.learning_rate, (config.beta1, config.beta2)
+    match config.optimizer:
+        case "sgd":
+            return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, fused=True)
+        case "adagrad":
+            return torch.optim.Adagrad(groups, lr=rate, eps=config.epsilon, fused=True)
+        case "adam":
+            return torch.optim.Adam(groups, lr=rate, betas=betas, eps=config.epsilon, fused=True)
+        case "adamw" | "muon":
+            return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=config.epsilon, fused=True)

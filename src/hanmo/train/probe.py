@@ -1,0 +1,82 @@
+"""Ten seconds of this machine: its matrix-product rate, and the real training step of a given network."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hanmo.base.runtime import peak_memory_bytes
+from hanmo.train.config import TrainConfig
+from hanmo.train.optimizer import Blocks, Optimizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What a short run of the real training step has shown."""
+
+    steps: int
+    """Steps timed, after the first, which also warms up."""
+    seconds_per_step: float
+    """Median over the timed steps."""
+    seconds_of_first_step: float
+    """The first step, with everything that is done once."""
+    tokens_per_second: float
+    """Tokens of one step over its median time."""
+    evaluation_tokens_per_second: float
+    """Tokens scored a second without gradients."""
+    peak_memory_bytes: int
+    """Largest resident memory of this process so far."""
+
+
+def matrix_flops(dtype: torch.dtype, *, size: int = 1024, seconds: float = 0.3) -> float:
+    """FLOP/s of a square matrix product on this machine with the current threads: the best of repeated measurements."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
+    best, deadline = float("inf"), time.perf_counter() + seconds
+    left @ right
+    while time.perf_counter() < deadline:
+        started = time.perf_counter()
+        product = left @ right
+        float(product[0, 0])
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def probe(network: nn.Module, config: TrainConfig, *, context_length: int, blocks: Blocks, seconds: float = 10.0) -> Probe:
+    """Time the real step (forward, backward, clip, update) on random ids of the real shape for about `seconds`."""
+    precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    optimizer = Optimizer(network, config, blocks, precision)
+    rows = config.micro_batch_size or config.batch_size
+    micro_batches = config.batch_size // rows
+    generator = torch.Generator().manual_seed(config.seed)
+    ids = torch.randint(int(network.config.vocab_size), (rows, context_length + 1), generator=generator)
+    weights = torch.ones(rows, context_length)
+    times: list[float] = []
+    deadline = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < deadline:
+        started = time.perf_counter()
+        for _ in range(micro_batches):
+            nats, weight = network.loss(ids[:, :-1], ids[:, 1:], weights, label_smoothing=config.label_smoothing)
+            (nats / (weight * micro_batches)).backward()
+            optimizer.collect()
+        optimizer.clip()
+        optimizer.step(1e-3)
+        times.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    with torch.no_grad():
+        network.eval()
+        float(network.loss(ids[:, :-1], ids[:, 1:], weights)[0])
+    evaluated = time.perf_counter() - started
+    rest = sorted(times[1:])
+    median = rest[len(rest) // 2]
+    tokens = config.batch_size * context_length
+    return Probe(
+        steps=len(rest),
+        seconds_per_step=median,
+        seconds_of_first_step=times[0],
+        tokens_per_second=tokens / median,
+        evaluation_tokens_per_second=rows * context_length / evaluated,
+        peak_memory_bytes=peak_memory_bytes(),
+    )
