@@ -1,0 +1,153 @@
+"""The decoder: embedding, blocks of attention and MLP, final norm, logits.
+
+One module for GPT-2 (learned positions, LayerNorm, GELU) and the modern recipe (rotary, RMSNorm, SwiGLU, grouped
+queries); which, is `DecoderConfig`'s word. B rows, T positions, D width, V vocabulary.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hanmo.base.errors import ModelError
+from hanmo.model.attention import Attention
+from hanmo.model.cache import KVCache
+from hanmo.model.config import DecoderConfig
+from hanmo.model.likelihood import negative_log_likelihood
+from hanmo.model.mlp import MLP
+from hanmo.model.norms import Norm
+from hanmo.model.positions import rotary_angles, sinusoidal_positions
+
+
+class Block(nn.Module):
+    """x + attention(norm x), then x + mlp(norm x): norms before, as in GPT-2 (Radford et al. 2019, section 2.3)."""
+
+    def __init__(self, config: DecoderConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = Norm(config.norm, config.hidden_size, config.norm_eps)
+        self.attention = Attention(config, layer)
+        self.mlp_norm = Norm(config.norm, config.hidden_size, config.norm_eps)
+        self.mlp = MLP(config)
+        self.dropout = config.hidden_dropout
+
+    def forward(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor] | None, allowed_BTS: Tensor | None, cache: KVCache | None) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        x_BTD = x_BTD + self.drop(self.attention(self.attention_norm(x_BTD), angles, allowed_BTS, cache))
+        return x_BTD + self.drop(self.mlp(self.mlp_norm(x_BTD)))
+
+    def drop(self, x_BTD: Tensor) -> Tensor:
+        """Dropout of a sub-layer's output, in training (Srivastava et al. 2014)."""
+        return F.dropout(x_BTD, self.dropout, self.training) if self.dropout else x_BTD
+
+
+class Decoder(nn.Module):
+    """A causal language model.
+
+    Raises ModelError when `config.vocab_size` is not set.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        if config.vocab_size < 1:
+            raise ModelError(f"vocab_size (={config.vocab_size}) should be at least 1: it comes from the tokenizer")
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        learned = config.position_embedding == "learned"
+        self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size) if learned else None
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.final_norm = Norm(config.norm, config.hidden_size, config.norm_eps)
+        self.lm_head = None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.reset()
+
+    def reset(self) -> None:
+        """Draw initial weights: normal with `initializer_range`, output projections of sub-layers smaller by sqrt(2 L) (GPT-2)."""
+        deviation = self.config.initializer_range
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.dim() == 2:
+                residual = name.endswith(("attention.out.weight", "mlp.down.weight"))
+                nn.init.normal_(parameter, std=deviation / (2 * self.config.num_hidden_layers) ** 0.5 if residual else deviation)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix [V, D] that turns the last hidden state into logits."""
+        return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
+    def forward(
+        self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: KVCache | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """Logits of what follows each position."""
+        return F.linear(self.hidden(ids_BT, segments_BT, cache), self.output_weight)
+
+    def hidden(
+        self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: KVCache | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """The last hidden state, normalised.
+
+        `segments_BT` isolates documents that share a row and lets positions start again in each. Raises ModelError for
+        a context longer than the positions the network knows.
+        """
+        past = cache.length if cache is not None else 0
+        if past + ids_BT.size(1) > self.config.max_position_embeddings and self.config.position_embedding == "learned":
+            raise ModelError(f"{past + ids_BT.size(1)} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
+        positions_BT = _positions(ids_BT, segments_BT, cache)
+        x_BTD = self._embed(ids_BT, positions_BT)
+        config = self.config
+        angles = None
+        if config.position_embedding == "rotary":
+            cos, sin = rotary_angles(positions_BT, config.head_width, config.rope_theta)
+            angles = cos.to(x_BTD.dtype), sin.to(x_BTD.dtype)
+        allowed_BTS = _allowed(ids_BT, segments_BT, cache)
+        for layer in self.layers:
+            x_BTD = layer(x_BTD, angles, allowed_BTS, cache)
+        if cache is not None:
+            cache.length += ids_BT.size(1)
+        return self.final_norm(x_BTD)
+
+    def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
+        x_BTD = self.embed_tokens(ids_BT)
+        if self.position_embedding is not None:
+            x_BTD = x_BTD + self.position_embedding(positions_BT)
+        elif self.config.position_embedding == "sinusoidal":
+            table = sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1, device=ids_BT.device), self.config.hidden_size)
+            x_BTD = x_BTD + table.to(x_BTD.dtype)[positions_BT]
+        return F.dropout(x_BTD, self.config.embedding_dropout, self.training) if self.config.embedding_dropout else x_BTD
+
+    def loss(
+        self,
+        ids_BT: Int[Tensor, "B T"],
+        targets_BT: Int[Tensor, "B T"],
+        weights_BT: Float[Tensor, "B T"],
+        segments_BT: Int[Tensor, "B T"] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
+        return negative_log_likelihood(self(ids_BT, segments_BT), targets_BT, weights_BT, label_smoothing)
+
+
+def _positions(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Tensor:
+    """Positions count from the start of a row, of a segment, or of the real tokens behind padding."""
+    places = torch.arange(ids_BT.size(1), device=ids_BT.device).expand_as(ids_BT)
+    if segments_BT is not None:
+        starts = torch.ones_like(segments_BT, dtype=torch.bool)
+        starts[:, 1:] = segments_BT[:, 1:] != segments_BT[:, :-1]
+        return places - torch.where(starts, places, 0).cummax(1).values
+    if cache is not None:
+        return (places + cache.length - cache.starts_B[:, None]).clamp(min=0)
+    return places
+
+
+def _allowed(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Tensor | None:
+    """Which key each query may see, or None where plainly causal."""
+    queries = ids_BT.size(1)
+    places = torch.arange(queries, device=ids_BT.device)
+    if segments_BT is not None:
+        return (segments_BT[:, :, None] == segments_BT[:, None, :]) & (places[None, :] <= places[:, None])
+    if cache is None or (cache.length == 0 and not cache.starts_B.any()):
+        return None
+    slots = torch.arange(cache.length + queries, device=ids_BT.device)
+    causal = slots[None, None, :] <= (places + cache.length)[None, :, None]
+    real = slots[None, None, :] >= cache.starts_B[:, None, None]
+    own = slots[None, None, :] == (places + cache.length)[None, :, None]
+    return causal & (real | own)

@@ -1,0 +1,51 @@
+"""The position-wise part of a block. D width, I inner width."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hanmo.model.config import Activation, DecoderConfig
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel 2016)."""
+    return F.gelu(x)
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), GPT-2's form of it (same paper, section 2)."""
+    return F.gelu(x, approximate="tanh")
+
+
+def relu2(x: Tensor) -> Tensor:
+    """max(0, x)^2 (So et al. 2021, Primer)."""
+    return F.relu(x).square()
+
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "gelu": gelu,
+    "gelu_pytorch_tanh": gelu_tanh,
+    "relu": torch.relu,
+    "relu2": relu2,
+}
+
+
+class MLP(nn.Module):
+    """down(act(up x)), or down(act(gate x) * up x) when gated (Shazeer 2020, GLU variants)."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.act, self.gated = ACTIVATIONS[config.hidden_act], config.gated_mlp
+        width = config.mlp_width
+        self.up = nn.Linear(config.hidden_size, 2 * width if self.gated else width, bias=config.mlp_bias)
+        self.down = nn.Linear(width, config.hidden_size, bias=config.mlp_bias)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        if not self.gated:
+            return self.down(self.act(self.up(x_BTD)))
+        gate, up = self.up(x_BTD).chunk(2, dim=-1)
+        return self.down(self.act(gate) * up)
