@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hanmo.base.errors import DataError, ModelError
 from hanmo.model import ngram
 from hanmo.model.config import NgramConfig
-from hanmo.model.ngram import Ngram, Uniform, Unigram, flatten
+from hanmo.model.ngram import Ngram, Uniform, flatten
 
 VOCAB = 7
 documents = st.lists(st.lists(st.integers(1, VOCAB - 1), max_size=12).map(lambda ids: np.array([0, *ids])), min_size=1, max_size=6)
@@ -80,7 +80,7 @@ def text_like(seed, num_documents, vocab_size, length):
 def test_equal_to_the_formulas_written_out(train, test, order):
     if not any(len(ids) > 1 for ids in train):
         return
-    model = Ngram.fit_sequences(NgramConfig(vocab_size=VOCAB, order=order), train)
+    model = Ngram.fit_sequences(train, NgramConfig(vocab_size=VOCAB, order=order))
     slow = SlowKneserNey(train, VOCAB, order)
     for ids, logs in zip(test, model.score(test), strict=True):
         expected = [np.log(slow.probability(ids[:t], int(ids[t]))) for t in range(1, len(ids))]
@@ -90,7 +90,7 @@ def test_equal_to_the_formulas_written_out(train, test, order):
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_equal_to_the_formulas_where_discounts_are_estimated(order):
     train, test = text_like(1, 60, 90, 80), text_like(2, 4, 90, 60)
-    model = Ngram.fit_sequences(NgramConfig(vocab_size=90, order=order), train)
+    model = Ngram.fit_sequences(train, NgramConfig(vocab_size=90, order=order))
     slow = SlowKneserNey(train, 90, order)
     assert any(tuple(each) != ngram.FALLBACK_DISCOUNTS for each in slow.discounts.values())
     for ids, logs in zip(test, model.score(test), strict=True):
@@ -103,7 +103,7 @@ def test_equal_to_the_formulas_where_discounts_are_estimated(order):
 def test_probabilities_of_all_tokens_sum_to_one(train, context, order):
     if not any(len(ids) > 1 for ids in train):
         return
-    model = Ngram.fit_sequences(NgramConfig(vocab_size=VOCAB, order=order), train)
+    model = Ngram.fit_sequences(train, NgramConfig(vocab_size=VOCAB, order=order))
     probabilities = model.next_probabilities(np.array(context, np.int64))
     assert (probabilities > 0).all()
     assert probabilities.sum() == pytest.approx(1, abs=1e-12)
@@ -117,20 +117,20 @@ def test_probabilities_of_all_tokens_sum_to_one(train, context, order):
 def test_a_document_never_sees_its_neighbour(first, second):
     config = NgramConfig(vocab_size=VOCAB, order=4)
     train = [*first, np.array([0, 1, 2])]
-    model = Ngram.fit_sequences(config, train)
+    model = Ngram.fit_sequences(train, config)
     together = model.score([*first, *second])
     alone = [model.score([ids])[0] for ids in [*first, *second]]
     for a, b in zip(together, alone, strict=True):
         np.testing.assert_array_equal(a, b)
     # the order of documents changes no count
-    turned = Ngram.fit_sequences(config, train[::-1])
+    turned = Ngram.fit_sequences(train[::-1], config)
     for name, array in model.state().items():
         np.testing.assert_array_equal(array, turned.state()[name])
 
 
 def test_scoring_in_groups_changes_nothing(monkeypatch):
     train = text_like(3, 20, 30, 40)
-    model = Ngram.fit_sequences(NgramConfig(vocab_size=30, order=3), train)
+    model = Ngram.fit_sequences(train, NgramConfig(vocab_size=30, order=3))
     whole = model.score(train)
     monkeypatch.setattr(ngram, "_TOKENS_AT_ONCE", 50)
     for a, b in zip(whole, model.score(train, stride=3), strict=True):
@@ -140,7 +140,7 @@ def test_scoring_in_groups_changes_nothing(monkeypatch):
 def test_saved_arrays_give_the_same_model():
     train = text_like(4, 20, 30, 40)
     config = NgramConfig(vocab_size=30, order=4)
-    model = Ngram.fit_sequences(config, train)
+    model = Ngram.fit_sequences(train, config)
     again = Ngram.from_state(config, model.state())
     assert again.num_ngrams == model.num_ngrams
     for a, b in zip(model.score(train), again.score(train), strict=True):
@@ -149,7 +149,7 @@ def test_saved_arrays_give_the_same_model():
 
 def test_damaged_arrays_are_refused():
     config = NgramConfig(vocab_size=30, order=2)
-    arrays = Ngram.fit_sequences(config, text_like(5, 5, 30, 20)).state()
+    arrays = Ngram.fit_sequences(text_like(5, 5, 30, 20), config).state()
     with pytest.raises(ModelError, match=r"no array orders\.3"):
         Ngram.from_state(NgramConfig(vocab_size=30, order=3), arrays)
     with pytest.raises(ModelError, match="damaged"):
@@ -162,43 +162,45 @@ def test_flat_arrays_and_rows_count_the_same():
     train = text_like(6, 10, 30, 20)
     ids, offsets = flatten(train)
     config = NgramConfig(vocab_size=30, order=3)
-    flat = Ngram.fit(config, ids.astype(np.uint16), offsets)
-    for name, array in Ngram.fit_sequences(config, train).state().items():
+    flat = Ngram.fit(ids.astype(np.uint16), offsets, config)
+    for name, array in Ngram.fit_sequences(train, config).state().items():
         np.testing.assert_array_equal(array, flat.state()[name])
 
 
 def test_higher_orders_learn_a_pattern_that_lower_ones_cannot():
     train = [np.array([0, *([1, 2, 1, 3] * 30)])] * 3
-    losses = [-Ngram.fit_sequences(NgramConfig(vocab_size=4, order=k), train).score(train[:1])[0].mean() for k in (1, 2, 3)]
+    losses = [-Ngram.fit_sequences(train, NgramConfig(vocab_size=4, order=k)).score(train[:1])[0].mean() for k in (1, 2, 3)]
     assert losses[0] > losses[1] > losses[2]
     assert losses[2] < 0.1
 
 
 def test_wrong_ids_offsets_and_strides_are_told():
     config = NgramConfig(vocab_size=5, order=2)
-    model = Ngram.fit_sequences(config, [np.array([0, 1, 2])])
+    model = Ngram.fit_sequences([np.array([0, 1, 2])], config)
     with pytest.raises(ModelError, match="do not fit a vocabulary of 5"):
-        Ngram.fit_sequences(config, [np.array([0, 5])])
+        Ngram.fit_sequences([np.array([0, 5])], config)
     with pytest.raises(ModelError, match="do not fit"):
         model.score([np.array([0, -1])])
     with pytest.raises(ModelError, match="offsets cover 2"):
-        Ngram.fit(config, np.array([0, 1, 2]), np.array([0, 2]))
+        Ngram.fit(np.array([0, 1, 2]), np.array([0, 2]), config)
     with pytest.raises(ModelError, match="stride"):
         model.score([np.array([0, 1])], stride=0)
     with pytest.raises(DataError, match="nothing to count"):
-        Ngram.fit_sequences(config, [np.array([0]), np.array([0])])
+        Ngram.fit_sequences([np.array([0]), np.array([0])], config)
 
 
 def test_scoring_nothing_gives_nothing():
-    model = Ngram.fit_sequences(NgramConfig(vocab_size=5, order=2), [np.array([0, 1, 2])])
+    model = Ngram.fit_sequences([np.array([0, 1, 2])], NgramConfig(vocab_size=5, order=2))
     assert model.score([]) == []
     assert model.score([np.array([0])])[0].size == 0
 
 
-def test_uniform_and_unigram_are_what_they_say():
+def test_uniform_is_the_model_that_has_counted_nothing():
     rows = [np.array([0, 1, 1, 2]), np.array([0, 1])]
-    uniform = Uniform(4).score(rows)
-    np.testing.assert_allclose(uniform[0], np.full(3, -np.log(4)))
-    unigram = Unigram(4, *flatten(rows))
-    np.testing.assert_allclose(np.exp(unigram.log_probabilities), np.array([1, 4, 2, 1]) / 8)
-    np.testing.assert_allclose(np.exp(unigram.score(rows)[1]), [0.5])
+    uniform = Uniform(4)
+    np.testing.assert_allclose(uniform.score(rows)[0], np.full(3, -np.log(4)))
+    np.testing.assert_allclose(uniform.next_probabilities(rows[1]), np.full(4, 1 / 4))
+    again = Ngram.from_state(uniform.config, uniform.state())
+    np.testing.assert_array_equal(again.score(rows)[0], uniform.score(rows)[0])
+    counted_nothing = Ngram.fit_sequences(rows, uniform.config)
+    np.testing.assert_array_equal(counted_nothing.score(rows)[0], uniform.score(rows)[0])

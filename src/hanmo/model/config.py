@@ -131,7 +131,7 @@ class RecurrentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NgramConfig:
-    """Interpolated modified Kneser-Ney (Chen and Goodman 1999), orders 1 to 6."""
+    """Interpolated modified Kneser-Ney (Chen and Goodman 1999), orders 1 to 6; order 0 is the uniform distribution."""
 
     vocab_size: int = 0
     """Number of distinct ids; 0 takes it from the tokenizer."""
@@ -141,7 +141,7 @@ class NgramConfig:
     def __post_init__(self) -> None:
         """Check the order.
 
-        Raises ConfigError when it is not between 1 and 6.
+        Raises ConfigError when it is not between 0 and 6.
         """
-        if not 1 <= self.order <= 6:
-            raise ConfigError(f"order (={self.order}) should be between 1 and 6")
+        if not 0 <= self.order <= 6:
+            raise ConfigError(f"order (={self.order}) should be between 0 and 6")

@@ -1,4 +1,4 @@
-"""Counting language models: uniform, unigram, and interpolated modified Kneser-Ney of orders 1 to 6.
+"""Counting language models: interpolated modified Kneser-Ney of orders 1 (unigram) to 6, and uniform.
 
 In: documents as rows of ids, each opening with the end-of-text token. Out: the probability of every next token.
 The idea: a k-gram is known by one 64-bit key, (index of its first k-1 tokens among the (k-1)-grams) x V + last token.
@@ -125,7 +125,7 @@ class Ngram:
         return [level.keys.size for level in self._levels]
 
     @classmethod
-    def fit(cls, config: NgramConfig, ids: Integers, offsets: Integers) -> "Ngram":
+    def fit(cls, ids: Integers, offsets: Integers, config: NgramConfig) -> "Ngram":
         """Count the documents ids[offsets[i]:offsets[i + 1]] (a token store's two arrays).
 
         Raises DataError when nothing can be predicted, ModelError for an id outside the vocabulary.
@@ -134,12 +134,12 @@ class Ngram:
         places = _places(ids.size, offsets)
         if not (places > 0).any():
             raise DataError(f"no document has two tokens ({offsets.size - 1} documents, {ids.size} tokens): nothing to count")
-        return cls(config, list(_count(config, ids, places)))
+        return cls(config, tuple(_count(config, ids, places)))
 
     @classmethod
-    def fit_sequences(cls, config: NgramConfig, sequences: Sequence[Integers]) -> "Ngram":
+    def fit_sequences(cls, sequences: Sequence[Integers], config: NgramConfig) -> "Ngram":
         """Count documents given one by one."""
-        return cls.fit(config, *flatten(sequences))
+        return cls.fit(*flatten(sequences), config)
 
     def score(self, sequences: Sequence[Integers], stride: int | None = None) -> list[NDArray[np.float64]]:
         """Natural log-probability of ids[1:] of each sequence, given all before.
@@ -215,34 +215,11 @@ class Ngram:
         return cls(config, levels)
 
 
-class Uniform:
-    """Every id as likely as any other: p = 1/V."""
+class Uniform(Ngram):
+    """Every id as likely as any other, p = 1/V: nothing counted, order 0."""
 
     def __init__(self, vocab_size: int) -> None:
-        self.vocab_size = vocab_size
-
-    def score(self, sequences: Sequence[Integers], stride: int | None = None) -> list[NDArray[np.float64]]:
-        """-ln V for each of ids[1:]; no stride changes it."""
-        _check_stride(stride)
-        return [np.full(max(len(ids) - 1, 0), -np.log(self.vocab_size)) for ids in sequences]
-
-
-class Unigram:
-    """Each id by its own frequency, one added: p(w) = (c(w) + 1) / (N + V), Laplace's rule.
-
-    A document's first token opens it and is not counted.
-    """
-
-    def __init__(self, vocab_size: int, ids: Integers, offsets: Integers) -> None:
-        _check_ids(ids, vocab_size)
-        self.vocab_size = vocab_size
-        counts = np.bincount(ids[_places(ids.size, offsets) > 0], minlength=vocab_size)
-        self.log_probabilities = np.log(counts + 1.0) - np.log(counts.sum() + vocab_size)
-
-    def score(self, sequences: Sequence[Integers], stride: int | None = None) -> list[NDArray[np.float64]]:
-        """Natural log-probability of each of ids[1:]; no stride changes it."""
-        _check_stride(stride)
-        return [self.log_probabilities[ids[1:]] for ids in sequences]
+        super().__init__(NgramConfig(vocab_size=vocab_size, order=0), ())
 
 
 def flatten(sequences: Sequence[Integers]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -267,6 +244,8 @@ def _count(config: NgramConfig, ids: Integers, places: NDArray[np.int32]) -> Ite
         keys, grams = above, np.full(ids.size, _ABSENT, np.int32)
         grams[ends] = index
         contexts = _next_contexts(ends, index, places)
+    if config.order == 0:
+        return
     counts = np.bincount(grams[(grams != _ABSENT) & (places > 0)], minlength=keys.size).astype(np.int32)
     yield _Level.build(keys, counts, num_contexts, config.vocab_size)
 
