@@ -1,0 +1,116 @@
+"""Llama (Touvron et al. 2023): rotary positions, RMSNorm, SwiGLU, grouped queries; also SmolLM2 and TinyLlama.
+
+The two dropouts that transformers has no word for (`embedding_dropout`, `hidden_dropout`) are written under our own
+names: they change training only, and other tools pass over them.
+"""
+
+from hanmo.model.config import DecoderConfig
+from hanmo.model.families.fields import Fields, checked, same_or_default
+from hanmo.model.families.layout import Layout
+from hanmo.model.families.weights import Rule
+
+RULES = (
+    Rule("embed_tokens", ("model.embed_tokens",)),
+    Rule("layers.{i}.attention_norm", ("model.layers.{i}.input_layernorm",)),
+    Rule("layers.{i}.attention.qkv", tuple(f"model.layers.{{i}}.self_attn.{each}_proj" for each in "qkv")),
+    Rule("layers.{i}.attention.out", ("model.layers.{i}.self_attn.o_proj",)),
+    Rule("layers.{i}.mlp_norm", ("model.layers.{i}.post_attention_layernorm",)),
+    Rule("layers.{i}.mlp.up", ("model.layers.{i}.mlp.gate_proj", "model.layers.{i}.mlp.up_proj")),
+    Rule("layers.{i}.mlp.down", ("model.layers.{i}.mlp.down_proj",)),
+    Rule("final_norm", ("model.norm",)),
+    Rule("lm_head", ("lm_head",)),
+)
+SPARE = (r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq",)
+
+
+def modern(config: DecoderConfig) -> bool:
+    """Whether positions, norms and MLP are those of Llama and its relatives."""
+    return (config.position_embedding, config.norm, config.gated_mlp) == ("rotary", "rms_norm", True)
+
+
+def write_modern(config: DecoderConfig) -> dict[str, object]:
+    """The keys that Llama and its relatives share; rotary base in the old place and the new one."""
+    keys: dict[str, object] = {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.mlp_width,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "num_key_value_heads": config.key_value_heads,
+        "head_dim": config.head_width,
+        "max_position_embeddings": config.max_position_embeddings,
+        "rope_theta": config.rope_theta,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "rms_norm_eps": config.norm_eps,
+        "hidden_act": config.hidden_act,
+        "attention_bias": config.attention_bias,
+        "attention_dropout": config.attention_dropout,
+        "initializer_range": config.initializer_range,
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "bos_token_id": config.bos_token_id,
+        "eos_token_id": config.eos_token_id,
+    }
+    ours = {"embedding_dropout": config.embedding_dropout, "hidden_dropout": config.hidden_dropout}
+    return keys | {key: value for key, value in ours.items() if value}
+
+
+def read_modern(fields: Fields, *, head_dim: int, mlp_bias: bool, qk_norm: bool) -> DecoderConfig:
+    """The configuration behind those keys; `head_dim` is the family's default, 0 when it follows from the width.
+
+    Raises ModelError for what we cannot compute.
+    """
+    fields.require("is_encoder_decoder", [False], "an encoder")
+    fields.require("quantization_config", [], "quantised weights")
+    fields.require("partial_rotary_factor", [1.0], "positions on a part of each head")
+    fields.require("rope_interleaved", [False], "rotary pairs that interleave")
+    width, heads = fields.integer("hidden_size"), fields.integer("num_attention_heads")
+    if min(width, heads) < 1:
+        raise fields.wrong("num_attention_heads" if heads < 1 else "hidden_size", min(width, heads), "at least 1")
+    inner = -(-8 * width // 3 // 64) * 64
+    return checked(
+        vocab_size=fields.integer("vocab_size"),
+        hidden_size=width,
+        intermediate_size=same_or_default(fields.integer("intermediate_size"), inner),
+        num_hidden_layers=fields.integer("num_hidden_layers"),
+        num_attention_heads=heads,
+        num_key_value_heads=same_or_default(fields.integer("num_key_value_heads", heads), heads),
+        head_dim=same_or_default(fields.integer("head_dim", head_dim), -1 if width % heads else width // heads),
+        max_position_embeddings=fields.integer("max_position_embeddings"),
+        rope_theta=fields.rope_theta(),
+        norm_eps=fields.number("rms_norm_eps", 1e-6),
+        hidden_act=fields.activation("hidden_act", "silu"),
+        attention_bias=fields.flag("attention_bias", False),
+        mlp_bias=mlp_bias,
+        qk_norm=qk_norm,
+        tie_word_embeddings=fields.flag("tie_word_embeddings", False),
+        embedding_dropout=fields.number("embedding_dropout", 0.0),
+        attention_dropout=fields.number("attention_dropout", 0.0),
+        hidden_dropout=fields.number("hidden_dropout", 0.0),
+        initializer_range=fields.number("initializer_range", 0.02),
+        bos_token_id=fields.token("bos_token_id"),
+        eos_token_id=fields.token("eos_token_id"),
+    )
+
+
+def _expresses(config: DecoderConfig) -> bool:
+    return modern(config) and not config.qk_norm
+
+
+def _write(config: DecoderConfig) -> dict[str, object]:
+    return write_modern(config) | {"mlp_bias": config.mlp_bias}
+
+
+def _read(fields: Fields) -> DecoderConfig:
+    return read_modern(fields, head_dim=0, mlp_bias=fields.flag("mlp_bias", False), qk_norm=False)
+
+
+LAYOUT = Layout(
+    model_type="llama",
+    architecture="LlamaForCausalLM",
+    expresses=_expresses,
+    write=_write,
+    read=_read,
+    rules=RULES,
+    prefix="model.",
+    spare=SPARE,
+)

@@ -1,0 +1,84 @@
+import dataclasses
+
+import pytest
+import torch
+import transformers
+
+from hanmo.base.errors import ModelError
+from hanmo.model import families
+from hanmo.model.config import DecoderConfig
+from hanmo.model.decoder import Decoder
+from hanmo.model.families.layout import Layout
+
+
+def shaken(network: torch.nn.Module) -> torch.nn.Module:
+    """Weights far from their initial values, norms and biases included, so that a mix-up shows."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return network.eval()
+
+
+def theirs(layout: Layout, config: DecoderConfig) -> torch.nn.Module:
+    values = layout.to_hf(config)
+    kind = getattr(transformers, str(values["architectures"][0]))  # pyright: ignore[reportIndexIssue]
+    return shaken(kind(kind.config_class(**{key: value for key, value in values.items() if key != "architectures"})))
+
+
+def resolved(config: DecoderConfig) -> DecoderConfig:
+    """Sizes that follow from others written out."""
+    return dataclasses.replace(
+        config, intermediate_size=config.mlp_width, num_key_value_heads=config.key_value_heads, head_dim=config.head_width
+    )
+
+
+def test_weights_of_transformers_give_our_decoder_its_logits(config: DecoderConfig) -> None:
+    layout = families.layout_of(config)
+    reference = theirs(layout, config)
+    decoder = Decoder(config).eval()
+    tensors = {name: tensor for name, tensor in reference.state_dict().items() if not (config.tie_word_embeddings and "lm_head" in name)}
+    decoder.load_state_dict(layout.from_hf_weights(tensors, config))
+    ids = torch.randint(0, config.vocab_size, (3, 20))
+    with torch.no_grad():
+        assert (decoder(ids) - reference(ids).logits).abs().max() <= 1e-4
+
+
+def test_our_weights_give_transformers_our_logits(config: DecoderConfig) -> None:
+    layout = families.layout_of(config)
+    decoder, reference = shaken(Decoder(config)), theirs(layout, config)
+    missing, unexpected = reference.load_state_dict(layout.to_hf_weights(decoder.state_dict(), config), strict=False)
+    assert not unexpected
+    assert missing in ([], ["lm_head.weight"])
+    reference.tie_weights()
+    ids = torch.randint(0, config.vocab_size, (3, 20))
+    with torch.no_grad():
+        assert (decoder(ids) - reference(ids).logits).abs().max() <= 1e-4
+
+
+def test_writing_and_reading_a_configuration_gives_it_back(any_config: DecoderConfig) -> None:
+    layout = families.layout_of(any_config)
+    assert resolved(layout.from_hf(layout.to_hf(any_config))) == resolved(any_config)
+    assert layout.unused(layout.to_hf(any_config)) == []
+    assert families.layout_named(layout.to_hf(any_config)) is layout
+
+
+def test_writing_and_reading_weights_gives_them_back(any_config: DecoderConfig) -> None:
+    layout = families.layout_of(any_config)
+    state = Decoder(any_config).state_dict()
+    back = layout.from_hf_weights(layout.to_hf_weights(state, any_config), any_config)
+    assert list(back) == list(state)
+    assert all(torch.equal(back[name], state[name]) for name in state)
+
+
+def test_each_configuration_takes_the_layout_that_others_know() -> None:
+    from tests.model.families.conftest import CONFIGS, MIXTURES
+
+    assert {name: families.layout_of(config).model_type for name, config in CONFIGS.items()} == {
+        name: name.split()[0].strip(",") for name in CONFIGS
+    }
+    assert {families.layout_of(config).model_type for config in MIXTURES.values()} == {"hanmo_decoder"}
+
+
+def test_an_unknown_model_type_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"model_type \(='mamba'\).*gpt2, llama, qwen3"):
+        families.layout_named({"model_type": "mamba"})
