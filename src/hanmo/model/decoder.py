@@ -88,7 +88,7 @@ class Decoder(nn.Module):
         `segments_BT` isolates documents that share a row and lets positions start again in each. Raises ModelError for
         a context longer than the positions the network knows.
         """
-        past = cache.length if cache is not None else 0
+        past = cache.length - int(cache.starts_B.min()) if cache is not None else 0
         if past + ids_BT.size(1) > self.config.max_position_embeddings and self.config.position_embedding == "learned":
             raise ModelError(f"{past + ids_BT.size(1)} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
         positions_BT = _positions(ids_BT, segments_BT, cache)
