@@ -1,0 +1,81 @@
+"""The weights of a model folder: one safetensors file, or several under an index; headers first, tensors when asked."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hanmo.base.errors import ModelError
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+Shape = tuple[int, ...]
+
+
+class Shards:
+    """Names and shapes of all tensors of a folder, known before any weight is read.
+
+    Raises ModelError in one line for a file that is missing, truncated, pickled, or not what the index says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shapes: dict[str, Shape] = {}
+        self._files: dict[str, str] = {}
+        for file, promised in _files(folder).items():
+            found = self._read_header(file)
+            if promised is not None and not promised <= found:
+                raise ModelError(f"{folder / file} has no tensor {min(promised - found)}, which {INDEX} promises: fetch the model again")
+
+    def _read_header(self, file: str) -> set[str]:
+        with _opened(self.folder / file) as opened:
+            found = set(opened.keys())
+            if twice := found & self._files.keys():
+                raise ModelError(f"the tensor {min(twice)} is in two files of {self.folder}: fetch the model again")
+            for name in found:
+                self.shapes[name] = tuple(opened.get_slice(name).get_shape())
+                self._files[name] = file
+        return found
+
+    def read(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor, file by file."""
+        for file in dict.fromkeys(self._files.values()):
+            with _opened(self.folder / file) as opened:
+                for name in opened.keys():  # noqa: SIM118  an opened file is no mapping
+                    yield name, opened.get_tensor(name)
+
+
+def _files(folder: Path) -> dict[str, set[str] | None]:
+    """Files that hold weights, with the tensors that an index promises in each."""
+    if (folder / WEIGHTS).is_file():
+        return {WEIGHTS: None}
+    if not (folder / INDEX).is_file():
+        pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
+        if pickled:
+            raise ModelError(
+                f"{folder} holds only pickled weights ({pickled[0].name}), which can run any code when opened: "
+                "convert them to safetensors where you trust them"
+            )
+        raise ModelError(f"{folder} holds no weights: {WEIGHTS} is missing")
+    try:
+        places = json.loads((folder / INDEX).read_text("utf-8"))["weight_map"]
+        wanted = {file: {name for name, where in places.items() if where == file} for file in sorted(set(places.values()))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / INDEX} cannot be read as an index of weights: {error!r}") from error
+    for file in wanted:
+        if Path(file).name != file:
+            raise ModelError(f"{folder / INDEX} points outside its folder ({file!r}): refused")
+    return {**wanted}
+
+
+def _opened(path: Path) -> safe_open:
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: fetch the model again")
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError, ValueError) as error:
+        size = path.stat().st_size
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path} ({size:,} bytes) is damaged or cut short: {reason}; fetch or save the model again") from error

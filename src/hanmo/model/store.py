@@ -1,0 +1,226 @@
+"""Model folders in the Hugging Face layout: written whole or not at all, read with every claim checked.
+
+In: a network or an n-gram model. Out: `config.json`, `model.safetensors`, `generation_config.json`, the tokenizer's files
+and `README.md`; and back. A decoder takes the first family that expresses it (see families); a recurrent network and
+an n-gram model are under our own model types. No pickle, ever.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hanmo.base.config import build
+from hanmo.base.errors import ConfigError, ModelError, StorageError
+from hanmo.base.folders import recover_folder, write_folder
+from hanmo.base.progress import say
+from hanmo.base.storage import read_json, write_json, write_text
+from hanmo.model import families
+from hanmo.model.card import MARK, write_card
+from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+from hanmo.model.decoder import Decoder
+from hanmo.model.ngram import Ngram
+from hanmo.model.recurrent import Recurrent
+from hanmo.model.shards import INDEX, WEIGHTS, Shards
+
+Model = Decoder | Recurrent | Ngram
+Precision = Literal["float32", "bfloat16"]
+T = TypeVar("T")
+
+NOTE = "hanmo's own layout: only hanmo reads it"
+TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "chat_template*")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Form:
+    """What a model looks like on disk."""
+
+    values: dict[str, object]
+    tensors: dict[str, Tensor]
+    layout: str
+    read_elsewhere: bool
+
+
+def save_model(
+    model: nn.Module | Ngram,
+    folder: Path,
+    *,
+    tokenizer_folder: Path | None = None,
+    dtype: Precision | None = None,
+    generation: Mapping[str, object] | None = None,
+    facts: Mapping[str, object] | None = None,
+) -> None:
+    """Write a model folder; a kill leaves the old folder or the new one.
+
+    dtype: precision of the weights, None keeps the network's own. generation: defaults for sampling in Hugging Face's
+    words. facts: more rows for the card. Files of an earlier save that are not written again stay, weights excepted.
+    Raises StorageError where `folder` holds something that is no model, ModelError for a model without a form on disk.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not (folder.is_dir() and ((folder / "config.json").is_file() or not any(folder.iterdir()))):
+        raise StorageError(f"{folder} is there and is no model folder (config.json is missing): choose another")
+    form = _form(model, dtype)
+    ends = {key: form.values[key] for key in ("bos_token_id", "eos_token_id") if form.values.get(key) is not None}
+    padding = {"pad_token_id": ends["eos_token_id"]} if "eos_token_id" in ends else {}
+    card = write_card(folder.name, {**_facts(form), **(facts or {})}, read_elsewhere=form.read_elsewhere)
+
+    def write(new: Path) -> None:
+        write_json(new / "config.json", form.values)
+        save_file(form.tensors, new / WEIGHTS, metadata={"format": "pt"})
+        if not isinstance(model, Ngram):
+            write_json(new / "generation_config.json", {**ends, **padding, **(generation or {})})
+        write_text(new / "README.md", card)
+        if tokenizer_folder is not None:
+            _copy_tokenizer(tokenizer_folder, new)
+        if folder.is_dir():
+            _keep_others(folder, new)
+
+    write_folder(folder, write)
+
+
+def _form(model: nn.Module | Ngram, dtype: Precision | None) -> _Form:
+    if isinstance(model, Ngram):
+        arrays = {name: torch.from_numpy(array) for name, array in model.state().items()}
+        return _Form({"model_type": "hanmo_ngram", "note": NOTE, **dataclasses.asdict(model.config)}, arrays, "hanmo_ngram", False)
+    if not isinstance(model, Decoder | Recurrent):
+        raise ModelError(f"a {type(model).__name__} has no form on disk: Decoder, Recurrent and Ngram have")
+    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    if dtype is not None:
+        state = {name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}
+    precision = str(next(iter(state.values())).dtype).removeprefix("torch.")
+    if isinstance(model, Recurrent):
+        values = {"model_type": "hanmo_recurrent", "note": NOTE, **dataclasses.asdict(model.config), "torch_dtype": precision}
+        return _Form(values, state, "hanmo_recurrent", False)
+    layout = families.layout_of(model.config)
+    values = {**layout.to_hf(model.config), "torch_dtype": precision}
+    return _Form(values, layout.to_hf_weights(state, model.config), layout.model_type, not layout.model_type.startswith("hanmo"))
+
+
+def _facts(form: _Form) -> dict[str, object]:
+    context = form.values.get("max_position_embeddings", form.values.get("n_positions"))
+    return {
+        "layout": form.layout,
+        "numbers stored": sum(tensor.numel() for tensor in form.tensors.values()),
+        "bytes of weights": sum(tensor.nbytes for tensor in form.tensors.values()),
+        "precision": str(form.values.get("torch_dtype", "counts")),
+        "vocabulary": form.values["vocab_size"],
+        **({"context in tokens": context} if context else {}),
+    }
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    if not (source / "tokenizer.json").is_file():
+        raise ModelError(f"{source} holds no tokenizer: tokenizer.json is missing")
+    for file in sorted({file for pattern in TOKENIZER_FILES for file in source.glob(pattern) if file.is_file()}):
+        shutil.copyfile(file, target / file.name)
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Carry over what this save does not write: a tokenizer, a report, the user's own card; never older weights."""
+    readme = old / "README.md"
+    if readme.is_file() and MARK not in readme.read_text("utf-8", errors="replace"):
+        shutil.copyfile(readme, new / readme.name)
+    for each in old.iterdir():
+        if (new / each.name).exists() or each.name == INDEX or each.suffix == ".safetensors":
+            continue
+        if each.is_dir():
+            shutil.copytree(each, new / each.name)
+        else:
+            shutil.copyfile(each, new / each.name)
+
+
+def load_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
+    """The model of a folder, in evaluation mode; dtype None keeps the precision of the file.
+
+    Raises ModelError in one line when the folder is no model, a file is cut short, a tensor is missing, unexpected or
+    of another shape, or the configuration contradicts itself or asks for what we do not compute.
+    """
+    recover_folder(folder.absolute())
+    values = read_config(folder)
+    kind = values.get("model_type")
+    shards = Shards(folder)
+    if kind == "hanmo_ngram":
+        return Ngram.from_state(_config(NgramConfig, values), {name: tensor.numpy() for name, tensor in shards.read()})
+    if kind == "hanmo_recurrent":
+        return _load_recurrent(_config(RecurrentConfig, values), shards, dtype)
+    layout = families.layout_named(values)
+    config = layout.from_hf(values)
+    layout.check_shapes(shards.shapes, config)
+    for key in layout.unused(values):
+        say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
+    return _assigned(Decoder, config, layout.from_hf_weights(_floats(shards, dtype), config))
+
+
+def read_config(folder: Path) -> dict[str, object]:
+    """The config.json of a model folder.
+
+    Raises ModelError when it is missing or broken.
+    """
+    try:
+        return read_json(folder / "config.json")
+    except StorageError as error:
+        raise ModelError(f"{folder} is no model: {error}") from error
+
+
+def read_generation(folder: Path) -> dict[str, object]:
+    """What generation_config.json says, with every end token of config.json where it says none.
+
+    Raises ModelError when it is broken.
+    """
+    path = folder / "generation_config.json"
+    try:
+        values = read_json(path) if path.exists() else {}
+    except StorageError as error:
+        raise ModelError(str(error)) from error
+    if values.get("eos_token_id") is None:
+        values["eos_token_id"] = read_config(folder).get("eos_token_id")
+    return values
+
+
+def _config(kind: type[T], values: Mapping[str, object]) -> T:
+    try:
+        config = build(kind, {key: value for key, value in values.items() if key not in ("model_type", "note", "torch_dtype")})
+    except ConfigError as error:
+        raise ModelError(f"config.json: {error}") from error
+    for name in ("vocab_size", "hidden_size", "num_hidden_layers"):
+        if getattr(config, name, 1) < 1:
+            raise ModelError(f"config.json: {name} (={getattr(config, name)}) should be at least 1")
+    return config
+
+
+def _load_recurrent(config: RecurrentConfig, shards: Shards, dtype: Precision | None) -> Recurrent:
+    if config.num_hidden_layers > len(shards.shapes):
+        raise ModelError(f"config.json asks for {config.num_hidden_layers} layers, the file holds {len(shards.shapes)} tensors")
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in Recurrent(config).state_dict().items()}
+    for name in expected.keys() | shards.shapes.keys():
+        if expected.get(name) != shards.shapes.get(name):
+            seen, said = (list(shapes[name]) if name in shapes else "nothing" for shapes in (shards.shapes, expected))
+            raise ModelError(f"the tensor {name} does not fit: the file has {seen}, config.json says {said}")
+    return _assigned(Recurrent, config, _floats(shards, dtype))
+
+
+def _floats(shards: Shards, dtype: Precision | None) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in shards.read():
+        if not tensor.is_floating_point() or tensor.element_size() == 1:
+            raise ModelError(f"the tensor {name} holds {str(tensor.dtype).removeprefix('torch.')}: quantised weights are not read here")
+        tensors[name] = tensor if dtype is None else tensor.to(getattr(torch, dtype))
+    return tensors
+
+
+N = TypeVar("N", Decoder, Recurrent)
+
+
+def _assigned(kind: type[N], config: DecoderConfig | RecurrentConfig, state: Mapping[str, Tensor]) -> N:
+    """The network around these tensors, without drawing initial weights first."""
+    with torch.device("meta"):
+        network = kind(config)  # pyright: ignore[reportArgumentType]
+    network.load_state_dict(state, assign=True)
+    assert not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers()))
+    return network.eval()
