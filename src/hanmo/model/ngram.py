@@ -130,7 +130,7 @@ class Ngram:
 
         Raises DataError when nothing can be predicted, ModelError for an id outside the vocabulary.
         """
-        _check_ids(ids, config.vocab_size)
+        check_ids(ids, config.vocab_size)
         places = _places(ids.size, offsets)
         if not (places > 0).any():
             raise DataError(f"no document has two tokens ({offsets.size - 1} documents, {ids.size} tokens): nothing to count")
@@ -146,12 +146,12 @@ class Ngram:
 
         `stride` moves the window of a network; an n-gram needs no window and gives the same for every stride.
         """
-        _check_stride(stride)
+        check_stride(stride)
         return [each for group in _groups(sequences) for each in self._score_group(group)]
 
     def _score_group(self, sequences: Sequence[Integers]) -> list[NDArray[np.float64]]:
         ids, offsets = flatten(sequences)
-        _check_ids(ids, self.vocab_size)
+        check_ids(ids, self.vocab_size)
         places = _places(ids.size, offsets)
         probabilities = np.full(ids.size, 1 / self.vocab_size)
         contexts = np.zeros(ids.size, np.int64)
@@ -167,7 +167,7 @@ class Ngram:
 
     def next_probabilities(self, context: Integers) -> NDArray[np.float64]:
         """The distribution [V] of the token after `context` (a document's beginning, or any part of it)."""
-        _check_ids(context, self.vocab_size)
+        check_ids(context, self.vocab_size)
         probabilities = np.full(self.vocab_size, 1 / self.vocab_size)
         for order, level in enumerate(self._levels, 1):
             if order - 1 > len(context):
@@ -303,12 +303,14 @@ def _groups(sequences: Sequence[Integers]) -> Iterator[list[Integers]]:
         yield group
 
 
-def _check_ids(ids: Integers, vocab_size: int) -> None:
+def check_ids(ids: Integers, vocab_size: int) -> None:
+    """Raise ModelError for an id outside the vocabulary."""
     if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < vocab_size:
         raise ModelError(f"ids from {ids.min()} to {ids.max()} do not fit a vocabulary of {vocab_size}: is this the model's tokenizer?")
 
 
-def _check_stride(stride: int | None) -> None:
+def check_stride(stride: int | None) -> None:
+    """Raise ModelError for a stride that does not move."""
     if stride is not None and stride < 1:
         raise ModelError(f"stride (={stride}) should be at least 1")
 
