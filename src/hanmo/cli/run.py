@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes
+import tyro
 
 from hanmo.base.config import to_toml
 from hanmo.base.errors import ConfigError, HanmoError
@@ -29,7 +29,7 @@ STAGES: tuple[Stage, ...] = ("prepare", "tokenizer", "plan", "baselines", "pretr
 class Options:
     """Take a recipe from files to a model and its report; the same command goes on after an interruption."""
 
-    recipe: OmitArgPrefixes[Recipe]
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     """What to do; any key can be changed by a dotted flag."""
     out: Path
     """Run folder to make, or to go on with."""

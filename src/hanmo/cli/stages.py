@@ -3,16 +3,16 @@
 import dataclasses
 import hashlib
 import json
-import math
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanmo.base.config import to_table
 from hanmo.base.runs import Run
 from hanmo.base.runtime import derive_seed, peak_memory_bytes
-from hanmo.base.storage import read_json, sha256, write_json
+from hanmo.base.storage import read_json, write_json
 from hanmo.cli.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def is_done(stage: str, recipe: Recipe, folder: Run) -> bool:
 def do(stage: str, recipe: Recipe, folder: Run) -> None:
     """Do one stage and note what it cost."""
     started = time.monotonic()
-    globals()[f"_{stage}"](recipe, folder)
+    DO[stage](recipe, folder)
     notes = read_json(folder.stages) if folder.stages.exists() else {}
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     notes[stage] = {
@@ -166,3 +166,15 @@ def _report(recipe: Recipe, folder: Run) -> None:
 
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+DO: dict[str, Callable[[Recipe, Run], None]] = {
+    "prepare": _prepare,
+    "tokenizer": _tokenizer,
+    "plan": _plan,
+    "baselines": _baselines,
+    "pretrain": _pretrain,
+    "evaluate": _evaluate,
+    "sample": _sample,
+    "report": _report,
+}
