@@ -1,0 +1,103 @@
+"""How much arithmetic a network takes: floating-point operations of matrix products, two for each multiply-add.
+
+In: configuration, context length, batch. Out: FLOPs a token, a step, a run. Everything else (norms, activations, softmax,
+lookups) is left out, as in the literature; on a CPU it takes time all the same, which is why minutes come from a probe.
+
+For N non-embedding parameters Kaplan et al. 2020 (section 2.1, table 1) give 2N forward plus 2 L T (H W) for attention,
+and twice that backward, so about 6N a token in training. Here the same is summed exactly, with the logits (2 D V) added,
+which a small model cannot neglect.
+"""
+
+from dataclasses import dataclass
+
+from hanmo.model.config import DecoderConfig
+from hanmo.plan.parameters import MULTIPLE_OF_GATES, NetworkConfig, count_parameters
+
+BACKWARD_OVER_FORWARD = 2
+"""A product Y = X W^T needs two more for its gradients: dX = dY W and dW = dY^T X."""
+NEWTON_SCHULZ_STEPS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """Floating-point operations of matrix products."""
+
+    forward_per_token: float
+    backward_per_token: float
+    update_per_step: float
+    """Muon's orthogonalisation; other rules have no matrix products."""
+    tokens_per_step: int
+
+    @property
+    def train_per_token(self) -> float:
+        """Forward and backward."""
+        return self.forward_per_token + self.backward_per_token
+
+    @property
+    def per_step(self) -> float:
+        """One optimizer step with its update."""
+        return self.train_per_token * self.tokens_per_step + self.update_per_step
+
+    def per_run(self, steps: int) -> float:
+        """All steps; evaluations are not training and not in here."""
+        return self.per_step * steps
+
+
+def count_compute(config: NetworkConfig, *, context_length: int, batch_size: int, optimizer: str = "adamw") -> Compute:
+    """The arithmetic of training `config` on full rows."""
+    forward = forward_flops_per_token(config, context_length)
+    return Compute(
+        forward_per_token=forward,
+        backward_per_token=BACKWARD_OVER_FORWARD * forward,
+        update_per_step=muon_flops_per_step(config) if optimizer == "muon" else 0.0,
+        tokens_per_step=batch_size * context_length,
+    )
+
+
+def forward_flops_per_token(config: NetworkConfig, context_length: int) -> float:
+    """FLOPs of one token's forward pass, averaged over the positions of a full context.
+
+    Each weight of a matrix takes part once: 2 FLOPs. Attention adds 2 W for the score and 2 W for the mixture of every
+    visible key, (T + 1) / 2 of them on average under a causal mask: 2 L H W (T + 1).
+    """
+    logits = 2.0 * config.hidden_size * config.vocab_size
+    if not isinstance(config, DecoderConfig):
+        cells = MULTIPLE_OF_GATES[config.cell] * 2 * config.hidden_size**2
+        return 2.0 * config.num_hidden_layers * cells + logits
+    attention = 2.0 * config.num_hidden_layers * config.num_attention_heads * config.head_width * (context_length + 1)
+    return 2.0 * count_parameters(config).layer_matrices + attention + logits
+
+
+def train_flops_per_token(config: NetworkConfig, context_length: int) -> float:
+    """Forward and backward FLOPs of one training token: three times the forward pass."""
+    return (1 + BACKWARD_OVER_FORWARD) * forward_flops_per_token(config, context_length)
+
+
+def muon_flops_per_step(config: NetworkConfig) -> float:
+    """FLOPs of Muon's five Newton-Schulz iterations over every matrix inside the layers (Jordan et al. 2024).
+
+    An iteration on an m x n matrix, m <= n, multiplies X X^T (2 m^2 n), its square (2 m^3) and their sum with X (2 m^2 n).
+    Query, key and value, and the two halves of a gated MLP, are matrices of their own.
+    """
+    if not isinstance(config, DecoderConfig):
+        return 0.0
+    width, queries, keys = config.hidden_size, config.num_attention_heads * config.head_width, config.key_value_heads * config.head_width
+    ups = 2 if config.gated_mlp else 1
+    shapes = [
+        (queries, width),
+        (keys, width),
+        (keys, width),
+        (width, queries),
+        *[(config.mlp_width, width)] * ups,
+        (width, config.mlp_width),
+    ]
+    iteration = sum(4.0 * min(shape) ** 2 * max(shape) + 2.0 * min(shape) ** 3 for shape in shapes)
+    return NEWTON_SCHULZ_STEPS * config.num_hidden_layers * iteration
+
+
+def kaplan_flops_per_token(config: NetworkConfig, context_length: int) -> float:
+    """The common estimate 6N + 6 L T (H W) of training FLOPs a token (Kaplan et al. 2020, section 2.1), logits left out."""
+    count = 6.0 * count_parameters(config).non_embedding
+    if not isinstance(config, DecoderConfig):
+        return count
+    return count + 6.0 * config.num_hidden_layers * context_length * config.num_attention_heads * config.head_width

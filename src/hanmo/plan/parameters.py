@@ -1,0 +1,98 @@
+"""How many numbers a model learns, part by part, from its configuration alone.
+
+In: DecoderConfig, RecurrentConfig, NgramConfig. Out: `Parameters`, equal to what the built network holds.
+D width, V vocabulary, P positions, L layers, H query heads, K key-value heads, W width of a head, I inner width.
+"""
+
+from dataclasses import dataclass
+
+from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+
+NetworkConfig = DecoderConfig | RecurrentConfig
+
+MULTIPLE_OF_GATES = {"lstm": 4, "gru": 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Trained numbers by part; biases stand with the matrix they belong to."""
+
+    embedding: int = 0
+    """Token embedding; also the output projection when tied."""
+    positions: int = 0
+    """Learned position embedding."""
+    attention: int = 0
+    """Projections of queries, keys, values and output, and the scales of QK-norm."""
+    mlp: int = 0
+    """Both (gated: three) projections of the MLP."""
+    recurrent: int = 0
+    """Gates of LSTM or GRU cells."""
+    norms: int = 0
+    """Scales and shifts of all other normalisations."""
+    output: int = 0
+    """Output projection when it is not the embedding."""
+    layer_matrices: int = 0
+    """Of all these, how many stand in matrices inside the layers, which is what Muon moves; counted above already."""
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The parts that are there, by name."""
+        return {name: count for name, count in vars(self).items() if count and name != "layer_matrices"}
+
+    @property
+    def total(self) -> int:
+        """All trained numbers."""
+        return sum(self.parts.values())
+
+    @property
+    def non_embedding(self) -> int:
+        """N of Kaplan et al. 2020: all but token and position embeddings (and the output projection)."""
+        return self.total - self.embedding - self.positions - self.output
+
+
+def count_parameters(config: NetworkConfig) -> Parameters:
+    """Parameters of a network; a vocab_size of 0 counts as an empty vocabulary.
+
+    >>> count_parameters(DecoderConfig(vocab_size=50257, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+    ...     max_position_embeddings=1024, position_embedding="learned", norm="layer_norm", gated_mlp=False,
+    ...     attention_bias=True, mlp_bias=True)).total
+    124439808
+    """
+    return _decoder(config) if isinstance(config, DecoderConfig) else _recurrent(config)
+
+
+def _decoder(config: DecoderConfig) -> Parameters:
+    width, head, layers = config.hidden_size, config.head_width, config.num_hidden_layers
+    queries, all_heads = config.num_attention_heads * head, (config.num_attention_heads + 2 * config.key_value_heads) * head
+    ups = (2 if config.gated_mlp else 1) * config.mlp_width
+    attention_matrices = width * all_heads + queries * width
+    mlp_matrices = width * ups + config.mlp_width * width
+    attention_biases = all_heads + width if config.attention_bias else 0
+    mlp_biases = ups + width if config.mlp_bias else 0
+    norm = width * (2 if config.norm == "layer_norm" else 1)
+    return Parameters(
+        embedding=config.vocab_size * width,
+        positions=config.max_position_embeddings * width if config.position_embedding == "learned" else 0,
+        attention=layers * (attention_matrices + attention_biases + (2 * head if config.qk_norm else 0)),
+        mlp=layers * (mlp_matrices + mlp_biases),
+        norms=(2 * layers + 1) * norm,
+        output=0 if config.tie_word_embeddings else config.vocab_size * width,
+        layer_matrices=layers * (attention_matrices + mlp_matrices),
+    )
+
+
+def _recurrent(config: RecurrentConfig) -> Parameters:
+    width, gates = config.hidden_size, MULTIPLE_OF_GATES[config.cell]
+    return Parameters(
+        embedding=config.vocab_size * width,
+        recurrent=config.num_hidden_layers * gates * (2 * width * width + 2 * width),
+        output=0 if config.tie_word_embeddings else config.vocab_size * width,
+    )
+
+
+def most_ngrams(config: NgramConfig, tokens: int) -> int:
+    """The most distinct n-grams of orders 1 to `order` that `tokens` ids can hold: min(V^n, tokens - n + 1) of each.
+
+    A counting model has no parameters until it has counted; this bounds what it will store.
+    """
+    return sum(max(0, min(config.vocab_size**order, tokens - order + 1)) for order in range(1, config.order + 1))
