@@ -1,0 +1,37 @@
+"""Tiny random networks: what they say is noise, which is the hardest case for equalities."""
+
+import pytest
+import torch
+
+from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.model.decoder import Decoder
+from hanmo.model.recurrent import Recurrent
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "initializer_range": 0.3}
+
+
+def tiny_decoder(vocab_size: int, context: int, kind: str = "modern") -> Decoder:
+    torch.manual_seed(3)
+    if kind == "gpt2":
+        config = DecoderConfig(
+            vocab_size=vocab_size,
+            max_position_embeddings=context,
+            position_embedding="learned",
+            norm="layer_norm",
+            gated_mlp=False,
+            hidden_act="gelu",
+            **SIZES,  # pyright: ignore[reportArgumentType]
+        )
+    else:
+        config = DecoderConfig(vocab_size=vocab_size, max_position_embeddings=context, num_key_value_heads=1, qk_norm=True, **SIZES)  # pyright: ignore[reportArgumentType]
+    return Decoder(config).eval()
+
+
+def tiny_recurrent(vocab_size: int) -> Recurrent:
+    torch.manual_seed(3)
+    return Recurrent(RecurrentConfig(vocab_size=vocab_size, hidden_size=16, num_hidden_layers=2, initializer_range=0.5)).eval()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)

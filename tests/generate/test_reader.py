@@ -1,0 +1,102 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.generate.conftest import tiny_decoder, tiny_recurrent
+
+from hanmo.generate.reader import CountReader, FreshReader, context_of, make_reader, window_start
+from hanmo.model.config import NgramConfig
+from hanmo.model.ngram import Ngram
+
+V = 23
+NETWORKS = {
+    "modern": tiny_decoder(V, 9),
+    "gpt2": tiny_decoder(V, 9, "gpt2"),
+    "context of one": tiny_decoder(V, 1),
+    "context of two": tiny_decoder(V, 2, "gpt2"),
+    "recurrent": tiny_recurrent(V),
+}
+
+
+@given(st.integers(1, 200), st.integers(1, 40))
+def test_between_half_a_context_and_a_whole_one_is_seen(length: int, context: int) -> None:
+    seen = length - window_start(length, context)
+    assert seen <= context
+    assert seen >= min(length, context // 2 + 1)
+
+
+@given(st.integers(1, 40))
+def test_the_window_moves_once_in_half_a_context(context: int) -> None:
+    starts = [window_start(length, context) for length in range(1, 6 * context)]
+    assert starts == sorted(starts)
+    assert len(set(starts)) <= 6 * context / (context - context // 2) + 1
+
+
+rows = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=12), min_size=1, max_size=4)
+
+
+def longest_fits(name: str, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    context = context_of(NETWORKS[name])
+    return [list(row[:context] if context else row) for row in prompts]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), prompts=rows)
+@torch.inference_mode()
+def test_with_memory_as_without_through_slides_and_dropped_rows(name: str, data: st.DataObject, prompts: list[list[int]]) -> None:
+    network = NETWORKS[name]
+    steps = data.draw(st.integers(1, 25))
+    remembering, fresh = make_reader(network, steps), make_reader(network, steps, cache=False)
+    assert isinstance(fresh, FreshReader)
+    new = longest_fits(name, prompts)
+    for step in range(steps):
+        assert torch.allclose(remembering.read(new), fresh.read(new), atol=1e-4), step
+        if step % 7 == 3:
+            kept = data.draw(st.lists(st.integers(0, len(new) - 1), min_size=1, max_size=4))
+            remembering.keep(kept)
+            fresh.keep(kept)
+            new = [new[row] for row in kept]
+        new = [[data.draw(st.integers(0, V - 1))] for _ in new]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@settings(max_examples=15, deadline=None)
+@given(prompts=rows)
+@torch.inference_mode()
+def test_a_batch_as_each_row_alone(name: str, prompts: list[list[int]]) -> None:
+    prompts = longest_fits(name, prompts)
+    together = make_reader(NETWORKS[name], 20)
+    alone = [make_reader(NETWORKS[name], 20) for _ in prompts]
+    new = prompts
+    for step in range(20):
+        expected = torch.cat([reader.read([row]) for reader, row in zip(alone, new, strict=True)])
+        assert torch.allclose(together.read(new), expected, atol=1e-4)
+        new = [[(row[-1] * 5 + step) % V] for row in new]
+
+
+@torch.inference_mode()
+def test_several_tokens_at_once_as_one_by_one() -> None:
+    for name in ("modern", "gpt2", "recurrent"):
+        once, each = make_reader(NETWORKS[name], 5), make_reader(NETWORKS[name], 5)
+        once.read([[1, 2], [3, 4]])
+        each.read([[1, 2], [3, 4]])
+        for column in range(2):
+            last = each.read([[[5, 6][column]], [[7, 8][column]]])
+        assert torch.allclose(once.read([[5, 6], [7, 8]]), last, atol=1e-4)
+
+
+def test_counts_give_log_probabilities() -> None:
+    for order in (0, 1, 3):
+        model = Ngram.fit_sequences([np.array([0, 1, 2, 1, 2, 3, 1])], NgramConfig(vocab_size=5, order=order))
+        reader = make_reader(model, 3)
+        assert isinstance(reader, CountReader)
+        logits = reader.read([[0, 1], [0]])
+        assert torch.allclose(logits.exp().sum(-1), torch.ones(2))
+        reader.keep([1, 1, 0])
+        again = reader.read([[1], [2], [2]])
+        assert torch.allclose(again[0].double(), torch.from_numpy(np.log(model.next_probabilities(np.array([0, 1])))))
+        assert context_of(model) is None
