@@ -3,10 +3,10 @@
 import dataclasses
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import tyro
 
@@ -15,26 +15,33 @@ from hanmo.base.errors import UsageError
 T = TypeVar("T")
 
 
-def parse(kind: type[T], words: Sequence[str], verb: str, sections: Sequence[str] = (), whole: str = "") -> T:
+def parse(
+    kind: type[T],
+    words: Sequence[str],
+    verb: str,
+    sections: Sequence[str] = (),
+    whole: str = "",
+    defaults: Mapping[str, object] | None = None,
+) -> T:
     """An instance of `kind` from the command line.
 
     When the first word ends in .toml it is a recipe: the whole file is checked against the full recipe, and its
     `sections` become the defaults that flags then change; with `whole`, the recipe itself fills that field and its flags
-    carry no prefix. Raises UsageError in one line for wrong words.
+    carry no prefix. Other `defaults` are given by field. Raises UsageError in one line for wrong words.
     """
     words = list(words)
-    defaults: dict[str, Any] = {}
+    defaults = dict(defaults or {})
     if (sections or whole) and words and words[0].endswith(".toml"):
         from hanmo.cli.recipe import read_recipe
 
         recipe = read_recipe(Path(words.pop(0)))
-        defaults = {name: getattr(recipe, name) for name in sections} if sections else {whole: recipe}
+        defaults |= {name: getattr(recipe, name) for name in sections} if sections else {whole: recipe}
     elif whole and not {"-h", "--help"} & set(words):
         raise UsageError(f"hanmo {verb} needs a recipe first: hanmo {verb} RECIPE.toml --out DIR")
     return _parse_flags(kind, words, verb, defaults)
 
 
-def _parse_flags(kind: type[T], words: Sequence[str], verb: str, defaults: dict[str, Any]) -> T:
+def _parse_flags(kind: type[T], words: Sequence[str], verb: str, defaults: Mapping[str, object]) -> T:
     missing = {
         field.name: tyro.MISSING
         for field in dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]

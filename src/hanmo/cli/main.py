@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong use. `--json` prints one JSON object last on standard output.
 """
 
+import contextlib
 import difflib
 import importlib
 import json
@@ -53,7 +54,8 @@ def _run_verb(verb: str, words: list[str], as_json: bool) -> int:
 
     try:
         module = importlib.import_module(f"hanmo.cli.{verb}")
-        result = module.run(module.parse(words))
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            result = module.run(module.parse(words))
         shown = module.show(result)
         if shown:
             _print(shown, sys.stderr if as_json else sys.stdout)
