@@ -1,0 +1,81 @@
+"""`hanmo generate MODEL PROMPT [--max-tokens N] [--greedy] [--seed S]`: continue a text."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from hanmo.base.errors import UsageError
+from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.generate.options import SamplingOptions, from_generation_config
+
+if TYPE_CHECKING:
+    from hanmo.generate.engine import Generation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Continue a text. Defaults of the sampling flags are the model's own, from its generation_config.json."""
+
+    model: tyro.conf.Positional[Path]
+    """Model folder or run folder."""
+    prompt: tyro.conf.Positional[str]
+    """What to continue; - reads it from standard input, an empty one starts a text."""
+    sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(default_factory=SamplingOptions)
+    """How tokens are drawn."""
+
+
+def parse(words: Sequence[str]) -> Options:
+    """The options in the words after the verb; the model's own defaults fill in what is not said.
+
+    Raises UsageError for wrong words, ModelError when MODEL is none.
+    """
+    from hanmo.base.runs import model_folder
+
+    path = parse_arguments(Options, words, "generate").model
+    from hanmo.model.store import read_generation
+
+    defaults = from_generation_config(read_generation(model_folder(path)))
+    return parse_arguments(Options, words, "generate", defaults={"sampling": defaults})
+
+
+def run(options: Options) -> dict[str, object]:
+    """Generate; one sequence is written to standard output while it grows."""
+    from hanmo.api import load
+    from hanmo.generate.engine import generate
+
+    model = load(options.model)
+    prompt = _read_prompt() if options.prompt == "-" else options.prompt
+    alone = options.sampling.num_return_sequences == 1
+    made = generate(model.network, model.tokenizer, [prompt], options.sampling, on_text=_write if alone else None, end_ids=model.end_ids)
+    if alone:
+        _write(0, "\n")
+        return _plain(made[0])
+    return {"sequences": [_plain(each) for each in made]}
+
+
+def _write(number: int, text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _read_prompt() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the prompt on standard input is not UTF-8 (byte {error.start}): convert it first") from error
+
+
+def _plain(made: "Generation") -> dict[str, object]:
+    return {key: value for key, value in asdict(made).items() if value is not None}
+
+
+def show(result: dict[str, object]) -> str:
+    """Several sequences under headings; one alone has already been written."""
+    sequences = result.get("sequences")
+    if not isinstance(sequences, list):
+        return ""
+    return "\n".join(f"--- {number} ({each['finish_reason']})\n{each['text']}" for number, each in enumerate(sequences, 1))

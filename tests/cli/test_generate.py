@@ -1,0 +1,103 @@
+import io
+import json
+import sys
+
+import pytest
+import torch
+
+import hanmo
+from hanmo.cli.main import run
+from hanmo.model.config import DecoderConfig
+from hanmo.model.decoder import Decoder
+from hanmo.model.store import save_model
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("made")
+    train_tokenizer(["one two three two one", "一二三二一。"] * 4, TokenizerConfig(kind="bpe", vocab_size=270)).save(folder / "tokenizer")
+    size = Tokenizer.load(folder / "tokenizer").vocab_size
+    config = DecoderConfig(
+        vocab_size=size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=32, initializer_range=0.3
+    )
+    save_model(Decoder(config), folder / "model", tokenizer_folder=folder / "tokenizer", generation={"max_new_tokens": 6})
+    return str(folder / "model")
+
+
+def test_one_text_is_written_to_standard_output(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", model, "one", "--seed", "3"]) == 0
+    assert capsys.readouterr().out == hanmo.load(model).generate("one", seed=3) + "\n"
+
+
+def test_under_json_standard_output_is_one_object(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", model, "一", "--seed", "3", "--greedy", "--max-tokens", "4", "--logprobs", "--json"]) == 0
+    heard = capsys.readouterr()
+    result = json.loads(heard.out)
+    assert set(result) == {"text", "ids", "finish_reason", "prompt", "seed", "logprobs"}
+    assert len(result["ids"]) == 4
+    assert heard.err == result["text"] + "\n"
+    made = hanmo.load(model).generations(["一"], seed=3, greedy=True, max_tokens=4)[0]
+    assert (result["text"], result["ids"], result["finish_reason"]) == (made.text, made.ids, made.finish_reason)
+
+
+def test_several_sequences_stand_under_headings_and_in_a_list(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", model, "one", "--seed", "3", "--num-return-sequences", "3", "--stop", "zzz", "qqq"]
+    assert run(words) == 0
+    shown = capsys.readouterr().out
+    assert run([*words, "--json"]) == 0
+    sequences = json.loads(capsys.readouterr().out)["sequences"]
+    assert len(sequences) == 3
+    assert [f"--- {n} (" in shown for n in (1, 2, 3)] == [True] * 3
+    assert all(each["text"] in shown for each in sequences)
+
+
+def test_the_prompt_may_come_from_standard_input(model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("二".encode())))
+    assert run(["generate", model, "-", "--seed", "1"]) == 0
+    assert capsys.readouterr().out == hanmo.load(model).generate("二", seed=1) + "\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
+    assert run(["generate", model, "-"]) == 2
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_an_empty_prompt_starts_a_text(model: str) -> None:
+    assert run(["generate", model, "", "--seed", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (
+            ["MODEL", "one", "--temperature", "0"],
+            2,
+            "temperature (=0.0) should be above 0; for the most likely token every time use greedy",
+        ),
+        (["MODEL", "one", "--top-p", "2"], 2, "top_p"),
+        (["MODEL", "one", "--temprature", "1"], 2, "--temprature"),
+        (["MODEL"], 2, "Missing"),
+        (["nowhere", "one"], 1, "nowhere does not exist"),
+        (["MODEL", "one two three " * 30], 2, "takes at most 32: shorten it"),
+    ],
+)
+def test_wrong_words_are_one_line_without_a_traceback(
+    model: str, words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["generate", *(model if word == "MODEL" else word for word in words)]) == code
+    heard = capsys.readouterr().err
+    assert message in heard
+    assert heard.count("\n") == 1
+
+
+def test_help_names_the_flags_and_leaves_torch_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        run(["generate", "--help"])
+    assert leaving.value.code in (0, None)
+    assert "--repetition-penalty" in capsys.readouterr().out
+    import subprocess
+
+    code = "import sys; from hanmo.cli import generate; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
