@@ -1,0 +1,73 @@
+"""Text becomes one agreed form of itself, and Chinese stays Chinese.
+
+In: text as found. Out: text with repaired Unicode, NFC, line ends as "\\n", no control characters, no blanks at line ends, at
+most two empty lines in a row. Full-width punctuation and curly quotes are kept: ftfy's defaults would turn them into ASCII.
+HTML entities are kept too, since in code they are meant. Normalising twice gives what normalising once gave.
+"""
+
+import functools
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ftfy import TextFixerConfig
+
+LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
+TERMINAL_COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
+CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u206a-\u206f\ufeff\ufff9-\ufffb]")
+SURROGATES = re.compile("[\ud800-\udfff]")
+EMPTY_LINES = re.compile("\n{4,}")
+MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after one or two
+
+
+def normalize(text: str, repair: bool = True) -> str:
+    """The agreed form of a text; with `repair`, mojibake of UTF-8 is undone.
+
+    >>> normalize("“你好”，世界！ \\r\\n")
+    '“你好”，世界！'
+    """
+    text = _tidy(text)
+    for _ in range(MOST_ROUNDS if repair and not text.isascii() else 0):
+        repaired = _repair(text)
+        if repaired == text:
+            break
+        text = _tidy(repaired)
+    return text
+
+
+def without_surrogates(text: str) -> str:
+    """The text with pairs of surrogates joined and lone ones (JSON can hold them, UTF-8 cannot) as U+FFFD."""
+    if not SURROGATES.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _tidy(text: str) -> str:
+    text = LINE_ENDS.sub("\n", without_surrogates(text))
+    text = TERMINAL_COLOURS.sub("", text)
+    text = CONTROLS.sub("", text)
+    text = unicodedata.normalize("NFC", text)
+    text = "\n".join([line.rstrip() for line in text.split("\n")])
+    text = EMPTY_LINES.sub("\n\n\n", text)
+    return text.lstrip("\n").rstrip()
+
+
+def _repair(text: str) -> str:
+    import ftfy
+
+    return ftfy.fix_text(text, _settings())
+
+
+@functools.cache
+def _settings() -> "TextFixerConfig":
+    from ftfy import TextFixerConfig
+
+    return TextFixerConfig(
+        unescape_html=False,
+        fix_character_width=False,
+        uncurl_quotes=False,
+        remove_terminal_escapes=False,
+        normalization="NFC",
+        explain=False,
+    )

@@ -1,0 +1,237 @@
+"""A folder of text becomes a data set, the same byte for byte however it was made.
+
+In: sources (catalogue names, files, folders). Out: documents/, receipts.parquet, card.md, report.html, manifest.json.
+The idea: a plan cuts the inputs into shards, the same for any number of workers; finished shards lie in `OUT/.partial`, so a
+killed run goes on where it was; the manifest appears last and says what the rest was made from. It holds no times and no
+paths of this machine.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hanmo.base.config import to_table
+from hanmo.base.errors import ConfigError, DataError, StorageError
+from hanmo.base.progress import Progress, say
+from hanmo.base.runtime import available_cores
+from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
+from hanmo.data.card import card, report
+from hanmo.data.catalogue import resolve
+from hanmo.data.duplicates import DuplicateConfig
+from hanmo.data.filters import FilterConfig
+from hanmo.data.inputs import Source, name_sources
+from hanmo.data.parallel import run_jobs
+from hanmo.data.read import SPLITS, ReadConfig
+from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
+from hanmo.data.scan import Plan, make_plan
+from hanmo.data.shards import BucketJob, ShardJob, do_bucket, do_shard, split_file, verdicts_file
+from hanmo.data.split import SplitConfig
+
+FORMAT = "hanmo-dataset-1"
+LIBRARIES = ("hanmo", "ftfy", "numpy", "pyarrow", "rjieba", "trafilatura")
+PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
+BUCKET_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """How files become a data set."""
+
+    read: ReadConfig = field(default_factory=ReadConfig)
+    """How files become texts."""
+    repair: bool = True
+    """Repair broken Unicode (UTF-8 read as Latin-1 and the like); switch off for code that shows such text on purpose."""
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    """Which documents are kept."""
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    """Which repeated documents are left out."""
+    split: SplitConfig = field(default_factory=SplitConfig)
+    """What is held out."""
+    card_language: Literal["en", "zh"] = "en"
+    """Language of the card and the report."""
+    workers: int = 0
+    """Processes; 0 for one a core. The result is the same for any number."""
+    shard_bytes: int = 8 * 2**20
+    """Bytes of input done in one go: what a kill can lose, and what a worker holds."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises ConfigError naming the key.
+        """
+        if self.workers < 0:
+            raise ConfigError(f"prepare.workers (={self.workers}) should be at least 0")
+        if self.shard_bytes < 1:
+            raise ConfigError(f"prepare.shard_bytes (={self.shard_bytes}) should be at least 1")
+
+
+def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | None = None) -> dict[str, Any]:
+    """Make the data set `out` from sources and give its manifest.
+
+    Goes on where an earlier call was killed; does nothing when the same inputs and settings have been done; makes it new
+    when they have changed. Raises DataError when a source is missing or nothing is kept, StorageError when `out` cannot be
+    written.
+    """
+    config = config or PrepareConfig()
+    if not sources:
+        raise ConfigError("no source given: name a file, a folder, or a corpus that hanmo fetch --list shows")
+    named = name_sources([resolve(source) for source in sources])
+    make_folder(out)
+    _check_place(out)
+    plan = make_plan(named, config.read, config.shard_bytes, without=out)
+    facts = _facts(named, plan, config)
+    known = read_manifest(out)
+    if known.get("fingerprint") == facts["fingerprint"] and _is_whole(out, known):
+        say(f"{out} is up to date: same inputs, same settings")
+        return known
+    with _work_folder(out / ".partial", facts["fingerprint"]) as work:
+        if not (work / "manifest.json").exists():
+            _make(work, out, plan, config, facts)
+        _publish(work, out)
+    return read_manifest(out)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a data set; empty where there is none."""
+    path = folder / "manifest.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _check_place(out: Path) -> None:
+    """Refuse to replace somebody else's folder `documents`."""
+    theirs = (out / "documents").exists() and read_manifest(out).get("format") != FORMAT and not (out / ".partial").exists()
+    if theirs:
+        raise StorageError(f"{out} has a folder 'documents' that is not ours: choose another --out")
+
+
+def _facts(sources: Sequence[Source], plan: Plan, config: PrepareConfig) -> dict[str, Any]:
+    settings = {name: value for name, value in to_table(config).items() if name != "workers"}
+    made_from = {
+        "sources": [{"name": s.name, "license": s.license, "citation": s.citation, "language": s.language} for s in sources],
+        "inputs": {"files": plan.num_files, "bytes": plan.num_bytes, "sha256": plan.digest},
+        "settings": settings,
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+    text = json.dumps([FORMAT, made_from], sort_keys=True, ensure_ascii=False)
+    return {"format": FORMAT, "fingerprint": hashlib.sha256(text.encode()).hexdigest(), **made_from}
+
+
+def _is_whole(out: Path, manifest: dict[str, Any]) -> bool:
+    files: dict[str, dict[str, Any]] = manifest.get("files", {})
+    return bool(files) and all((out / name).is_file() and (out / name).stat().st_size == facts["bytes"] for name, facts in files.items())
+
+
+@contextlib.contextmanager
+def _work_folder(path: Path, fingerprint: str) -> Generator[Path]:
+    """The folder for unfinished work, ours alone while inside; emptied when it was begun for something else."""
+    make_folder(path)
+    with storage_errors(path), (path / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(f"another hanmo prepare is writing {path.parent}: wait for it, or choose another --out") from None
+        begun = path / "begun.json"
+        if not begun.exists() or read_json(begun).get("fingerprint") != fingerprint:
+            for file in path.iterdir():
+                if file.name != "lock":
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+            write_json(begun, {"fingerprint": fingerprint})
+        yield path
+        shutil.rmtree(path)
+
+
+def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[str, Any]) -> None:
+    """Everything that `_publish` then moves, the manifest last."""
+    num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
+    workers = config.workers or available_cores()
+    _clean(work, plan, config, num_buckets, workers)
+    decisions = decide(work, len(plan.shards), config.duplicates, config.split)
+    write_receipts(work / "receipts.parquet", work, decisions)
+    counts = count(work / "receipts.parquet")
+    if not counts.kept:
+        _fail_empty(work, out, counts)
+    _warn(counts, config, decisions)
+    documents = make_folder(work / "documents")
+    jobs = [
+        BucketJob(number=number, num_buckets=num_buckets, num_shards=len(plan.shards), folder=work, out=documents)
+        for number in range(num_buckets)
+        if not all(split_file(documents, split, number).exists() for split in SPLITS)
+    ]
+    with Progress("writing documents", total=len(jobs), unit="files") as progress:
+        for _ in run_jobs(do_bucket, jobs, workers):
+            progress.advance()
+    manifest = {
+        **facts,
+        "documents": counts.splits,
+        "receipts": {"total": counts.total, "kept": counts.kept, "refused": dict(sorted(counts.rules.items()))},
+        "moved_to_fill_a_split": list(decisions.moved),
+    }
+    write_text(work / "card.md", card(manifest, config.card_language))
+    write_text(work / "report.html", report(manifest, counts, config.card_language))
+    made = sorted((*documents.iterdir(), *(work / name for name in PARTS if (work / name).is_file())))
+    manifest["files"] = {path.relative_to(work).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in made}
+    write_json(work / "manifest.json", manifest)
+
+
+def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, workers: int) -> None:
+    """Do every shard that is not done yet."""
+    jobs = [
+        ShardJob(
+            number=number,
+            units=units,
+            folder=work,
+            read=config.read,
+            repair=config.repair,
+            filters=config.filters,
+            num_buckets=num_buckets,
+        )
+        for number, units in enumerate(plan.shards)
+        if not verdicts_file(work, number).exists()
+    ]
+    if len(jobs) < len(plan.shards):
+        say(f"going on: {len(plan.shards) - len(jobs)} of {len(plan.shards)} shards are done")
+    total = sum(unit.bytes for job in jobs for unit in job.units)
+    with Progress("reading and cleaning", total=total, unit="bytes") as progress:
+        for done in run_jobs(do_shard, jobs, workers):
+            progress.advance(done)
+
+
+def _fail_empty(work: Path, out: Path, counts: Counts) -> None:
+    """Leave the receipts where the user can read them, and say why nothing is left."""
+    shutil.copy(work / "receipts.parquet", out / "receipts.parquet")
+    shutil.rmtree(work)
+    reasons = ", ".join(f"{rule} {number:,}" for rule, number in counts.rules.most_common())
+    raise DataError(f"none of {counts.total:,} documents was kept ({reasons}): {out / 'receipts.parquet'} tells each one's reason")
+
+
+def _warn(counts: Counts, config: PrepareConfig, decisions: Decisions) -> None:
+    empty = [name for name in ("validation", "test") if getattr(config.split, name) > 0 and not counts.splits[name]["documents"]]
+    if empty:
+        say(
+            f"warning: no document for {' and '.join(empty)}: {counts.kept} documents are too few; "
+            "--read.split-on line, heading or chapter cuts long files"
+        )
+    if decisions.moved:
+        say(
+            f"note: {len(decisions.moved)} of {counts.kept} documents moved so that no split stays empty; "
+            "with more documents, or larger shares under split, the hash alone decides"
+        )
+
+
+def _publish(work: Path, out: Path) -> None:
+    """Move the finished parts to their place; a kill between two moves is mended by the next call."""
+    with storage_errors(out):
+        (out / "manifest.json").unlink(missing_ok=True)
+        for name in PARTS:
+            if not (work / name).exists():
+                continue
+            if (out / name).is_dir():
+                shutil.rmtree(out / name)
+            (work / name).replace(out / name)

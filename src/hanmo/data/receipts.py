@@ -1,0 +1,143 @@
+"""Every input gets its receipt: kept or not, by which rule, measured value and threshold, duplicate of whom, which split.
+
+In: the verdicts of all shards. Out: the split of each document, `receipts.parquet` in the order of the inputs, and counts
+for the card. The idea: what needs all documents at once (duplicates, splits) sees 48 bytes of each, never its text.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hanmo.base.storage import write_atomically
+from hanmo.data.duplicates import DuplicateConfig, first_occurrences
+from hanmo.data.read import SPLITS
+from hanmo.data.shards import MEASURE_COLUMNS, splits_file, verdicts_file
+from hanmo.data.split import SplitConfig, assign, position
+from hanmo.data.tables import ColumnKind, Table, TableWriter, read_rows
+
+RECEIPT_COLUMNS: dict[str, ColumnKind] = {
+    "id": "text",
+    "source": "text",
+    "kept": "flag",
+    "rule": "text",
+    "duplicate_of": "text",
+    "tokens": "count",
+    "split": "text",
+    "detail": "text",
+    "value": "number",
+    "threshold": "number",
+    **MEASURE_COLUMNS,
+}
+EXACT_DUPLICATE = "exact_duplicate"
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """For every row of all verdicts in order: its id, its split (-1: left out) and the row it repeats (-1: none).
+
+    `borders` are the first rows of the shards; `moved` the ids put into a split that would have stayed empty.
+    """
+
+    ids: NDArray[np.bytes_]
+    splits: NDArray[np.int8]
+    repeats: NDArray[np.int64]
+    borders: NDArray[np.int64]
+    moved: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the receipts add up to."""
+
+    total: int = 0
+    kept: int = 0
+    rules: Counter[str] = field(default_factory=Counter[str])
+    examples: dict[str, list[dict[str, object]]] = field(default_factory=dict[str, list[dict[str, object]]])
+    splits: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    lengths: Counter[int] = field(default_factory=Counter[int])
+    """Kept documents by the number of doublings of their length in characters."""
+
+
+def decide(folder: Path, num_shards: int, duplicates: DuplicateConfig, split: SplitConfig) -> Decisions:
+    """Find duplicates and deal splits over all shards, and leave each shard's splits beside it."""
+    tables = [Table.read(verdicts_file(folder, shard), columns=("id", "rule", "digest")) for shard in range(num_shards)]
+    borders = np.cumsum([0, *map(len, tables)])
+    digests = np.concatenate([table.digests("digest") for table in tables])
+    ids = np.concatenate([np.array(table.texts("id"), dtype="S24") for table in tables])
+    passed = np.flatnonzero(np.concatenate([~table.present("rule") for table in tables]))
+    repeats = np.full(len(ids), -1, dtype=np.int64)
+    if duplicates.exact:
+        first = passed[first_occurrences(digests[passed])]
+        repeats[passed] = np.where(first == passed, -1, first)
+    kept = passed[repeats[passed] < 0]
+    positions = np.array([position(digests[row].tobytes(), split.seed) for row in kept], dtype=np.float64)
+    dealt, moved = assign(positions, split)
+    splits = np.full(len(ids), -1, dtype=np.int8)
+    splits[kept] = dealt
+    for shard, (start, stop) in enumerate(pairwise(borders)):
+        write_atomically(splits_file(folder, shard), lambda path, part=splits[start:stop]: _save(path, part))
+    named = cast("list[bytes]", ids[kept[moved]].tolist())
+    return Decisions(ids=ids, splits=splits, repeats=repeats, borders=borders, moved=tuple(name.decode() for name in named))
+
+
+def _save(path: Path, values: NDArray[np.int8]) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, values)
+
+
+def write_receipts(path: Path, folder: Path, decisions: Decisions) -> None:
+    """Write `receipts.parquet` from the verdicts of all shards and the decisions on them."""
+
+    def write(temporary: Path) -> None:
+        with TableWriter(temporary, RECEIPT_COLUMNS) as writer:
+            for shard in range(len(decisions.borders) - 1):
+                writer.write(_receipts(Table.read(verdicts_file(folder, shard)), decisions, int(decisions.borders[shard])))
+
+    write_atomically(path, write)
+
+
+def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
+    rows = range(start, start + len(verdicts))
+    splits = cast("list[int]", decisions.splits[start : rows.stop].tolist())
+    repeats = cast("list[int]", decisions.repeats[start : rows.stop].tolist())
+    rules = [EXACT_DUPLICATE if repeat >= 0 else rule for rule, repeat in zip(verdicts.texts("rule"), repeats, strict=True)]
+    table = verdicts.select(name for name in verdicts.names if name not in ("rule", "digest"))
+    table = table.with_column("kept", "flag", [split >= 0 for split in splits]).with_column("rule", "text", rules)
+    originals = cast("list[bytes]", decisions.ids[np.maximum(repeats, 0)].tolist())
+    names = [original.decode() if repeat >= 0 else None for original, repeat in zip(originals, repeats, strict=True)]
+    table = table.with_column("duplicate_of", "text", names)
+    unknown: list[None] = [None] * len(verdicts)
+    table = table.with_column("tokens", "count", unknown)
+    table = table.with_column("split", "text", [SPLITS[split] if split >= 0 else None for split in splits])
+    return table.select(RECEIPT_COLUMNS)
+
+
+def count(path: Path) -> Counts:
+    """Sums over a file of receipts."""
+    counts = Counts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
+    wanted = ("source", "kept", "rule", "split", "detail", "value", "threshold", "characters", "words", "bytes")
+    for row in read_rows(path, wanted):
+        counts.total += 1
+        if row["kept"]:
+            _add_kept(counts, row)
+        else:
+            rule = str(row["rule"])
+            counts.rules[rule] += 1
+            if len(examples := counts.examples.setdefault(rule, [])) < EXAMPLES:
+                examples.append(row)
+    return counts
+
+
+def _add_kept(counts: Counts, row: dict[str, object]) -> None:
+    counts.kept += 1
+    sums = counts.splits[str(row["split"])]
+    sums["documents"] += 1
+    for name in ("characters", "words", "bytes"):
+        sums[name] += cast("int", row[name])
+    counts.lengths[cast("int", row["characters"]).bit_length() - 1] += 1

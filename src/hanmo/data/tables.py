@@ -1,0 +1,223 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
+"""Parquet in and out, with types: the only file of this room that speaks to pyarrow.
+
+In: rows as plain values, or files. Out: files whose bytes depend on the rows alone, or rows a few at a time.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hanmo.base.storage import storage_errors
+
+Row = Mapping[str, object]
+ColumnKind = Literal["text", "number", "count", "flag", "digest", "row", "metadata"]
+BATCH_ROWS = 64
+
+
+class TableError(Exception):
+    """A file that is no readable Parquet, in one line."""
+
+
+def column_names(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file.
+
+    Raises TableError when it is none.
+    """
+    with _table_errors():
+        import pyarrow.parquet as pq
+
+        return cast("list[str]", pq.read_schema(path).names)
+
+
+def row_groups(path: Path) -> list[tuple[int, int]]:
+    """(rows, bytes) of every row group.
+
+    Raises TableError when the file is no Parquet.
+    """
+    with _table_errors():
+        import pyarrow.parquet as pq
+
+        facts = pq.read_metadata(path)
+        groups = (facts.row_group(i) for i in range(facts.num_row_groups))
+        return [(group.num_rows, group.total_byte_size) for group in groups]
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> Iterator[dict[str, object]]:
+    """Rows in order, a few at a time in memory; a column that is not there is left out.
+
+    Raises TableError when the file is no Parquet or breaks off.
+    """
+    with _table_errors():
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            names = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
+            wanted = list(range(file.num_row_groups)) if groups is None else list(groups)
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=wanted, columns=names):
+                yield from batch.to_pylist(maps_as_pydicts="strict")
+
+
+class Table:
+    """Rows in memory as columns; a thin, typed hold on an Arrow table."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return cast("int", self._table.num_rows)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of all columns."""
+        return cast("int", self._table.nbytes)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return cast("list[str]", self._table.column_names)
+
+    @classmethod
+    def read(cls, path: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> "Table":
+        """A whole file, or some columns or row groups of it."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            names = None if columns is None else list(columns)
+            wanted = range(file.num_row_groups) if groups is None else groups
+            return cls(file.read_row_groups(list(wanted), columns=names, use_threads=False))
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], columns: Mapping[str, ColumnKind]) -> "Table":
+        """Rows as a table with these columns; values that are missing are null."""
+        import pyarrow as pa
+
+        schema = _schema(columns)
+        arrays = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema]
+        return cls(pa.Table.from_arrays(arrays, schema=schema))
+
+    @classmethod
+    def concatenate(cls, tables: Sequence["Table"]) -> "Table":
+        """One table under the other."""
+        import pyarrow as pa
+
+        return cls(pa.concat_tables([table._table for table in tables]))
+
+    def numbers(self, column: str) -> NDArray[np.int64]:
+        """A column of whole numbers or flags."""
+        return cast("NDArray[np.int64]", self._table.column(column).to_numpy().astype(np.int64))
+
+    def digests(self, column: str) -> NDArray[np.uint64]:
+        """A column of 16-byte digests as pairs of numbers [rows, 2]; null is (0, 0)."""
+        import pyarrow.compute as pc
+
+        joined = b"".join(pc.fill_null(self._table.column(column), b"\0" * 16).to_pylist())
+        return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
+
+    def texts(self, column: str) -> list[str]:
+        """A column of text."""
+        return cast("list[str]", self._table.column(column).to_pylist())
+
+    def present(self, column: str) -> NDArray[np.bool_]:
+        """Where a column is not null."""
+        return cast("NDArray[np.bool_]", self._table.column(column).is_valid().to_numpy())
+
+    def take(self, indices: NDArray[np.int64]) -> "Table":
+        """These rows in this order."""
+        return Table(self._table.take(indices))
+
+    def sorted_by(self, column: str) -> "Table":
+        """Rows in ascending order of one column."""
+        return Table(self._table.sort_by(column))
+
+    def select(self, columns: Iterable[str]) -> "Table":
+        """These columns in this order."""
+        return Table(self._table.select(list(columns)))
+
+    def with_column(self, name: str, kind: ColumnKind, values: Sequence[object]) -> "Table":
+        """One more column at the end."""
+        import pyarrow as pa
+
+        return Table(self._table.append_column(name, pa.array(values, type=_type(kind))))
+
+
+class TableWriter:
+    """A Parquet file written piece by piece; each `write` ends with a row group."""
+
+    def __init__(self, path: Path, columns: Mapping[str, ColumnKind]) -> None:
+        import pyarrow.parquet as pq
+
+        self._path = path
+        with storage_errors(path):
+            coded = [name for name in ("source", "rule", "language", "license", "split") if name in columns]
+            self._writer = pq.ParquetWriter(path, _schema(columns), compression="zstd", use_dictionary=coded)  # pyright: ignore[reportArgumentType]
+
+    def write(self, table: Table, group_rows: int = 1 << 16) -> None:
+        """Append a table.
+
+        Raises StorageError when the disk is full.
+        """
+        if len(table):
+            with storage_errors(self._path):
+                self._writer.write_table(table._table, row_group_size=group_rows)  # pyright: ignore[reportPrivateUsage]
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            with storage_errors(self._path):
+                self._writer.close()
+            return
+        try:
+            self._writer.close()
+        except OSError:
+            return  # the first error is the one to tell
+
+
+def first_ids(path: Path) -> list[str]:
+    """The smallest `id` of each row group, from the file's statistics."""
+    import pyarrow.parquet as pq
+
+    facts = pq.read_metadata(path)
+    column = facts.schema.names.index("id")
+    return [cast("str", facts.row_group(i).column(column).statistics.min) for i in range(facts.num_row_groups)]
+
+
+def _schema(columns: Mapping[str, ColumnKind]) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([(name, _type(kind)) for name, kind in columns.items()])
+
+
+def _type(kind: ColumnKind) -> Any:
+    import pyarrow as pa
+
+    kinds: dict[ColumnKind, Any] = {
+        "text": pa.string(),
+        "number": pa.float64(),
+        "count": pa.int64(),
+        "flag": pa.bool_(),
+        "digest": pa.binary(16),
+        "row": pa.int32(),
+        "metadata": pa.map_(pa.string(), pa.string()),
+    }
+    return kinds[kind]
+
+
+class _table_errors:
+    """Turns pyarrow's errors about a broken file into TableError."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        import pyarrow as pa
+
+        if isinstance(error, pa.ArrowException):
+            raise TableError(" ".join(str(error).split())[:200]) from error
