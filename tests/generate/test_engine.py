@@ -19,6 +19,7 @@ from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 TEXTS = ["the cat sat on the mat and the dog sat on the log", "山上有一只猫，猫在看月亮。", "a naïve café — 🙂 smiles"] * 3
 TOKENIZER: Tokenizer = train_tokenizer(TEXTS, TokenizerConfig(kind="bpe", vocab_size=300))
 V = TOKENIZER.vocab_size
+DOCUMENTS = [np.array([TOKENIZER.eot_id, *TOKENIZER.encode(text)]) for text in TEXTS]
 NETWORKS = {
     "decoder": tiny_decoder(V, 24),
     "gpt2": tiny_decoder(V, 24, "gpt2"),
