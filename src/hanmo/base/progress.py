@@ -25,6 +25,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+def size(count: float) -> str:
+    """A number of bytes as a person says it, in powers of ten.
+
+    >>> size(999), size(1_234_567), size(2.5e10)
+    ('999 B', '1.23 MB', '25.0 GB')
+    """
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:#.3g}".rstrip(".") + f" {unit}"
+    return f"{count:.0f} B"
+
+
 class Progress:
     """A line that is rewritten in a terminal, and repeated seldom in a log."""
 

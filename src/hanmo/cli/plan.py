@@ -1,0 +1,298 @@
+"""`hanmo plan RECIPE`: parameters, FLOPs, memory, minutes, disk, money and energy, before anything runs."""
+
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tyro.conf import OmitArgPrefixes
+
+from hanmo.base.errors import HanmoError
+from hanmo.base.progress import duration, say, size
+from hanmo.base.runs import Run
+from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.cli.recipe import Recipe
+from hanmo.model.config import DecoderConfig
+from hanmo.plan.compute import Compute, count_compute, kaplan_flops_per_token
+from hanmo.plan.estimate import Disk, Estimate, Limits, Prices, Speed, estimate
+from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes
+from hanmo.plan.memory import Memory, Step, checkpoint_bytes, count_memory
+from hanmo.plan.parameters import Parameters, count_parameters
+from hanmo.train.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Forecast what a recipe will take on this machine, from formulas and from ten seconds of the real training step."""
+
+    recipe: OmitArgPrefixes[Recipe]
+    """What would be done; any key can be changed by a dotted flag."""
+    out: Path | None = None
+    """Run folder whose prepared data and tokenizer are counted, when it exists."""
+    price_per_hour: float | None = None
+    """Price of this machine for one hour; the recipe's by default."""
+    watts: float | None = None
+    """Power it draws under load; the recipe's by default."""
+    probe_seconds: float | None = None
+    """How long the real step is tried, 0 not at all; the recipe's by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a process of its own has measured."""
+
+    matrix_flops_fp32: float
+    matrix_flops_bf16: float
+    process_bytes: int
+    """Resident memory with all libraries loaded, before the network is made."""
+    seconds_to_start: float
+    low_precision: bool
+    probe: Mapping[str, float] | None = None
+    """The fields of `hanmo.train.probe.Probe`."""
+
+
+def parse(words: Sequence[str]) -> Options:
+    """The options in the words after the verb."""
+    return parse_arguments(Options, words, "plan", whole="recipe")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Measure and forecast; gives what `plan.json` holds."""
+    wishes = {name: value for name in ("price_per_hour", "watts", "probe_seconds") if (value := getattr(options, name)) is not None}
+    recipe = replace(options.recipe, plan=replace(options.recipe.plan, **wishes))
+    return {"name": recipe.name, **forecast(recipe, Run(options.out) if options.out else None)}
+
+
+def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
+    """The plan of a recipe as JSON; what `folder` already holds (tokenizer, data) is counted instead of assumed.
+
+    Raises HanmoError when the machine has not the memory for one step.
+    """
+    vocab_size, tokens = _vocabulary(recipe, folder), _token_counts(folder)
+    model, train = replace(recipe.model, vocab_size=vocab_size), recipe.train
+    train = replace(train, context_length=train.context_length or model.max_position_embeddings)
+    parameters = count_parameters(model)
+    compute = count_compute(model, context_length=train.context_length, batch_size=train.batch_size, optimizer=train.optimizer)
+    rough = count_memory(model, _step(train, low_precision=train.precision != "fp32"))
+    machine = _machine(folder)
+    fits = rough.peak < machine.available_memory_bytes
+    measured = measure(model, train, recipe.plan.probe_seconds if fits else 0.0)
+    machine = replace(machine, matrix_flops_fp32=measured.matrix_flops_fp32, matrix_flops_bf16=measured.matrix_flops_bf16)
+    memory = count_memory(model, _step(train, low_precision=measured.low_precision), process_bytes=measured.process_bytes)
+    id_bytes = 2 if vocab_size <= 1 << 16 else 4
+    disk = Disk(
+        tokens=sum(tokens.values()) * id_bytes, checkpoint=checkpoint_bytes(parameters, train.optimizer), model=4 * parameters.total
+    )
+    made = estimate(
+        compute=compute,
+        memory=memory,
+        disk=disk,
+        speed=_speed(measured, compute, machine),
+        limits=_limits(train, tokens.get("validation", 0)),
+        prices=Prices(price_per_hour=recipe.plan.price_per_hour, watts=recipe.plan.watts),
+        data_bytes=disk.tokens,
+    )
+    counts: dict[str, Any] = {**_counts(parameters, compute), "kaplan_flops_per_token": kaplan_flops_per_token(model, train.context_length)}
+    return {**counts, **_outcome(made, memory, disk, machine), "measured": asdict(measured)}
+
+
+def _counts(parameters: Parameters, compute: Compute) -> dict[str, Any]:
+    return {
+        "parameters": {"total": parameters.total, "non_embedding": parameters.non_embedding, "parts": parameters.parts},
+        "flops_per_token": compute.train_per_token,
+        "forward_flops_per_token": compute.forward_per_token,
+        "flops_per_step": compute.per_step,
+        "tokens_per_step": compute.tokens_per_step,
+    }
+
+
+def _outcome(made: Estimate, memory: Memory, disk: Disk, machine: Machine) -> dict[str, Any]:
+    return {
+        "flops_per_run": made.flops,
+        "steps": made.steps,
+        "tokens": made.tokens,
+        "tokens_per_second": made.tokens_per_second,
+        "seconds": dict(made.seconds),
+        "memory": {"parts": memory.parts, "moments": memory.moments},
+        "disk": {"tokens": disk.tokens, "checkpoint": disk.checkpoint, "model": disk.model, "peak": disk.peak},
+        "machine": {**asdict(machine), "bf16_is_fast": machine.bf16_is_fast},
+        "fits": made.peak_memory_bytes < machine.available_memory_bytes and disk.peak < machine.disk_free_bytes,
+        "forecast": made.forecast,
+        "assumptions": list(made.assumptions),
+    }
+
+
+def _vocabulary(recipe: Recipe, folder: Run | None) -> int:
+    """The model's own size, the trained tokenizer's, or what the tokenizer is asked for."""
+    if recipe.model.vocab_size:
+        return recipe.model.vocab_size
+    if folder is not None and (folder.tokenizer / "tokenizer.json").exists():
+        from hanmo.tokenizer.load import Tokenizer
+
+        return Tokenizer.load(folder.tokenizer).vocab_size
+    return recipe.tokenizer.vocab_size
+
+
+SAMPLE_CHARACTERS = 200_000
+
+
+def _token_counts(folder: Run | None) -> dict[str, int]:
+    """Tokens of each split: as stored, or from tokens a byte of a sample; none where nothing is prepared yet."""
+    if folder is None or not (folder.data / "manifest.json").exists() or not (folder.tokenizer / "tokenizer.json").exists():
+        return {}
+    from hanmo.data.read import read_dataset
+    from hanmo.tokenizer.load import Tokenizer
+
+    tokenizer, counts = Tokenizer.load(folder.tokenizer), dict[str, int]()
+    for split in ("train", "validation"):
+        sampled = sample_tokens = total = documents = 0
+        for document in read_dataset(folder.data, split):
+            total, documents = total + len(document.text.encode()), documents + 1
+            if sampled < SAMPLE_CHARACTERS:
+                part = document.text[:SAMPLE_CHARACTERS]
+                sampled, sample_tokens = sampled + len(part.encode()), sample_tokens + len(tokenizer.encode(part))
+        counts[split] = documents + round(total * sample_tokens / max(1, sampled))
+    return counts
+
+
+def _step(train: TrainConfig, *, low_precision: bool) -> Step:
+    rows = min(train.micro_batch_size or train.batch_size, train.batch_size)
+    return Step(
+        rows=rows,
+        context_length=train.context_length,
+        low_precision=low_precision,
+        optimizer=train.optimizer,
+        accumulates=rows < train.batch_size,
+        evaluation_rows=min(train.batch_size, 16),
+    )
+
+
+def _limits(train: TrainConfig, validation_tokens: int) -> Limits:
+    wanted = min(each for each in (train.eval_tokens, validation_tokens, math.inf) if each)
+    return Limits(
+        max_steps=train.max_steps,
+        max_tokens=train.max_tokens,
+        max_minutes=train.max_minutes,
+        eval_every=train.eval_every,
+        evaluation_tokens=0 if wanted == math.inf else int(wanted),
+        checkpoint_every=train.checkpoint_every,
+    )
+
+
+def _machine(folder: Run | None) -> Machine:
+    import psutil
+
+    from hanmo.base.runtime import available_cores
+
+    memory = psutil.virtual_memory()
+    place = folder.folder if folder is not None else Path.cwd()
+    existing = next(each for each in (place.absolute(), *place.absolute().parents) if each.is_dir())
+    return Machine(
+        cores=available_cores(),
+        memory_bytes=memory.total,
+        available_memory_bytes=memory.available,
+        disk_free_bytes=disk_free_bytes(place),
+        disk_bytes_per_second=disk_bytes_per_second(existing),
+    )
+
+
+def _speed(measured: Measured, compute: Compute, machine: Machine) -> Speed:
+    if measured.probe is None:
+        rate = measured.matrix_flops_bf16 if measured.low_precision else measured.matrix_flops_fp32
+        return Speed.assumed(
+            compute,
+            matrix_flops=rate,
+            disk_bytes_per_second=machine.disk_bytes_per_second,
+            seconds_to_start=measured.seconds_to_start,
+        )
+    seen = measured.probe
+    return Speed(
+        seconds_per_step=seen["seconds_per_step"],
+        seconds_of_first_step=seen["seconds_of_first_step"],
+        evaluation_tokens_per_second=seen["evaluation_tokens_per_second"],
+        disk_bytes_per_second=machine.disk_bytes_per_second,
+        seconds_to_start=measured.seconds_to_start,
+        peak_memory_bytes=int(seen["peak_memory_bytes"]),
+    )
+
+
+def measure(model: DecoderConfig, train: TrainConfig, seconds: float) -> Measured:
+    """Measure in a new process, so that its memory is that of training alone.
+
+    Raises HanmoError when the system ends that process, which it does when memory runs out.
+    """
+    if seconds:
+        say(f"probing the real training step for {seconds:g} seconds")
+    try:
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(measure_here, model, train, seconds).result()
+    except BrokenProcessPool:
+        raise HanmoError(
+            "the system ended the probe, most likely because memory ran out: lower train.micro_batch_size "
+            f"(={train.micro_batch_size or train.batch_size}), or say --probe-seconds 0 for the formulas alone"
+        ) from None
+
+
+def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Measured:
+    """Measure in this process: everything a training process loads, the matrix rates, and `seconds` of the real step."""
+    import time
+
+    import psutil
+    import torch
+
+    from hanmo.base.runtime import available_cores, current_memory_bytes
+    from hanmo.train.pretrain import Settings, make_network, matrix_blocks
+    from hanmo.train.probe import matrix_flops, probe
+
+    for module in ("hanmo.data.read", "hanmo.tokenizer.load"):
+        importlib.import_module(module)
+    torch.set_num_threads(train.threads or available_cores())
+    fp32, bf16 = matrix_flops(torch.float32), matrix_flops(torch.bfloat16)
+    machine = Machine(cores=1, memory_bytes=0, available_memory_bytes=0, disk_free_bytes=0, matrix_flops_fp32=fp32, matrix_flops_bf16=bf16)
+    low_precision = train.precision == "bf16" or (train.precision == "auto" and machine.bf16_is_fast)
+    train = replace(train, precision="bf16" if low_precision else "fp32")
+    process_bytes = current_memory_bytes()
+    network = make_network(Settings(model=model, train=train)) if seconds else None
+    seconds_to_start = time.time() - psutil.Process().create_time()
+    found = None
+    if network is not None:
+        found = probe(network, train, context_length=train.context_length, blocks=matrix_blocks(model), seconds=seconds)
+    return Measured(
+        matrix_flops_fp32=fp32,
+        matrix_flops_bf16=bf16,
+        process_bytes=process_bytes,
+        seconds_to_start=seconds_to_start,
+        low_precision=low_precision,
+        probe=None if found is None else {name: float(value) for name, value in asdict(found).items()},
+    )
+
+
+def show(result: dict[str, Any]) -> str:
+    """The plan as a table for people."""
+    said = result["forecast"]
+    minutes = said["minutes"]
+    rows = [
+        ("parameters", f"{result['parameters']['total']:,}"),
+        *((f"  {name}", f"{count:,}") for name, count in result["parameters"]["parts"].items()),
+        ("FLOPs a token", f"{result['flops_per_token']:.3g} (forward {result['forward_flops_per_token']:.3g})"),
+        ("FLOPs a step", f"{result['flops_per_step']:.3g} ({result['tokens_per_step']:,} tokens)"),
+        ("FLOPs in all", "not known" if result["flops_per_run"] is None else f"{result['flops_per_run']:.3g} ({result['steps']:,} steps)"),
+        ("speed", f"{result['tokens_per_second']:,.0f} tokens/s"),
+        ("time", "not known" if minutes is None else duration(60 * minutes)),
+        *((f"  {name}", duration(seconds)) for name, seconds in result["seconds"].items()),
+        ("peak memory", f"{size(said['peak_memory_bytes'])} of {size(result['machine']['available_memory_bytes'])} available"),
+        *((f"  {name}", size(held)) for name, held in result["memory"]["parts"].items()),
+        ("disk", f"{size(said['disk_bytes'])} of {size(result['machine']['disk_free_bytes'])} free"),
+        *([("money", f"{said['money']:.4g}")] if said["money"] is not None else []),
+        *([("energy", f"{said['energy_kwh']:.4g} kWh")] if said["energy_kwh"] is not None else []),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {value}" for name, value in rows]
+    if not result["fits"]:
+        lines.append("this does not fit into the memory or the disk of this machine: lower train.micro_batch_size or the model's size")
+    return "\n".join([*lines, *(f"- {assumption}" for assumption in result["assumptions"])])
