@@ -64,7 +64,7 @@ def test_numbers_follow_their_definitions():
 def test_documents_in_groups_give_the_same(monkeypatch):
     model, texts = learned(SENTENCES, by_byte, 257), documents(*SENTENCES * 4)
     whole = evaluate(model, texts, by_byte, EOT)
-    monkeypatch.setattr(perplexity, "_BYTES_AT_ONCE", 10)
+    monkeypatch.setattr(perplexity, "_CHARACTERS_AT_ONCE", 10)
     assert evaluate(model, iter(texts), by_byte, EOT).summary() == whole.summary()
 
 

@@ -20,8 +20,7 @@ def compare(first: Evaluation, second: Evaluation) -> Difference:
 
     Raises DataError when they were not measured on the same documents, or on too little text.
     """
-    same = first.document_ids == second.document_ids and np.array_equal(first.document_bytes, second.document_bytes)
-    if not (same and first.unit == second.unit):
+    if first.text_sha256 != second.text_sha256 or first.unit != second.unit:
         raise DataError("the two models were not measured on the same documents: evaluate both on the same data")
     if first.unit_bytes.size < FEWEST_UNITS:
         raise DataError(f"a comparison needs at least {FEWEST_UNITS} documents or about 1 kB of text, {first.bytes} bytes given")

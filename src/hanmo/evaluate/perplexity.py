@@ -5,6 +5,7 @@ that two models can be compared in pairs. Bits per byte is the common currency: 
 Not here: how models see (model/scoring), how intervals are drawn (uncertainty).
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.errors import DataError, ModelError
+from hanmo.base.progress import Progress
 from hanmo.base.records import Document
 from hanmo.data.filters import words
 from hanmo.evaluate.uncertainty import bootstrap_interval
@@ -27,7 +29,7 @@ FEWEST_UNITS = 5
 """Fewer units than these give intervals that cover the truth far less often than they claim."""
 PASSAGE_BYTES = 2048
 _SMALLEST_PASSAGE_BYTES = 256
-_BYTES_AT_ONCE = 1 << 22
+_CHARACTERS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,8 @@ class Evaluation:
     """Tokens that stand for text outside the vocabulary, whose spelling the model is not asked for."""
     unit: Unit
     """What the bootstrap drew."""
+    text_sha256: str
+    """SHA-256 over the texts, in order: the same for two models measured on the same text."""
     document_ids: tuple[str, ...]
     document_bits: Floats
     document_bytes: Floats
@@ -86,6 +90,7 @@ class Evaluation:
             "bytes": self.bytes,
             "words": self.words,
             "documents": self.documents,
+            "text_sha256": self.text_sha256,
             "unknown_tokens": self.unknown_tokens,
             "unit": self.unit,
             "units": int(self.unit_bytes.size),
@@ -122,7 +127,13 @@ def evaluate(
     every tokenizer; without it a document's bytes are spread evenly over its tokens. unknown_id: the token of unknown words.
     Raises DataError when no document holds text, ModelError when the model gives something that is no probability.
     """
-    scored = [each for group in _groups(documents) for each in _score(model, group, encode, eot_id, stride, token_bytes, unknown_id)]
+    scored: list[_Scored] = []
+    digest = hashlib.sha256()
+    with Progress("evaluate", unit="bytes") as progress:
+        for group in _groups(documents, digest.update):
+            fresh = list(_score(model, group, encode, eot_id, stride, token_bytes, unknown_id))
+            progress.advance(sum(each.bytes for each in fresh))
+            scored += fresh
     if not scored:
         raise DataError("no document holds any text: nothing to evaluate on")
     chosen: Unit = unit if len(scored) >= FEWEST_UNITS else "passage"
@@ -142,6 +153,7 @@ def evaluate(
         documents=len(scored),
         unknown_tokens=sum(s.unknown for s in scored),
         unit=chosen,
+        text_sha256=digest.hexdigest(),
         document_ids=tuple(s.id for s in scored),
         document_bits=bits,
         document_bytes=sizes,
@@ -156,15 +168,16 @@ def _exponential(bits: float) -> float | None:
     return 2.0**bits if bits < 1000 else None
 
 
-def _groups(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Documents with text, a few megabytes at once."""
+def _groups(documents: Iterable[Document], see: Callable[[bytes], object]) -> Iterator[list[Document]]:
+    """Documents with text, a few megabytes at once; `see` is shown every text."""
     group: list[Document] = []
     size = 0
     for document in documents:
         if document.text:
             group.append(document)
+            see(document.text.encode() + b"\0")
             size += len(document.text)
-        if size >= _BYTES_AT_ONCE:
+        if size >= _CHARACTERS_AT_ONCE:
             yield group
             group, size = [], 0
     if group:

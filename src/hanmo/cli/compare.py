@@ -1,0 +1,60 @@
+"""`hanmo compare MODEL MODEL --data FILE_OR_DATASET`: two models on the same text, paired."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.cli.evaluate import Measure, measure, number, read_documents, spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Measure):
+    """Compare two models on the same text, document by document; their tokenizers may differ."""
+
+    first: tyro.conf.Positional[Path]
+    """Model folder or run folder."""
+    second: tyro.conf.Positional[Path]
+    """Another one."""
+
+
+def parse(words: Sequence[str]) -> Options:
+    """The options in the words after the verb."""
+    return parse_arguments(Options, words, "compare")
+
+
+def run(options: Options) -> dict[str, object]:
+    """Score every document with both; gives the difference in bits per byte, first minus second, and both results."""
+    from hanmo.evaluate.compare import as_row, compare
+
+    documents = read_documents(options)
+    first, second = (measure(path, documents, options) for path in (options.first, options.second))
+    return {
+        "first": {"model": str(options.first), **first.summary()},
+        "second": {"model": str(options.second), **second.summary()},
+        "data": str(options.data),
+        "unit": first.unit,
+        "units": int(first.unit_bytes.size),
+        **as_row(compare(first, second)),
+    }
+
+
+def show(result: dict[str, object]) -> str:
+    """What a person reads."""
+    both = [result["first"], result["second"]]
+    rows = [each for each in both if isinstance(each, dict)]
+    width = max(len(str(row["model"])) for row in rows)
+    lines = [f"{row['model']!s:<{width}}  {number(row['bits_per_byte'])} bits per byte   {spread(row['interval'])}" for row in rows]
+    difference = result["difference"]
+    assert isinstance(difference, float)
+    better = "the first is better" if difference < 0 else "the second is better"
+    verdict = better if result["apart"] else "no difference can be told apart from chance"
+    paired = f"paired over {result['units']:,} {result['unit']}s"
+    lines += [
+        f"{'difference':<{width}}  {difference:+.4f}   {spread(result['interval'], '+')}, {paired}",
+        f"{'':<{width}}  {verdict}, "
+        f"p = {number(result['p_value'])}; differences from {number(result['detectable'])} on would be seen four times out of five",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""`hanmo evaluate MODEL --data FILE_OR_DATASET`: bits per byte and perplexity, with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from hanmo.base.errors import UsageError
+from hanmo.cli.arguments import parse as parse_arguments
+
+if TYPE_CHECKING:
+    from hanmo.base.records import Document
+    from hanmo.evaluate.perplexity import Evaluation
+    from hanmo.model.scoring import LanguageModel
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """What a model is measured on, and how."""
+
+    data: Path
+    """Text to measure on: a file, a folder of files, or a data set folder made by hanmo prepare."""
+    split: Split | None = None
+    """Split of a data set folder; test by default."""
+    stride: int | None = None
+    """Tokens by which a network's window advances; half its context by default. Smaller is slower and sees more context."""
+    unit: Literal["document", "passage"] = "document"
+    """What the interval resamples; fewer than five documents are always cut into passages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Measure):
+    """Measure how well a model predicts a text."""
+
+    model: tyro.conf.Positional[Path]
+    """Model folder or run folder."""
+
+
+def parse(words: Sequence[str]) -> Options:
+    """The options in the words after the verb."""
+    return parse_arguments(Options, words, "evaluate")
+
+
+def run(options: Options) -> dict[str, object]:
+    """Score every document; gives the numbers under their stable names."""
+    from hanmo.base.runs import model_folder
+
+    model_folder(options.model)
+    found = measure(options.model, read_documents(options), options)
+    return {"model": str(options.model), "data": str(options.data), **found.summary()}
+
+
+def load_scorer(path: Path) -> "LanguageModel":
+    """The scoring interface of the model in a model folder or run folder."""
+    from hanmo.base.runs import model_folder
+    from hanmo.model.scoring import language_model
+    from hanmo.model.store import load_model
+
+    return language_model(load_model(model_folder(path)))
+
+
+def read_documents(options: Measure) -> "list[Document]":
+    """The documents to measure on.
+
+    Raises UsageError for a split of something that has none, DataError when there is nothing to read.
+    """
+    from hanmo.data.read import is_dataset, read_dataset, read_texts
+
+    if is_dataset(options.data):
+        return list(read_dataset(options.data, options.split or "test"))
+    if options.split is not None:
+        raise UsageError(f"--split {options.split} needs a data set folder made by hanmo prepare, and {options.data} is none: leave it out")
+    return list(read_texts(options.data))
+
+
+def measure(model: Path, documents: "Sequence[Document]", options: Measure) -> "Evaluation":
+    """One model with its own tokenizer on some documents."""
+    import numpy as np
+
+    from hanmo.base.runs import model_folder
+    from hanmo.evaluate.perplexity import evaluate
+    from hanmo.tokenizer.load import Tokenizer
+
+    tokenizer = Tokenizer.load(model_folder(model))
+    lengths = np.array([len(tokenizer.bytes_of(id)) for id in range(tokenizer.vocab_size)])
+    return evaluate(
+        load_scorer(model),
+        documents,
+        tokenizer.encode,
+        tokenizer.eot_id,
+        stride=options.stride,
+        unit=options.unit,
+        token_bytes=lambda ids: lengths[ids],
+        unknown_id=tokenizer.unk_id,
+    )
+
+
+def show(result: dict[str, object]) -> str:
+    """What a person reads."""
+    lines = [
+        f"{result['model']} on {result['data']}: {result['documents']:,} documents, {result['bytes']:,} bytes",
+        f"  bits per byte      {number(result['bits_per_byte'])}   {spread(result['interval'])}",
+        f"  perplexity, token  {number(result['perplexity'], 2)}   ({result['tokens']:,} tokens)",
+        f"  perplexity, word   {number(result['word_perplexity'], 2)}   ({result['words']:,} words)",
+        *(f"  {part}" for part in str(result["definition"]).split("; ")),
+    ]
+    return "\n".join(lines)
+
+
+def number(value: object, digits: int = 4) -> str:
+    """A number with a fixed number of decimals, or a dash where there is none."""
+    return f"{value:,.{digits}f}" if isinstance(value, float) else "-"
+
+
+def spread(interval: object, sign: str = "") -> str:
+    """An interval in words."""
+    if not isinstance(interval, list):
+        return "no interval: too little text"
+    low, high = interval
+    return f"95 % interval {low:{sign}.4f} to {high:{sign}.4f}"
