@@ -1,0 +1,255 @@
+"""Text to ids and back, for every tokenizer that a `tokenizer.json` can hold.
+
+In: a folder with `tokenizer.json` (ours, or a model's from elsewhere). Out: ids as int32, text, the vocabulary.
+Text is only ever text: a special token written out in a document is encoded as the characters it is made of.
+"""
+
+import codecs
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers.decoders import DecodeStream
+
+from hanmo.base.errors import DataError, ModelError
+from hanmo.base.storage import read_json, write_json, write_text
+from hanmo.tokenizer.patterns import cut
+
+EOT = "<|endoftext|>"
+UNKNOWN = "<unk>"
+VOCABULARY_FILE = "vocabulary.tsv"
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+LONGEST_PIECE = 100_000
+
+
+class Tokenizer:
+    """One vocabulary with its rules.
+
+    `settings` is the content of `tokenizer_config.json`; `counts[id]` how often each token occurs in the text it was
+    trained on, or None when nobody knows.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer, settings: Mapping[str, Any], counts: NDArray[np.int64] | None = None) -> None:
+        backend.encode_special_tokens = True
+        backend.no_padding()
+        backend.no_truncation()
+        self._backend = backend
+        self._settings = dict(settings)
+        self._counts = counts
+        self._form: dict[str, Any] = json.loads(backend.to_str())
+        self._ours = "hanmo_kind" in settings
+        self._tokens = _tokens_by_id(backend)
+        self._bytes = self._token_bytes() if self._ours or _decoder_types(self._form) == ["ByteLevel"] else None
+
+    @property
+    def kind(self) -> str:
+        """bpe, character or word; for tokenizers from elsewhere the model's name in lower case."""
+        return str(self._settings.get("hanmo_kind") or self._form["model"]["type"].lower())
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest id."""
+        return len(self._tokens)
+
+    @property
+    def eot_id(self) -> int:
+        """The token that opens every document: the tokenizer's own first token, or its end token when it has none.
+
+        Raises ModelError when it has neither.
+        """
+        for key in ("bos_token", "eos_token"):
+            token = self._settings.get(key)
+            name: object = cast("dict[str, object]", token).get("content") if isinstance(token, dict) else token
+            if isinstance(name, str) and (found := self._backend.token_to_id(name)) is not None:
+                return found
+        if (found := self._backend.token_to_id(EOT)) is not None:
+            return found
+        raise ModelError("this tokenizer names neither a bos_token nor an eos_token in tokenizer_config.json, so no document can be opened")
+
+    @property
+    def unk_id(self) -> int | None:
+        """The token that stands for what the vocabulary lacks; None when every text can be written."""
+        name = self._form["model"].get("unk_token")
+        return None if name is None or self._lossless_model() else self._backend.token_to_id(str(name))
+
+    def _lossless_model(self) -> bool:
+        return bool(self._form["model"].get("byte_fallback")) and self._backend.token_to_id("<0x00>") is not None
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """The ids of a text, nothing added.
+
+        Raises DataError for a text that is not valid Unicode (a lone surrogate).
+        """
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """The ids of each text, on all cores; a long text is worked on in pieces, with the same ids as in one."""
+        pieces = [cut(text, LONGEST_PIECE) if self._ours else [text] for text in texts]
+        try:
+            encoded = self._backend.encode_batch_fast([piece for group in pieces for piece in group], add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise DataError(f"a text is not valid Unicode and cannot be encoded: {error}") from error
+        arrays = iter([np.array(each.ids, dtype=np.int32) for each in encoded])
+        return [next(arrays) if len(group) == 1 else np.concatenate([next(arrays) for _ in group]) for group in pieces]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids; special tokens give no text except <unk>.
+
+        Bytes that are no UTF-8, and ids outside the vocabulary, give U+FFFD.
+        """
+        if self._bytes is None:
+            return self._backend.decode([int(i) for i in ids], skip_special_tokens=True)
+        return b"".join(self.bytes_of(int(i)) for i in ids).decode("utf-8", "replace")
+
+    def bytes_of(self, id: int) -> bytes:
+        """The bytes one token adds to a text; for tokenizers that build text in another way, those of its name."""
+        if not 0 <= id < self.vocab_size:
+            return REPLACEMENT
+        return self._tokens[id].encode() if self._bytes is None else self._bytes[id]
+
+    @property
+    def adds_bytes(self) -> bool:
+        """Whether a text is its tokens' bytes one after another."""
+        return self._bytes is not None
+
+    def stream(self) -> DecodeStream:
+        """The library's own incremental decoder, for tokenizers that build text in another way."""
+        return DecodeStream(skip_special_tokens=True)
+
+    def step(self, stream: DecodeStream, id: int) -> str:
+        """What one more id adds to `stream`."""
+        return stream.step(self._backend, id) or ""
+
+    def vocabulary(self) -> list[tuple[str, int, int]]:
+        """Every token as (visible text, id, count), most frequent first, then by id; counts are 0 when not known."""
+        counts = np.zeros(self.vocab_size, dtype=np.int64) if self._counts is None else self._counts
+        order = np.argsort(-counts, kind="stable")
+        return [(self.visible(int(id)), int(id), int(counts[id])) for id in order]
+
+    def visible(self, id: int) -> str:
+        """A token for the eye: bytes that are no whole character as \\xNN, line ends and tabs as \\n and \\t."""
+        own = self._bytes[id] if self._bytes is not None else b""
+        text = own.decode("utf-8", "surrogateescape") if own else self._tokens[id]
+        return "".join(_visible(character) for character in text)
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json`, `tokenizer_config.json` and, when counts are known, `vocabulary.tsv`."""
+        if self._counts is not None:
+            rows = (f"{token}\t{id}\t{count}\n" for token, id, count in self.vocabulary())
+            write_text(folder / VOCABULARY_FILE, "token\tid\tcount\n" + "".join(rows))
+        write_json(folder / "tokenizer_config.json", self._settings)
+        write_text(folder / "tokenizer.json", self._backend.to_str(pretty=True))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tokenizer":
+        """The tokenizer in a folder.
+
+        Raises ModelError when there is none or it cannot be read.
+        """
+        file = folder / "tokenizer.json"
+        if not file.is_file():
+            raise ModelError(f"{folder} holds no tokenizer: tokenizer.json is missing")
+        try:
+            backend = tokenizers.Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises plain Exception
+            raise ModelError(f"{file} cannot be read as a tokenizer: {error}") from error
+        settings = folder / "tokenizer_config.json"
+        counts = folder / VOCABULARY_FILE
+        return cls(
+            backend,
+            read_json(settings) if settings.exists() else {},
+            _read_counts(counts, backend.get_vocab_size()) if counts.exists() else None,
+        )
+
+    def _token_bytes(self) -> list[bytes]:
+        special = {entry["id"] for entry in self._form["added_tokens"] if entry["special"] and entry["content"] != UNKNOWN}
+        byte_level = "ByteLevel" in _decoder_types(self._form)
+        of_character = {character: byte for byte, character in enumerate(byte_characters())}
+        table: list[bytes] = []
+        for id, token in enumerate(self._tokens):
+            if id in special:
+                table.append(b"")
+            elif byte_level and all(character in of_character for character in token):
+                table.append(bytes(of_character[character] for character in token))
+            elif not byte_level and len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+                table.append(bytes.fromhex(token[3:5]))
+            else:
+                table.append(token.encode())
+        return table
+
+
+class StreamDecoder:
+    """Text as it grows, in whole characters only; all pushes and the finish joined are `decode` of all ids."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._stream = None if tokenizer.adds_bytes else tokenizer.stream()
+        self._ids: list[int] = []
+        self._sent = ""
+
+    def push(self, id: int) -> str:
+        """The characters that this id completes, often none in the middle of a Chinese character."""
+        if self._stream is None:
+            return self._utf8.decode(self._tokenizer.bytes_of(id))
+        self._ids.append(id)
+        text = self._tokenizer.step(self._stream, id)
+        self._sent += text
+        return text
+
+    def finish(self) -> str:
+        """What is left at the end: U+FFFD for a character that was never completed."""
+        if self._stream is None:
+            return self._utf8.decode(b"", final=True)
+        whole = self._tokenizer.decode(self._ids)
+        return whole[len(self._sent) :] if whole.startswith(self._sent) else ""
+
+
+def byte_characters() -> str:
+    """The character that stands for each byte 0..255 in a byte-level vocabulary: itself where printable (GPT-2, 2019)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = iter(range(0x100, 0x200))
+    return "".join(chr(byte if byte in printable else next(others)) for byte in range(256))
+
+
+def _tokens_by_id(backend: tokenizers.Tokenizer) -> list[str]:
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    tokens = [""] * (max(vocabulary.values(), default=-1) + 1)
+    for token, id in vocabulary.items():
+        tokens[id] = token
+    return tokens
+
+
+def _decoder_types(form: Mapping[str, Any]) -> list[str]:
+    decoder: dict[str, Any] = form.get("decoder") or {}
+    return [each["type"] for each in decoder.get("decoders", [decoder]) if each]
+
+
+def _visible(character: str) -> str:
+    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+    if character in named:
+        return named[character]
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _read_counts(path: Path, size: int) -> NDArray[np.int64]:
+    """Counts by id from `vocabulary.tsv`.
+
+    Raises ModelError when a line is not one of ours.
+    """
+    counts = np.zeros(size, dtype=np.int64)
+    for number, line in enumerate(path.read_text("utf-8").split("\n")[1:-1], 2):
+        try:
+            _, id, count = line.rsplit("\t", 2)
+            counts[int(id)] = int(count)
+        except (ValueError, IndexError):
+            raise ModelError(
+                f"{path}, line {number}: {line!r} should be token, id below {size}, count: remove the file or train again"
+            ) from None
+    return counts

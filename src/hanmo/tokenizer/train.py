@@ -1,0 +1,152 @@
+"""From text to a vocabulary: byte pairs, characters or words.
+
+In: texts, in any order. Out: a `Tokenizer`, the same bytes for the same texts. Large corpora are sampled (`sample.py`).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers import AddedToken, decoders, models, trainers
+from tokenizers.pre_tokenizers import ByteLevel
+
+from hanmo.base.errors import ConfigError, DataError
+from hanmo.base.progress import say
+from hanmo.tokenizer.load import EOT, UNKNOWN, Tokenizer
+from hanmo.tokenizer.patterns import PreTokenizerName, pre_tokenizer
+from hanmo.tokenizer.sample import sample
+
+TokenizerKind = Literal["bpe", "character", "word"]
+
+# The library counts pairs in 32 bits; a pair cannot occur more often than there are bytes.
+LARGEST_SAMPLE = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """How text becomes ids."""
+
+    kind: TokenizerKind = "bpe"
+    """bpe merges frequent byte pairs and can write any text; character and word take those seen."""
+    vocab_size: int = 8192
+    """Largest number of tokens, special ones and single bytes included."""
+    pre_tokenizer: PreTokenizerName = "deepseek"
+    """Pattern (bpe) that no token crosses: gpt2, gpt4, or deepseek, which keeps Chinese apart from punctuation."""
+    digits_per_token: int = 3
+    """Most digits in one token (bpe)."""
+    min_frequency: int = 2
+    """A pair (bpe) or a word seen less often gets no token of its own; characters need to be seen once."""
+    byte_fallback: bool = True
+    """Whether a character not in the vocabulary is written as its bytes (character); otherwise it becomes <unk>."""
+    max_training_bytes: int = 256_000_000
+    """Text looked at; of a larger corpus, a part chosen by hash."""
+
+    def __post_init__(self) -> None:
+        """Check values.
+
+        Raises ConfigError naming the key.
+        """
+        least = 257 if self.kind == "bpe" or (self.kind == "character" and self.byte_fallback) else 3
+        if self.vocab_size < least:
+            raise ConfigError(
+                f"tokenizer.vocab_size (={self.vocab_size}) should be at least {least} for kind {self.kind!r}: 256 bytes, {EOT}"
+            )
+        for name in ("digits_per_token", "min_frequency", "max_training_bytes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"tokenizer.{name} (={getattr(self, name)}) should be at least 1")
+        if self.max_training_bytes > LARGEST_SAMPLE:
+            raise ConfigError(
+                f"tokenizer.max_training_bytes (={self.max_training_bytes}) should be at most {LARGEST_SAMPLE}: counts have 32 bits"
+            )
+
+
+def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+    """A tokenizer for these texts, with the count of every token in what it was trained on.
+
+    Raises DataError when there is no text.
+    """
+    seen = sample(texts, config.max_training_bytes)
+    if not seen.pieces:
+        raise DataError("there is no text to train a tokenizer on: every document is empty, or tokenizer.max_training_bytes is too small")
+    if seen.bytes < seen.of_bytes:
+        say(f"tokenizer: trained on {seen.bytes:,} of {seen.of_bytes:,} bytes, chosen by hash (tokenizer.max_training_bytes)")
+    backend = {"bpe": _train_bpe, "character": _train_characters}[config.kind](seen.pieces, config)
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _special(config)])  # pyright: ignore[reportUnknownMemberType]
+    settings: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": EOT,
+        "eos_token": EOT,
+        **({"unk_token": UNKNOWN} if UNKNOWN in _special(config) else {}),
+        "clean_up_tokenization_spaces": False,
+        "hanmo_kind": config.kind,
+        "hanmo_trained_on_bytes": seen.bytes,
+        "hanmo_corpus_bytes": seen.of_bytes,
+    }
+    tokenizer = Tokenizer(backend, settings)
+    if tokenizer.vocab_size < config.vocab_size:
+        say(
+            f"tokenizer: {tokenizer.vocab_size:,} tokens, fewer than tokenizer.vocab_size (={config.vocab_size:,}): the text offers no more"
+        )
+    return Tokenizer(backend, settings, _count(tokenizer, seen.pieces))
+
+
+def _special(config: TokenizerConfig) -> list[str]:
+    may_lack = config.kind == "word" or (config.kind == "character" and not config.byte_fallback)
+    return [EOT, UNKNOWN] if may_lack else [EOT]
+
+
+def _train_bpe(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
+    backend = tokenizers.Tokenizer(models.BPE())
+    backend.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    backend.pre_tokenizer = pre_tokenizer(config.pre_tokenizer, config.digits_per_token, training=True)  # pyright: ignore[reportAttributeAccessIssue]
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=_special(config),
+        initial_alphabet=ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator(pieces, trainer)
+    backend.pre_tokenizer = pre_tokenizer(config.pre_tokenizer, config.digits_per_token)  # pyright: ignore[reportAttributeAccessIssue]
+    return backend
+
+
+def _train_characters(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
+    """A byte-pair model without merges: characters seen, and bytes or <unk> for the others."""
+    counts = Counter[str]()
+    for piece in pieces:
+        counts.update(piece)
+    first = [*_special(config), *([f"<0x{byte:02X}>" for byte in range(256)] if config.byte_fallback else [])]
+    chosen = sorted(_most_frequent(counts, config.vocab_size - len(first), 1))
+    backend = tokenizers.Tokenizer(
+        models.BPE(
+            vocab={token: id for id, token in enumerate([*first, *chosen])},
+            merges=[],
+            byte_fallback=config.byte_fallback,
+            unk_token=None if config.byte_fallback else UNKNOWN,
+        )
+    )
+    backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])  # pyright: ignore[reportAttributeAccessIssue]
+    return backend
+
+
+def _most_frequent(counts: Counter[str], size: int, least: int) -> list[str]:
+    often = [(-count, item) for item, count in counts.items() if count >= least]
+    return [item for _, item in sorted(often)[:size]]
+
+
+def _count(tokenizer: Tokenizer, pieces: Sequence[str]) -> NDArray[np.int64]:
+    counts = np.zeros(tokenizer.vocab_size, dtype=np.int64)
+    for group in _groups(pieces, 64):
+        for ids in tokenizer.encode_batch(group):
+            counts += np.bincount(ids, minlength=len(counts))
+    return counts
+
+
+def _groups(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
