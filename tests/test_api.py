@@ -1,6 +1,4 @@
-import json
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,6 @@ import torch
 
 import hanmo
 from hanmo.api import LoadedModel
-from hanmo.base.errors import ConfigError, ModelError, UsageError
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
@@ -54,33 +51,6 @@ def test_a_model_folder_and_its_run_load_as_the_same_model(folder: Path) -> None
     assert from_run.config == from_run.network.config
 
 
-def test_generate_gives_text_for_text_and_a_list_for_a_list(folder: Path) -> None:
-    model = hanmo.load(folder)
-    alone = [model.generate(prompt, seed=3, max_tokens=6) for prompt in ("the", "雨")]
-    assert model.generate(["the", "雨"], seed=3, max_tokens=6) == alone
-    assert len(model.generate(["the"], seed=3, num_return_sequences=3)) == 3
-    with pytest.raises(UsageError, match="give a list of prompts"):
-        model.generate("the", num_return_sequences=3)
-
-
-def test_streamed_pieces_join_to_what_generate_gives(folder: Path) -> None:
-    model = hanmo.load(folder)
-    pieces = list(model.stream("山", seed=5, max_tokens=30))
-    assert "".join(pieces) == model.generate("山", seed=5, max_tokens=30)
-    assert len(pieces) > 1
-
-
-def test_the_models_own_defaults_hold_until_they_are_changed(folder: Path) -> None:
-    model = hanmo.load(folder)
-    assert (model.defaults.temperature, model.defaults.max_tokens) == (0.5, 9)
-    made = model.generations(["the"], seed=0)[0]
-    assert len(made.ids) == 9 or made.finish_reason == "eot"
-    with pytest.raises(ConfigError, match="did you mean 'max_tokens'"):
-        model.generate("the", max_token=3)
-    with pytest.raises(ConfigError, match="temperature"):
-        model.generate("the", temperature=0.0)
-
-
 def test_a_score_is_the_sum_of_its_log_probabilities_whatever_the_model(folder: Path, tokenizer: Path, tmp_path: Path) -> None:
     words = Tokenizer.load(tokenizer)
     documents = [np.array([words.eot_id, *words.encode(text)]) for text in TEXTS]
@@ -107,36 +77,3 @@ def test_a_score_is_what_the_network_says_itself(folder: Path) -> None:
     with torch.no_grad():
         logs = model.network(ids)[0].log_softmax(-1)
     assert score.logprobs == pytest.approx([logs[place, each].item() for place, each in enumerate(score.ids)], abs=1e-5)
-
-
-def test_folders_that_are_no_model_are_one_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="does not exist"):
-        hanmo.load(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="is no model"):
-        hanmo.load(tmp_path)
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    (copy / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match=r"has no tokenizer.json"):
-        hanmo.load(copy)
-
-
-def test_a_tokenizer_that_is_too_large_for_the_model_is_refused(tokenizer: Path, tmp_path: Path) -> None:
-    save_model(Recurrent(RecurrentConfig(vocab_size=100, hidden_size=8)), tmp_path / "m", tokenizer_folder=tokenizer)
-    with pytest.raises(ModelError, match="do not belong together"):
-        hanmo.load(tmp_path / "m")
-
-
-def test_every_end_token_of_the_folder_ends_a_text(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    path = copy / "generation_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": list(range(280)), "num_beams": 4}))
-    made = hanmo.load(copy).generations(["the"])[0]
-    assert (made.ids, made.finish_reason) == ([], "eot")
-    assert "num_beams is not done here" in capsys.readouterr().err
-
-
-def test_the_model_of_a_save_that_was_killed_between_two_renames_is_brought_back(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "run" / ".model.previous")
-    assert hanmo.load(tmp_path / "run").generate("the", seed=1) == hanmo.load(folder).generate("the", seed=1)

@@ -44,10 +44,10 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, object]:
     """Generate; one sequence is written to standard output while it grows."""
-    from hanmo.api import load
     from hanmo.generate.engine import generate
+    from hanmo.generate.loaded import TextModel
 
-    model = load(options.model)
+    model = TextModel(options.model)
     prompt = _read_prompt() if options.prompt == "-" else options.prompt
     alone = options.sampling.num_return_sequences == 1
     made = generate(model.network, model.tokenizer, [prompt], options.sampling, on_text=_write if alone else None, end_ids=model.end_ids)

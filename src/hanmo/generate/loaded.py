@@ -1,0 +1,86 @@
+"""A model with its tokenizer, out of one folder: what the engine needs, checked to belong together."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from hanmo.base.errors import ModelError, UsageError
+from hanmo.base.folders import recover_folder
+from hanmo.base.progress import say
+from hanmo.base.runs import Run, model_folder
+from hanmo.generate import engine
+from hanmo.generate.engine import Generation, Network
+from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
+from hanmo.model.store import Precision, load_model, read_generation
+from hanmo.tokenizer.load import Tokenizer
+
+Options = SamplingOptions | None
+
+
+class TextModel:
+    """Continues text.
+
+    network, tokenizer: the parts. defaults: how the folder says tokens should be drawn. end_ids: tokens that end a text.
+    Raises ModelError when `path` holds no model, no tokenizer, or two that do not belong together.
+    """
+
+    def __init__(self, path: Path, *, dtype: Precision | None = "float32") -> None:
+        for place in (path, Run(path).model):
+            recover_folder(place.absolute())
+        self.folder = model_folder(path)
+        self.network: Network = load_model(self.folder, dtype=dtype)
+        self.tokenizer = Tokenizer.load(self.folder)
+        if self.tokenizer.vocab_size > self.network.config.vocab_size:
+            raise ModelError(
+                f"the tokenizer of {self.folder} has {self.tokenizer.vocab_size} ids, the model {self.network.config.vocab_size}: "
+                "they do not belong together"
+            )
+        values = read_generation(self.folder)
+        self.defaults = from_generation_config(values)
+        for key in not_done(values):
+            say(f"{self.folder / 'generation_config.json'}: {key} is not done here")
+        self.end_ids = _ids(values.get("eos_token_id"))
+
+    @overload
+    def generate(self, prompt: str, options: Options = None, **changes: object) -> str: ...
+    @overload
+    def generate(self, prompt: list[str] | tuple[str, ...], options: Options = None, **changes: object) -> list[str]: ...
+
+    def generate(self, prompt: str | list[str] | tuple[str, ...], options: Options = None, **changes: object) -> str | list[str]:
+        """The new text after a prompt, or after each of several.
+
+        `options`, by default the model's own, with `changes` (temperature=0.8, max_tokens=50, ...; see SamplingOptions).
+        Raises UsageError for an option that does not exist, a prompt that does not fit, and several sequences of one
+        prompt that is not in a list.
+        """
+        chosen = self._options(options, changes)
+        if isinstance(prompt, str):
+            self._refuse_several(chosen)
+            return self.generations([prompt], chosen)[0].text
+        return [each.text for each in self.generations(prompt, chosen)]
+
+    def generations(self, prompts: Sequence[str], options: Options = None, **changes: object) -> list[Generation]:
+        """As `generate`, with ids, finish reason, seed and log-probabilities; several sequences stand side by side."""
+        chosen = self._options(options, changes)
+        return engine.generate(self.network, self.tokenizer, prompts, chosen, end_ids=self.end_ids)
+
+    def stream(self, prompt: str, options: Options = None, **changes: object) -> Iterator[str]:
+        """The new text piece by piece, whole characters only; joined, it is what `generate` gives."""
+        chosen = self._options(options, changes)
+        self._refuse_several(chosen)
+        return (piece for _, piece in engine.stream(self.network, self.tokenizer, [prompt], chosen, end_ids=self.end_ids))
+
+    def _options(self, options: Options, changes: dict[str, object]) -> SamplingOptions:
+        chosen = self.defaults if options is None else options
+        return changed(chosen, changes) if changes else chosen
+
+    def _refuse_several(self, options: SamplingOptions) -> None:
+        if options.num_return_sequences > 1:
+            raise UsageError(
+                f"num_return_sequences (={options.num_return_sequences}) of one prompt are several texts: "
+                "give a list of prompts, or call generations"
+            )
+
+
+def _ids(value: object) -> list[int]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, int)]

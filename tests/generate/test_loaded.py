@@ -1,0 +1,103 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from hanmo.base.errors import ConfigError, ModelError, UsageError
+from hanmo.generate.loaded import TextModel
+from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.model.decoder import Decoder
+from hanmo.model.recurrent import Recurrent
+from hanmo.model.store import save_model
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+
+TEXTS = ["the rain in the plain", "雨下在山上，山上有雨。"] * 4
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(TEXTS, TokenizerConfig(kind="bpe", vocab_size=280)).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    size, eot = Tokenizer.load(tokenizer).vocab_size, Tokenizer.load(tokenizer).eot_id
+    config = DecoderConfig(
+        vocab_size=size,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        initializer_range=0.3,
+        bos_token_id=eot,
+        eos_token_id=eot,
+    )
+    run = tmp_path_factory.mktemp("run")
+    save_model(Decoder(config), run / "model", tokenizer_folder=tokenizer, generation={"temperature": 0.5, "max_new_tokens": 9})
+    return run / "model"
+
+
+def test_generate_gives_text_for_text_and_a_list_for_a_list(folder: Path) -> None:
+    model = TextModel(folder)
+    alone = [model.generate(prompt, seed=3, max_tokens=6) for prompt in ("the", "雨")]
+    assert model.generate(["the", "雨"], seed=3, max_tokens=6) == alone
+    assert len(model.generate(["the"], seed=3, num_return_sequences=3)) == 3
+    with pytest.raises(UsageError, match="give a list of prompts"):
+        model.generate("the", num_return_sequences=3)
+
+
+def test_streamed_pieces_join_to_what_generate_gives(folder: Path) -> None:
+    model = TextModel(folder)
+    pieces = list(model.stream("山", seed=5, max_tokens=30))
+    assert "".join(pieces) == model.generate("山", seed=5, max_tokens=30)
+    assert len(pieces) > 1
+
+
+def test_the_models_own_defaults_hold_until_they_are_changed(folder: Path) -> None:
+    model = TextModel(folder)
+    assert (model.defaults.temperature, model.defaults.max_tokens) == (0.5, 9)
+    made = model.generations(["the"], seed=0)[0]
+    assert len(made.ids) == 9 or made.finish_reason == "eot"
+    with pytest.raises(ConfigError, match="did you mean 'max_tokens'"):
+        model.generate("the", max_token=3)
+    with pytest.raises(ConfigError, match="temperature"):
+        model.generate("the", temperature=0.0)
+
+
+def test_folders_that_are_no_model_are_one_line(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        TextModel(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="is no model"):
+        TextModel(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"tokenizer.json is missing"):
+        TextModel(copy)
+
+
+def test_a_tokenizer_that_is_too_large_for_the_model_is_refused(tokenizer: Path, tmp_path: Path) -> None:
+    save_model(Recurrent(RecurrentConfig(vocab_size=100, hidden_size=8)), tmp_path / "m", tokenizer_folder=tokenizer)
+    with pytest.raises(ModelError, match="do not belong together"):
+        TextModel(tmp_path / "m")
+
+
+def test_every_end_token_of_the_folder_ends_a_text(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    path = copy / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": list(range(280)), "num_beams": 4}))
+    made = TextModel(copy).generations(["the"])[0]
+    assert (made.ids, made.finish_reason) == ([], "eot")
+    assert "num_beams is not done here" in capsys.readouterr().err
+
+
+def test_the_model_of_a_save_that_was_killed_between_two_renames_is_brought_back(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run" / ".model.previous")
+    assert TextModel(tmp_path / "run").generate("the", seed=1) == TextModel(folder).generate("the", seed=1)
