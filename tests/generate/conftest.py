@@ -22,6 +22,22 @@ def tiny_decoder(vocab_size: int, context: int, kind: str = "modern") -> Decoder
             hidden_act="gelu",
             **SIZES,  # pyright: ignore[reportArgumentType]
         )
+    elif kind == "gpt2 layout":
+        config = DecoderConfig(
+            vocab_size=vocab_size,
+            max_position_embeddings=context,
+            position_embedding="learned",
+            norm="layer_norm",
+            gated_mlp=False,
+            hidden_act="gelu_pytorch_tanh",
+            attention_bias=True,
+            mlp_bias=True,
+            bos_token_id=0,
+            eos_token_id=0,
+            **SIZES,  # pyright: ignore[reportArgumentType]
+        )
+    elif kind == "llama layout":
+        config = DecoderConfig(vocab_size=vocab_size, max_position_embeddings=context, bos_token_id=0, eos_token_id=0, **SIZES)  # pyright: ignore[reportArgumentType]
     else:
         config = DecoderConfig(vocab_size=vocab_size, max_position_embeddings=context, num_key_value_heads=1, qk_norm=True, **SIZES)  # pyright: ignore[reportArgumentType]
     return Decoder(config).eval()

@@ -1,9 +1,11 @@
 import dataclasses
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.generate.conftest import tiny_decoder, tiny_recurrent
@@ -13,6 +15,7 @@ from hanmo.generate.engine import ROWS_AT_ONCE, Generation, generate, stream
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import NgramConfig
 from hanmo.model.ngram import Ngram
+from hanmo.model.store import save_model
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 
@@ -190,3 +193,24 @@ def test_a_stream_may_be_left_in_the_middle() -> None:
 def test_a_longer_text_only_adds_to_a_shorter_one() -> None:
     made = [generate(NETWORKS["gpt2"], TOKENIZER, ["猫"], SamplingOptions(max_tokens=size, seed=9))[0] for size in (5, 20, 50)]
     assert all(longer.ids[: len(shorter.ids)] == shorter.ids for shorter, longer in pairwise(made))
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_greedy_text_is_that_of_transformers(name: str, tmp_path: Path) -> None:
+    network = tiny_decoder(V, 64, "gpt2 layout" if name == "gpt2" else "llama layout")
+    TOKENIZER.save(tmp_path / "tokenizer")
+    save_model(network, tmp_path / "model", tokenizer_folder=tmp_path / "tokenizer")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    words = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert theirs.config.model_type == name
+    for penalty, size in ((1.0, 0), (1.3, 0), (1.0, 2)):
+        options = SamplingOptions(max_tokens=30, greedy=True, repetition_penalty=penalty, no_repeat_ngram_size=size)
+        made = generate(network, TOKENIZER, PROMPTS, options)
+        for prompt, each in zip(PROMPTS, made, strict=True):
+            asked = words(TOKENIZER.visible(TOKENIZER.eot_id) + prompt, return_tensors="pt")
+            assert asked.input_ids[0].tolist() == [TOKENIZER.eot_id, *TOKENIZER.encode(prompt)]
+            answer = theirs.generate(
+                **asked, max_new_tokens=30, do_sample=False, repetition_penalty=penalty, no_repeat_ngram_size=size, pad_token_id=0
+            )[0, asked.input_ids.size(1) :].tolist()
+            expected = answer[: answer.index(TOKENIZER.eot_id)] if TOKENIZER.eot_id in answer else answer
+            assert each.ids == expected
