@@ -6,9 +6,11 @@ import os
 import platform
 import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import psutil
@@ -83,6 +85,19 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def source_commit() -> str:
+    """The commit this program runs from, `+` when files have changed since; empty when it was installed without its history."""
+    here = Path(__file__)
+    answers: list[str] = []
+    for words in (("ls-files", "--error-unmatch", here.name), ("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno")):
+        try:
+            done = subprocess.run(["git", "-C", str(here.parent), *words], capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        answers.append(done.stdout.strip())
+    return answers[1] + ("+" if answers[2] else "")
 
 
 class StopRequest:
