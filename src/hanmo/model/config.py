@@ -130,6 +130,29 @@ class RecurrentConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoftmaxRegressionConfig:
+    """A log-linear language model over the tokens just before: which token stands at which distance is all it sees."""
+
+    vocab_size: int = 0
+    """Number of distinct ids; 0 takes it from the tokenizer."""
+    num_previous_tokens: int = 3
+    """How many tokens before are features."""
+    hidden_size: int = 128
+    """Rank of the weight matrices, one for each distance: V x V numbers would be too many."""
+    initializer_range: float = 0.02
+    """Standard deviation of the initial weights."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes.
+
+        Raises ConfigError naming the key.
+        """
+        for name in ("num_previous_tokens", "hidden_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name} (={getattr(self, name)}) should be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class NgramConfig:
     """Interpolated modified Kneser-Ney (Chen and Goodman 1999), orders 1 to 6; order 0 is the uniform distribution."""
 

@@ -22,6 +22,7 @@ from hanmo.model.decoder import Decoder
 from hanmo.model.likelihood import token_log_probs
 from hanmo.model.ngram import check_ids, check_stride
 from hanmo.model.recurrent import Recurrent, StateCache
+from hanmo.model.softmax_regression import SoftmaxRegression
 
 Integers = NDArray[np.integer]
 
@@ -86,7 +87,7 @@ def windows(row: int, num_inputs: int, context_length: int, stride: int) -> Iter
 class NetworkScorer:
     """Sliding windows over a network whose context is bounded."""
 
-    def __init__(self, network: Decoder, context_length: int) -> None:
+    def __init__(self, network: Decoder | SoftmaxRegression, context_length: int) -> None:
         self.network, self.context_length = network, context_length
 
     @property
@@ -170,12 +171,14 @@ class StateScorer:
             begin += _STATE_CHUNK
 
 
-def language_model(model: Decoder | Recurrent | LanguageModel) -> LanguageModel:
+def language_model(model: Decoder | Recurrent | SoftmaxRegression | LanguageModel) -> LanguageModel:
     """The scoring interface of any model that a folder can hold."""
     if isinstance(model, Recurrent):
         return StateScorer(model)
     if isinstance(model, Decoder):
         return NetworkScorer(model, model.config.max_position_embeddings)
+    if isinstance(model, SoftmaxRegression):
+        return NetworkScorer(model, max(256, 2 * model.config.num_previous_tokens))
     return model
 
 
@@ -191,7 +194,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def _log_probs(network: Decoder | Recurrent, hidden_BTD: Tensor, targets_BT: Tensor) -> NDArray[np.float32]:
+def _log_probs(network: Decoder | Recurrent | SoftmaxRegression, hidden_BTD: Tensor, targets_BT: Tensor) -> NDArray[np.float32]:
     """Log-probabilities [B, T] of the targets; logits are made for a few positions at once, so memory is bounded."""
     rows, length = targets_BT.shape
     positions = max(1, _LOGITS_AT_ONCE // (rows * network.config.vocab_size))
