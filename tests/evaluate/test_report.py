@@ -61,7 +61,7 @@ def plan() -> dict[str, Any]:
         "seconds": {"start": 4.0, "training": 402.5, "evaluation": 12.0, "saving": 1.5},
         "forecast": {"minutes": 7.0, "peak_memory_bytes": 1.21e9, "disk_bytes": 2.2e8, "money": None, "energy_kwh": 0.0042},
         "fact": {"minutes": 6.6, "peak_memory_bytes": 1.27e9, "disk_bytes": 2.1e8},
-        "assumptions": ["the machine is as busy during the run as during the probe"],
+        "assumptions": {"assume_as_busy": 0.0, "assume_watts": 65.0},
     }
 
 
@@ -134,7 +134,10 @@ def test_report_opens_offline_and_says_everything(tmp_path: Path, language: Any)
         "春风又绿江南岸",
         "CC0-1.0",
     ]
-    expected += [say(key) for key in ("result", "samples", "curves", "plan", "data", "again")] + [verdict(evaluation(), say)]
+    expected += [say(key) for key in ("result", "samples", "curves", "plan", "data", "again")] + [
+        verdict(evaluation(), say),
+        say("assume_watts", value=65),
+    ]
     assert [text for text in expected if text not in seen.words] == []
 
 

@@ -88,6 +88,11 @@ class Table:
         """Which columns hold numbers only."""
         return [all(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
 
+    @property
+    def drawn(self) -> list[bool]:
+        """Which columns have intervals to draw."""
+        return [any(self.drawing(i, row[i]) for row in self.rows) for i in range(len(self.columns))]
+
     def drawing(self, column: int, cell: Cell) -> dict[str, float] | None:
         """Where a cell's interval lies on its column's line, in percent; None when there is nothing to compare."""
         drawn = [each for row in self.rows if isinstance(each := row[column], Interval)]

@@ -19,7 +19,7 @@ from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.cli.recipe import Recipe
 from hanmo.model.config import DecoderConfig
 from hanmo.plan.compute import Compute, count_compute, kaplan_flops_per_token
-from hanmo.plan.estimate import Disk, Estimate, Limits, Prices, Speed, estimate
+from hanmo.plan.estimate import ASSUMPTIONS, Disk, Estimate, Limits, Prices, Speed, estimate
 from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes
 from hanmo.plan.memory import Memory, Step, checkpoint_bytes, count_memory
 from hanmo.plan.parameters import Parameters, count_parameters
@@ -123,7 +123,7 @@ def _outcome(made: Estimate, memory: Memory, disk: Disk, machine: Machine) -> di
         "machine": {**asdict(machine), "bf16_is_fast": machine.bf16_is_fast},
         "fits": made.peak_memory_bytes < machine.available_memory_bytes and disk.peak < machine.disk_free_bytes,
         "forecast": made.forecast,
-        "assumptions": list(made.assumptions),
+        "assumptions": dict(made.assumptions),
     }
 
 
@@ -295,4 +295,4 @@ def show(result: dict[str, Any]) -> str:
     lines = [f"{name:<{width}}  {value}" for name, value in rows]
     if not result["fits"]:
         lines.append("this does not fit into the memory or the disk of this machine: lower train.micro_batch_size or the model's size")
-    return "\n".join([*lines, *(f"- {assumption}" for assumption in result["assumptions"])])
+    return "\n".join([*lines, *(f"- {ASSUMPTIONS[key][0].format(value=value)}" for key, value in result["assumptions"].items())])

@@ -37,7 +37,8 @@ def chinese_font() -> str | None:
 def draw_curves(rows: Rows, words: Callable[[str], str], *, dark: bool = False, font: str | None = None) -> bytes:
     """Loss, learning rate, speed and gradient norm over steps, as PNG; `words` names them in the report's language."""
     colours = DARK if dark else LIGHT
-    figure = Figure(figsize=(9.6, 5.6), dpi=110, facecolor=colours["paper"], layout="constrained")
+    figure = Figure(figsize=(9.6, 5.6), dpi=110, facecolor=colours["paper"])
+    figure.set_layout_engine("constrained", hspace=0.09, wspace=0.06)
     canvas = FigureCanvasAgg(figure)
     family = ([font] if font else []) + ["DejaVu Sans"]
     with rc_context({"font.family": family, "axes.unicode_minus": False}):

@@ -1,6 +1,7 @@
 """The fixed words of a run's report, in English and Chinese."""
 
 from hanmo.base.page import Language
+from hanmo.plan.estimate import ASSUMPTIONS
 
 WORDS: dict[str, tuple[str, str]] = {
     "title": ("Run", "训练报告"),
@@ -72,7 +73,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "best_step": ("best at step", "最佳步"),
     "validation_loss": ("best validation loss", "最佳验证损失"),
     "stopped_by": ("stopped by", "停止原因"),
-    "start_of_text": ("from the beginning of a text", "从文首开始"),
+    "start_of_text": ("from the beginning of a text; {sample}", "从文首开始；{sample}"),
+    "joined": ("; ", "；"),
+    "of": ("{what} ({of})", "{what}（{of}）"),
     "sample": ("temperature {temperature}, top-p {top_p}, seed {seed}", "温度 {temperature}，top-p {top_p}，种子 {seed}"),
     "memory_parts": ("Memory by part, from formulas", "各部分内存（按公式）"),
     "parameter_parts": ("Parameters by part", "各部分参数"),
@@ -103,6 +106,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "versions": ("versions", "版本"),
     "config": ("Every setting", "全部设置"),
     "wait": ("This run has no evaluation yet.", "尚未评估。"),
+    **ASSUMPTIONS,
 }
 
 

@@ -96,11 +96,14 @@ def verdict(evaluation: Json, say: Phrases) -> str:
 def _result(evaluation: Json, plan: Json, say: Phrases) -> list[Block]:
     reference = evaluation["reference"]
     best, name = evaluation["models"][reference], _name(reference, say)
-    tiles = [(number(best["bits_per_byte"], 3), f"{say('bits_per_byte')} ({name})"), (show(best["perplexity"]), say("perplexity"))]
+    tiles = [
+        (number(best["bits_per_byte"], 3), say("of", what=say("bits_per_byte"), of=name)),
+        (show(best["perplexity"]), say("perplexity")),
+    ]
     if "parameters" in plan:
         tiles.append((show(plan["parameters"]["total"]), say("parameters")))
     if plan.get("fact", {}).get("minutes") is not None:
-        tiles.append((number(plan["fact"]["minutes"], 1), f"{say('minutes')} ({say('training')})"))
+        tiles.append((number(plan["fact"]["minutes"], 1), say("of", what=say("minutes"), of=say("training"))))
     columns = [
         say("model"),
         say("bits_per_byte"),
@@ -150,7 +153,7 @@ def _sample(sample: Json, say: Phrases) -> Passage:
     options = {"temperature": "–", "top_p": "–", "seed": "–", **sample.get("options", {})}
     opening = sample["prompt"]
     caption = say("sample", temperature=options["temperature"], top_p=options["top_p"], seed=options["seed"])
-    return Passage(sample["text"], opening=opening, caption=caption if opening else f"{say('start_of_text')}, {caption}")
+    return Passage(sample["text"], opening=opening, caption=caption if opening else say("start_of_text", sample=caption))
 
 
 def _curves(run: Run, training: Json, say: Phrases, language: Language) -> list[Block]:
@@ -185,7 +188,8 @@ def _plan(plan: Json, stages: Json, say: Phrases) -> list[Block]:
     compared = {row.name: row for row in forecast_and_fact(plan["forecast"], fact)}
     rows = [_compared(key, value, compared.get(key), say) for key, value in plan["forecast"].items() if value is not None]
     blocks: list[Block] = [Table([say("what"), say("forecast"), say("fact"), say("error")], rows)]
-    blocks += [Paragraph("; ".join(plan["assumptions"]) + ".", quiet=True)] if plan.get("assumptions") else []
+    assumed = [say(key, value=value) for key, value in plan.get("assumptions", {}).items()]
+    blocks += [Paragraph(say("joined").join(assumed), quiet=True)] if assumed else []
     parts: dict[str, tuple[str, list[list[Cell]]]] = {
         "parameter_parts": ("parameters", [[name, count] for name, count in plan.get("parameters", {}).get("parts", {}).items()]),
         "memory_parts": ("bytes", [[name, size(held)] for name, held in plan.get("memory", {}).get("parts", {}).items()]),
@@ -240,7 +244,7 @@ def table(evaluation: Json) -> str:
     reference is better.
     """
     say = Phrases("en")
-    rows = [["model", "bits per byte", "[95 %]", f"{evaluation['reference']} minus it", "[95 %]", "perplexity"]]
+    rows = [["model", "bits per byte", "[95 %]", f"{_name(evaluation['reference'], say)} minus it", "[95 %]", "perplexity"]]
     for model, found in _ordered(evaluation):
         difference = evaluation["differences"].get(model)
         against = ["", ""] if difference is None else [number(difference["difference"], 3), _range(difference["interval"])]

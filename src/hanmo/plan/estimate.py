@@ -5,7 +5,7 @@ and after the run its comparison with what happened. What is assumed is said in 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hanmo.plan.compute import Compute
@@ -13,6 +13,38 @@ from hanmo.plan.memory import Memory
 
 ASSUMED_SHARE = 0.35
 """Share of the matrix rate that a training step reaches where nothing was probed: plain loops on two cores."""
+
+ASSUMPTIONS: dict[str, tuple[str, str]] = {
+    "assume_as_busy": (
+        "the machine is as busy during the run as during the probe",
+        "训练期间机器的繁忙程度与试跑时相同",
+    ),
+    "assume_no_probe": (
+        "not probed: a step reaches {value:.0f} % of the measured matrix rate; memory from formulas alone",
+        "未试跑：每步达到实测矩阵速率的 {value:.0f} %；内存仅按公式计算",
+    ),
+    "assume_always_best": (
+        "every evaluation is the best so far and is saved",
+        "每次评估都刷新最佳并保存",
+    ),
+    "assume_no_end": (
+        "only the validation loss ends this run: its length cannot be known; set train.max_steps for a forecast",
+        "训练仅由验证损失终止，时长无法预知；设定 train.max_steps 即可预测",
+    ),
+    "assume_clock": (
+        "the limit of {value:g} minutes counts training, evaluation and checkpoints, not the start and the last save",
+        "{value:g} 分钟的时限包括训练、评估与检查点，不包括启动和最后的保存",
+    ),
+    "assume_price": (
+        "{value:g} for an hour, charged by the second",
+        "每小时 {value:g}，按秒计费",
+    ),
+    "assume_watts": (
+        "{value:g} W all the time",
+        "全程功率 {value:g} 瓦",
+    ),
+}
+"""What a forecast takes for granted, in English and Chinese."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +132,8 @@ class Estimate:
     disk_bytes: int
     money: float | None
     energy_kwh: float | None
-    assumptions: Sequence[str] = field(default_factory=tuple[str, ...])
+    assumptions: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Keys of ASSUMPTIONS, each with the number it names."""
 
     @property
     def minutes(self) -> float | None:
@@ -175,19 +208,18 @@ def _seconds(steps: int, disk: Disk, speed: Speed, limits: Limits) -> dict[str, 
     }
 
 
-def _assumptions(speed: Speed, limits: Limits, prices: Prices, *, known: bool) -> tuple[str, ...]:
-    said = ["the machine is as busy during the run as during the probe", "every evaluation is the best so far and is saved"]
-    if not speed.peak_memory_bytes:
-        said[0] = f"not probed: a step reaches {ASSUMED_SHARE:.0%} of the measured matrix rate; memory from formulas alone"
-    if not known:
-        said.append("only the validation loss ends this run: its length cannot be known, set train.max_steps for a forecast")
-    if limits.max_minutes:
-        said.append("train.max_minutes counts training, evaluation and checkpoints, not the start and the last save")
-    if prices.price_per_hour:
-        said.append(f"{prices.price_per_hour:g} an hour, charged by the second")
-    if prices.watts:
-        said.append(f"{prices.watts:g} W all the time")
-    return tuple(said)
+def _assumptions(speed: Speed, limits: Limits, prices: Prices, *, known: bool) -> dict[str, float]:
+    """Keys of ASSUMPTIONS with the number each names, 0 where it names none."""
+    said = {
+        "assume_as_busy": 0.0 if speed.peak_memory_bytes else None,
+        "assume_no_probe": None if speed.peak_memory_bytes else 100 * ASSUMED_SHARE,
+        "assume_always_best": 0.0,
+        "assume_no_end": None if known else 0.0,
+        "assume_clock": limits.max_minutes or None,
+        "assume_price": prices.price_per_hour or None,
+        "assume_watts": prices.watts or None,
+    }
+    return {key: value for key, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
