@@ -91,6 +91,10 @@ def test_a_split_of_a_data_set_is_chosen(house: Path, tmp_path: Path, capsys: py
         assert run(["evaluate", str(house / "ngram"), "--data", str(tmp_path / "set"), *split, "--json"]) == 0
         counts[tuple(split)] = numbers(capsys)["documents"]
     assert counts[()] == counts["--split", "test"] < counts["--split", "train"]
+    for file in (tmp_path / "set" / "documents").glob("test-*"):
+        file.unlink()
+    assert run(["evaluate", str(house / "ngram"), "--data", str(tmp_path / "set")]) == 1
+    assert "no test documents" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

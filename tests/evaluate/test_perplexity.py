@@ -97,6 +97,8 @@ def test_unknown_words_are_counted_and_told():
 def test_no_text_and_broken_models_are_told():
     with pytest.raises(DataError, match="any text"):
         evaluate(Uniform(257), documents("", ""), by_byte, EOT)
+    with pytest.raises(DataError, match="any text"):
+        evaluate(Uniform(257), documents("a", "b"), lambda text: np.zeros(0, np.int32), EOT)
 
     class Broken(Uniform):
         def score(self, sequences, stride=None):
@@ -125,6 +127,12 @@ def test_passages_lose_no_bit_and_no_byte(tokens, wanted):
     assert sizes.sum() == pytest.approx(size)
     assert (found >= -1e-9).all()
     np.testing.assert_allclose(sizes, sizes[0])
+
+
+def test_a_document_without_tokens_takes_no_bits():
+    found, sizes = passages(np.zeros(0), np.zeros(0), 10, 5)
+    assert found.tolist() == [0, 0]
+    assert sizes.tolist() == [5, 5]
 
 
 def test_a_token_across_a_border_is_shared_by_its_bytes():

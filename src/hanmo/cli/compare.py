@@ -29,8 +29,7 @@ def run(options: Options) -> dict[str, object]:
     """Score every document with both; gives the difference in bits per byte, first minus second, and both results."""
     from hanmo.evaluate.compare import as_row, compare
 
-    documents = read_documents(options)
-    first, second = (measure(path, documents, options) for path in (options.first, options.second))
+    first, second = (measure(path, read_documents(options), options) for path in (options.first, options.second))
     return {
         "first": {"model": str(options.first), **first.summary()},
         "second": {"model": str(options.second), **second.summary()},

@@ -1,13 +1,13 @@
 """`hanmo evaluate MODEL --data FILE_OR_DATASET`: bits per byte and perplexity, with an interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from hanmo.base.errors import UsageError
+from hanmo.base.errors import DataError, UsageError
 from hanmo.cli.arguments import parse as parse_arguments
 
 if TYPE_CHECKING:
@@ -63,21 +63,30 @@ def load_scorer(path: Path) -> "LanguageModel":
     return language_model(load_model(model_folder(path)))
 
 
-def read_documents(options: Measure) -> "list[Document]":
-    """The documents to measure on.
+def read_documents(options: Measure) -> "Iterator[Document]":
+    """The documents to measure on, a few at a time in memory.
 
     Raises UsageError for a split of something that has none, DataError when there is nothing to read.
     """
     from hanmo.data.read import is_dataset, read_dataset, read_texts
 
     if is_dataset(options.data):
-        return list(read_dataset(options.data, options.split or "test"))
+        return _read_split(read_dataset(options.data, options.split or "test"), options)
     if options.split is not None:
         raise UsageError(f"--split {options.split} needs a data set folder made by hanmo prepare, and {options.data} is none: leave it out")
-    return list(read_texts(options.data))
+    return read_texts(options.data)
 
 
-def measure(model: Path, documents: "Sequence[Document]", options: Measure) -> "Evaluation":
+def _read_split(documents: "Iterator[Document]", options: Measure) -> "Iterator[Document]":
+    empty = True
+    for document in documents:
+        empty = False
+        yield document
+    if empty:
+        raise DataError(f"{options.data} has no {options.split or 'test'} documents: choose another --split, or prepare with larger shares")
+
+
+def measure(model: Path, documents: "Iterable[Document]", options: Measure) -> "Evaluation":
     """One model with its own tokenizer on some documents."""
     import numpy as np
 

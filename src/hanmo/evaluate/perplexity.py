@@ -5,6 +5,7 @@ that two models can be compared in pairs. Bits per byte is the common currency: 
 Not here: how models see (model/scoring), how intervals are drawn (uncertainty).
 """
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -100,14 +101,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Scored:
-    """One document: bits of each token, and the bytes each stands for when somebody can tell."""
+    """One document; `token_bits` and `token_bytes` are let go once it is clear that nobody cuts passages."""
 
     id: str
-    bits: Floats
+    bits: float
     bytes: int
+    tokens: int
     words: float
     unknown: int
-    token_bytes: Floats
+    token_bits: Floats | None
+    token_bytes: Floats | None
 
 
 def evaluate(
@@ -134,12 +137,14 @@ def evaluate(
             fresh = list(_score(model, group, encode, eot_id, stride, token_bytes, unknown_id))
             progress.advance(sum(each.bytes for each in fresh))
             scored += fresh
-    if not scored:
-        raise DataError("no document holds any text: nothing to evaluate on")
+            if unit == "document" and len(scored) >= FEWEST_UNITS:
+                scored = [dataclasses.replace(each, token_bits=None, token_bytes=None) for each in scored]
+    if not any(each.tokens for each in scored):
+        raise DataError("no document holds any text that this tokenizer knows: nothing to evaluate on")
     chosen: Unit = unit if len(scored) >= FEWEST_UNITS else "passage"
-    bits = np.array([s.bits.sum() for s in scored])
+    bits = np.array([s.bits for s in scored])
     sizes = np.array([float(s.bytes) for s in scored])
-    tokens = np.array([float(s.bits.size) for s in scored])
+    tokens = np.array([float(s.tokens) for s in scored])
     unit_bits, unit_bytes = (bits, sizes) if chosen == "document" else _passages(scored)
     total, spoken = float(bits.sum()), sum(s.words for s in scored)
     return Evaluation(
@@ -199,16 +204,24 @@ def _score(
     for document, ids, nats in zip(documents, texts, logs, strict=True):
         if np.isnan(nats).any() or (nats > 1e-6).any():
             raise ModelError(f"the model gives document {document.id!r} something that is no probability: its weights are damaged")
-        size = len(document.text.encode())
-        each = np.ones(len(ids)) if token_bytes is None else np.asarray(token_bytes(ids), np.float64)
-        unknown = 0 if unknown_id is None else int((ids == unknown_id).sum())
-        yield _Scored(document.id, nats / -math.log(2), size, words(document.text), unknown, each)
+        bits = nats / -math.log(2)
+        yield _Scored(
+            id=document.id,
+            bits=float(bits.sum()),
+            bytes=len(document.text.encode()),
+            tokens=len(ids),
+            words=words(document.text),
+            unknown=0 if unknown_id is None else int((ids == unknown_id).sum()),
+            token_bits=bits,
+            token_bytes=np.ones(len(ids)) if token_bytes is None else np.asarray(token_bytes(ids), np.float64),
+        )
 
 
 def _passages(scored: Sequence[_Scored]) -> tuple[Floats, Floats]:
     """Bits and bytes of all passages; about 2 kB each, shorter where there is little text."""
     wanted = min(max(sum(s.bytes for s in scored) / 20, _SMALLEST_PASSAGE_BYTES), PASSAGE_BYTES)
-    pairs = [passages(s.bits, s.token_bytes, s.bytes, wanted) for s in scored]
+    kept = [(s.token_bits, s.token_bytes, s.bytes) for s in scored]
+    pairs = [passages(bits, each, size, wanted) for bits, each, size in kept if bits is not None and each is not None]
     return np.concatenate([bits for bits, _ in pairs]), np.concatenate([sizes for _, sizes in pairs])
 
 
@@ -219,6 +232,8 @@ def passages(bits: Floats, token_bytes: Floats, size: int, wanted: float) -> tup
     shared in proportion to its bytes.
     """
     edges = np.linspace(0, size, max(1, round(size / wanted)) + 1)
+    if bits.size == 0:
+        return np.zeros(edges.size - 1), np.diff(edges)
     ends = np.concatenate([[0], np.cumsum(token_bytes)])
     spent = np.concatenate([[0], np.cumsum(bits)])
     if ends[-1] == 0:
