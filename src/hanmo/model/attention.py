@@ -1,17 +1,27 @@
 """Attention: the formulas first, then the module that projects and delegates.
 
-B rows, T queries, S keys, H query heads, K key-value heads, W width of a head, D width of the stream.
+B rows, T queries, S keys, H query heads, K key-value heads, W width of a head, D width of the stream, E width of the
+fused projection: queries, keys and values of all heads side by side.
 """
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
+from hanmo.model.kernels.functions import Heads, attend, causal_attention, turn_heads
+from hanmo.model.kernels.library import LANES, attention_usable
+from hanmo.model.linear import Linear
 from hanmo.model.norms import rms_norm
 from hanmo.model.positions import rotate
+
+Angles = tuple[Tensor, Tensor]
+"""cos and sin [1 or B, T, W / 2] of the rotary positions."""
 
 
 def scaled_dot_product_attention(
@@ -47,42 +57,102 @@ def multi_head_attention(
     return scaled_dot_product_attention(q, k, v, allowed_BTS).transpose(1, 2).flatten(2) @ out.mT
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Which keys the queries of one forward pass may see: slots first ... own, `past` slots lying before the first query.
+
+    `first_BT` never falls within a row; None means 0 everywhere.
+    """
+
+    queries: int
+    past: int = 0
+    first_BT: Int[Tensor, "B T"] | None = None
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether nothing but the order hides a key."""
+        return self.first_BT is None and self.past == 0
+
+    @cached_property
+    def allowed_BTS(self) -> Tensor | None:
+        """The same as a mask; None where `is_causal` says all, or where a single query sees everything."""
+        if self.is_causal or (self.first_BT is None and self.queries == 1):
+            return None
+        if self.first_BT is None:
+            return causal_mask(self.queries, self.past + self.queries)
+        slots = torch.arange(self.past + self.queries, device=self.first_BT.device)
+        own = slots[None, self.past :, None]
+        return (slots <= own) & (slots >= self.first_BT[:, :, None])
+
+    @cached_property
+    def first_int32_BT(self) -> Tensor | None:
+        """`first_BT` as the kernels read it."""
+        return None if self.first_BT is None else self.first_BT.to(torch.int32).contiguous()
+
+
+def first_of_segment(segments_BT: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+    """The place where the run of equal segments that each token belongs to begins."""
+    places = torch.arange(segments_BT.size(1), device=segments_BT.device).expand_as(segments_BT)
+    starts = torch.ones_like(segments_BT, dtype=torch.bool)
+    starts[:, 1:] = segments_BT[:, 1:] != segments_BT[:, :-1]
+    return torch.where(starts, places, 0).cummax(1).values
+
+
 class Attention(nn.Module):
     """Grouped-query self-attention with one fused projection (Ainslie et al. 2023; K = H multi-head, K = 1 multi-query)."""
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
-        self.layer, self.width = layer, config.head_width
-        self.num_heads, self.num_key_value_heads = config.num_attention_heads, config.key_value_heads
-        self.dropout, self.norm_eps = config.attention_dropout, config.norm_eps
-        rows = (self.num_heads + 2 * self.num_key_value_heads) * self.width
-        self.qkv = nn.Linear(config.hidden_size, rows, bias=config.attention_bias)
-        self.out = nn.Linear(self.num_heads * self.width, config.hidden_size, bias=config.attention_bias)
-        self.q_norm = HeadScale(self.width) if config.qk_norm else None
-        self.k_norm = HeadScale(self.width) if config.qk_norm else None
+        self.layer, self.dropout = layer, config.attention_dropout
+        self.heads = Heads(config.num_attention_heads, config.key_value_heads, config.head_width, config.norm_eps)
+        self.qkv = Linear(config.hidden_size, self.heads.projected, bias=config.attention_bias)
+        self.out = Linear(self.heads.query * self.heads.width, config.hidden_size, bias=config.attention_bias)
+        self.q_norm = HeadScale(self.heads.width) if config.qk_norm else None
+        self.k_norm = HeadScale(self.heads.width) if config.qk_norm else None
 
-    def forward(
-        self,
-        x_BTD: Tensor,
-        angles: tuple[Tensor, Tensor] | None,
-        allowed_BTS: Tensor | None,
-        cache: KVCache | None,
-    ) -> Tensor:
-        """[B, T, D] -> [B, T, D]; `allowed_BTS` None means plainly causal."""
-        heads = (self.num_heads, self.num_key_value_heads, self.num_key_value_heads)
-        q, k, v = self.qkv(x_BTD).unflatten(-1, (-1, self.width)).split(heads, dim=2)  # (B, T, heads, W)
+    def forward(self, x_BTD: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None = None) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        qkv_BTE = self.qkv(x_BTD)
+        if self._is_fast(qkv_BTE, sight):
+            return self.out(self._mix_fast(qkv_BTE, angles, sight, cache))
+        return self.out(self._mix(qkv_BTE, angles, sight, cache))
+
+    def _is_fast(self, qkv_BTE: Tensor, sight: Sight) -> bool:
+        drops = self.dropout and self.training
+        return sight.past == 0 and not drops and self.heads.width % (2 * LANES) == 0 and attention_usable(qkv_BTE)
+
+    def _mix_fast(self, qkv_BTE: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None) -> Tensor:
+        """Values mixed by the kernels, [B, T, H W]."""
+        q_weight = None if self.q_norm is None else self.q_norm.weight
+        k_weight = None if self.k_norm is None else self.k_norm.weight
+        cos, sin = (None, None) if angles is None else angles
+        turn = (cos, sin, q_weight, k_weight)
+        if cache is None:
+            return causal_attention(qkv_BTE, turn, sight.first_int32_BT, self.heads)
+        turned = turn_heads(qkv_BTE.contiguous(), turn, self.heads)
+        _, k_BTKW = self._split(turned, (self.heads.query, self.heads.key))
+        *_, v_BTKW = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))
+        cache.extend(self.layer, k_BTKW.transpose(1, 2), v_BTKW.transpose(1, 2))
+        return attend(turned, qkv_BTE.contiguous(), sight.first_int32_BT, self.heads)[0]
+
+    def _mix(self, qkv_BTE: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None) -> Tensor:
+        """Values mixed by torch, [B, T, H W]."""
+        q, k, v = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))  # (B, T, heads, W)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = rms_norm(q, self.q_norm.weight, self.norm_eps), rms_norm(k, self.k_norm.weight, self.norm_eps)
+            q, k = rms_norm(q, self.q_norm.weight, self.heads.eps), rms_norm(k, self.k_norm.weight, self.heads.eps)
         if angles is not None:
             q, k = rotate(q, *angles), rotate(k, *angles)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, W)
         if cache is not None:
             k, v = cache.extend(self.layer, k, v)
-        mask = None if allowed_BTS is None else allowed_BTS[:, None]
+        mask = None if sight.allowed_BTS is None else sight.allowed_BTS[:, None]
         dropout = self.dropout if self.training else 0.0
-        grouped = self.num_heads != self.num_key_value_heads
-        mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=mask is None, enable_gqa=grouped)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        grouped = self.heads.query != self.heads.key
+        mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=sight.is_causal, enable_gqa=grouped)
+        return mixed.transpose(1, 2).flatten(2)
+
+    def _split(self, x_BTE: Tensor, heads: tuple[int, ...]) -> tuple[Tensor, ...]:
+        return x_BTE.unflatten(-1, (-1, self.heads.width)).split(heads, dim=2)
 
 
 class HeadScale(nn.Module):

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
-from hanmo.model.attention import Attention
+from hanmo.model.attention import Angles, Attention, Sight, first_of_segment
 from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
-from hanmo.model.likelihood import negative_log_likelihood
+from hanmo.model.likelihood import linear_negative_log_likelihood
 from hanmo.model.mlp import MLP
 from hanmo.model.norms import Norm
 from hanmo.model.positions import rotary_angles, sinusoidal_positions
@@ -30,10 +30,14 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.dropout = config.hidden_dropout
 
-    def forward(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor] | None, allowed_BTS: Tensor | None, cache: KVCache | None) -> Tensor:
-        """[B, T, D] -> [B, T, D]."""
-        x_BTD = x_BTD + self.drop(self.attention(self.attention_norm(x_BTD), angles, allowed_BTS, cache))
-        return x_BTD + self.drop(self.mlp(self.mlp_norm(x_BTD)))
+    def forward(
+        self, x_BTD: Tensor, update_BTD: Tensor | None, angles: Angles | None, sight: Sight, cache: KVCache | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The stream x and what is still to be added to it, both [B, T, D]: the next norm adds it in its own pass."""
+        x_BTD, normed_BTD = self.attention_norm.add(x_BTD, update_BTD)
+        update_BTD = self.drop(self.attention(normed_BTD, angles, sight, cache))
+        x_BTD, normed_BTD = self.mlp_norm.add(x_BTD, update_BTD)
+        return x_BTD, self.drop(self.mlp(normed_BTD))
 
     def drop(self, x_BTD: Tensor) -> Tensor:
         """Dropout of a sub-layer's output, in training (Srivastava et al. 2014)."""
@@ -91,19 +95,17 @@ class Decoder(nn.Module):
         past = cache.length - int(cache.starts_B.min()) if cache is not None else 0
         if past + ids_BT.size(1) > self.config.max_position_embeddings and self.config.position_embedding == "learned":
             raise ModelError(f"{past + ids_BT.size(1)} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
-        positions_BT = _positions(ids_BT, segments_BT, cache)
-        x_BTD = self._embed(ids_BT, positions_BT)
-        config = self.config
+        sight = _sight(ids_BT, segments_BT, cache)
+        positions_BT = _positions(sight, ids_BT.device)
         angles = None
-        if config.position_embedding == "rotary":
-            cos, sin = rotary_angles(positions_BT, config.head_width, config.rope_theta)
-            angles = cos.to(x_BTD.dtype), sin.to(x_BTD.dtype)
-        allowed_BTS = _allowed(ids_BT, segments_BT, cache)
+        if self.config.position_embedding == "rotary":
+            angles = rotary_angles(positions_BT, self.config.head_width, self.config.rope_theta)
+        x_BTD, update_BTD = self._embed(ids_BT, positions_BT), None
         for layer in self.layers:
-            x_BTD = layer(x_BTD, angles, allowed_BTS, cache)
+            x_BTD, update_BTD = layer(x_BTD, update_BTD, angles, sight, cache)
         if cache is not None:
             cache.length += ids_BT.size(1)
-        return self.final_norm(x_BTD)
+        return self.final_norm.add(x_BTD, update_BTD)[1]
 
     def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
         x_BTD = self.embed_tokens(ids_BT)
@@ -123,31 +125,24 @@ class Decoder(nn.Module):
         label_smoothing: float = 0.0,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
-        return negative_log_likelihood(self(ids_BT, segments_BT), targets_BT, weights_BT, label_smoothing)
+        hidden_BTD = self.hidden(ids_BT, segments_BT)
+        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)
 
 
-def _positions(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Tensor:
-    """Positions count from the start of a row, of a segment, or of the real tokens behind padding."""
-    places = torch.arange(ids_BT.size(1), device=ids_BT.device).expand_as(ids_BT)
-    if segments_BT is not None:
-        starts = torch.ones_like(segments_BT, dtype=torch.bool)
-        starts[:, 1:] = segments_BT[:, 1:] != segments_BT[:, :-1]
-        return places - torch.where(starts, places, 0).cummax(1).values
-    if cache is not None:
-        return (places + cache.length - cache.starts_B[:, None]).clamp(min=0)
-    return places
-
-
-def _allowed(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Tensor | None:
-    """Which key each query may see, or None where plainly causal."""
+def _sight(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Sight:
+    """What each query may see: its segment, the tokens behind its row's padding, and always itself."""
     queries = ids_BT.size(1)
-    places = torch.arange(queries, device=ids_BT.device)
     if segments_BT is not None:
-        return (segments_BT[:, :, None] == segments_BT[:, None, :]) & (places[None, :] <= places[:, None])
-    if cache is None or (cache.length == 0 and not cache.starts_B.any()):
-        return None
-    slots = torch.arange(cache.length + queries, device=ids_BT.device)
-    causal = slots[None, None, :] <= (places + cache.length)[None, :, None]
-    real = slots[None, None, :] >= cache.starts_B[:, None, None]
-    own = slots[None, None, :] == (places + cache.length)[None, :, None]
-    return causal & (real | own)
+        return Sight(queries, 0, first_of_segment(segments_BT))
+    if cache is None:
+        return Sight(queries)
+    if not cache.starts_B.any():
+        return Sight(queries, cache.length)
+    own_T = torch.arange(cache.length, cache.length + queries, device=ids_BT.device)
+    return Sight(queries, cache.length, torch.minimum(cache.starts_B[:, None], own_T))
+
+
+def _positions(sight: Sight, device: torch.device) -> Tensor:
+    """[1 or B, T]: positions count from the first token that is seen, of a row, of a segment, or behind padding."""
+    own_1T = torch.arange(sight.past, sight.past + sight.queries, device=device)[None]
+    return own_1T if sight.first_BT is None else own_1T - sight.first_BT

@@ -7,6 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hanmo.model.config import Activation, DecoderConfig
+from hanmo.model.kernels.functions import activation
+from hanmo.model.kernels.library import LANES, usable
+from hanmo.model.linear import Linear
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -33,19 +36,27 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+def activate(x: Tensor, kind: Activation, *, gated: bool) -> Tensor:
+    """act(x), or act(gate) * up where x = [gate | up] (Shazeer 2020, GLU variants)."""
+    if usable(x) and x.size(-1) % (2 * LANES if gated else LANES) == 0:
+        return activation(x, kind, gated=gated)
+    if not gated:
+        return ACTIVATIONS[kind](x)
+    gate, up = x.chunk(2, dim=-1)
+    return ACTIVATIONS[kind](gate) * up
+
+
 class MLP(nn.Module):
-    """down(act(up x)), or down(act(gate x) * up x) when gated (Shazeer 2020, GLU variants)."""
+    """down(act(up x)), or down(act(gate x) * up x) when gated."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.act, self.gated = ACTIVATIONS[config.hidden_act], config.gated_mlp
+        self.kind: Activation = config.hidden_act
+        self.gated = config.gated_mlp
         width = config.mlp_width
-        self.up = nn.Linear(config.hidden_size, 2 * width if self.gated else width, bias=config.mlp_bias)
-        self.down = nn.Linear(width, config.hidden_size, bias=config.mlp_bias)
+        self.up = Linear(config.hidden_size, 2 * width if self.gated else width, bias=config.mlp_bias)
+        self.down = Linear(width, config.hidden_size, bias=config.mlp_bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
-        if not self.gated:
-            return self.down(self.act(self.up(x_BTD)))
-        gate, up = self.up(x_BTD).chunk(2, dim=-1)
-        return self.down(self.act(gate) * up)
+        return self.down(activate(self.up(x_BTD), self.kind, gated=self.gated))

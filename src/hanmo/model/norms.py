@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hanmo.model.config import NormKind
+from hanmo.model.kernels.functions import add_norm
+from hanmo.model.kernels.library import usable
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -28,4 +30,13 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last dimension."""
-        return rms_norm(x, self.weight, self.eps) if self.bias is None else layer_norm(x, self.weight, self.bias, self.eps)
+        return self.add(x, None)[1]
+
+    def add(self, x: Tensor, update: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x + update, and its normalisation: one pass over memory where the kernels work."""
+        if usable(x, update, self.weight):
+            return add_norm(x, update, self.weight, self.bias, self.eps)
+        total = x if update is None else x + update
+        if self.bias is None:
+            return total, rms_norm(total, self.weight, self.eps)
+        return total, layer_norm(total, self.weight, self.bias, self.eps)

@@ -1,4 +1,4 @@
-"""How a position is told to the network. T positions, D width, W width of a head (even), B rows, H heads."""
+"""How a position is told to the network. T positions, D width, W width of a head (even), P = W/2 pairs, B rows, H heads."""
 
 import torch
 from jaxtyping import Float, Int
@@ -12,16 +12,20 @@ def sinusoidal_positions(positions_T: Int[Tensor, " T"], size: int) -> Float[Ten
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :size].float()
 
 
-def rotary_angles(positions_BT: Int[Tensor, "B T"], width: int, theta: float) -> tuple[Float[Tensor, "B T W"], Float[Tensor, "B T W"]]:
-    """cos and sin of t theta^(-2i/W), repeated for both halves of a head (Su et al. 2021, eq. 15)."""
+def rotary_angles(positions_BT: Int[Tensor, "B T"], width: int, theta: float) -> tuple[Float[Tensor, "B T P"], Float[Tensor, "B T P"]]:
+    """cos and sin of t theta^(-2i/W) for every pair i < W/2, in fp32 (Su et al. 2021, eq. 15)."""
     frequencies = theta ** (-torch.arange(0, width, 2, dtype=torch.float32, device=positions_BT.device) / width)
-    angles = positions_BT[..., None].float() * frequencies
-    angles = torch.cat([angles, angles], dim=-1)
-    return angles.cos(), angles.sin()
+    angles_BTP = positions_BT[..., None].float() * frequencies
+    return angles_BTP.cos(), angles_BTP.sin()
 
 
-def rotate(x_BTHW: Tensor, cos_BTW: Tensor, sin_BTW: Tensor) -> Tensor:
-    """Turn each pair (x_i, x_{i+W/2}) by its angle: x cos + (-x_right, x_left) sin, halves as Hugging Face splits them."""
+def rotate(
+    x_BTHW: Float[Tensor, "B T H W"], cos_BTP: Float[Tensor, "#B T P"], sin_BTP: Float[Tensor, "#B T P"]
+) -> Float[Tensor, "B T H W"]:
+    """Turn each pair (x_i, x_{i+W/2}) by its angle: (l, r) -> (l cos - r sin, r cos + l sin), pairs as Hugging Face makes them.
+
+    Computed in fp32, returned in the input's type.
+    """
     left, right = x_BTHW.chunk(2, dim=-1)
-    turned = torch.cat([-right, left], dim=-1)
-    return (x_BTHW * cos_BTW[:, :, None] + turned * sin_BTW[:, :, None]).to(x_BTHW.dtype)
+    cos, sin = cos_BTP[:, :, None], sin_BTP[:, :, None]
+    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1).to(x_BTHW.dtype)

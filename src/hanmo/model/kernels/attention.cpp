@@ -1,0 +1,269 @@
+// Causal attention without the upper triangle, blocks of queries in cache: softmax(Q K^T / sqrt(W)) V and its gradient.
+//
+// A matrix product takes pairs of bf16 (one 32-bit word) along the summed dimension: the left operand is read as single
+// words, the right one as rows of words. `first` [rows][tokens], not falling, is the first key that each query may see.
+#include <algorithm>
+#include <memory>
+
+#include "vectors.h"
+
+EXPORT Size attention_is_supported() {
+#ifdef __AVX512BF16__
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+#ifdef __AVX512BF16__
+
+typedef uint32_t Pair;
+
+struct Layout {
+  Size rows, tokens, query_heads, key_heads, width;
+  Size query_stride, key_stride, value_stride, gradient_stride;  // elements from one token to the next
+};
+
+constexpr int QUERIES = 32, KEYS = 64;  // a block of scores
+
+struct Release {
+  void operator()(void* p) const { free(p); }
+};
+template <class T>
+using Buffer = std::unique_ptr<T[], Release>;
+template <class T>
+static Buffer<T> reserve(Size n) {
+  return Buffer<T>((T*)aligned_alloc(64, (n * sizeof(T) + 63) / 64 * 64));
+}
+
+// c [4][16 N] (+)= a b, a [4] rows `row` words apart and summed `step` words apart, b [k][...] with `b_stride` words a row
+template <int N, bool ADD>
+static inline void multiply_tile(int k, const Pair* a, Size row, Size step, const Pair* b, Size b_stride, float* c, Size c_stride) {
+  __m512 sums[4][N];
+  for (int m = 0; m < 4; m++)
+    for (int n = 0; n < N; n++) sums[m][n] = ADD ? _mm512_loadu_ps(c + m * c_stride + n * 16) : _mm512_setzero_ps();
+  for (int i = 0; i < k; i++) {
+    __m512i right[N];
+    for (int n = 0; n < N; n++) right[n] = _mm512_loadu_si512(b + i * b_stride + n * 16);
+    for (int m = 0; m < 4; m++) {
+      __m512i left = _mm512_set1_epi32(a[m * row + i * step]);
+      for (int n = 0; n < N; n++) sums[m][n] = _mm512_dpbf16_ps(sums[m][n], (__m512bh)right[n], (__m512bh)left);
+    }
+  }
+  for (int m = 0; m < 4; m++)
+    for (int n = 0; n < N; n++) _mm512_storeu_ps(c + m * c_stride + n * 16, sums[m][n]);
+}
+
+// rows a multiple of 4, columns a multiple of 16
+template <bool ADD>
+static void multiply(int rows, int columns, int k, const Pair* a, Size row, Size step, const Pair* b, Size b_stride, float* c, Size c_stride) {
+  for (int n = 0; n < columns; n += 64)
+    for (int m = 0; m < rows; m += 4) switch (std::min(4, (columns - n) / 16)) {
+        case 4: multiply_tile<4, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride); break;
+        case 3: multiply_tile<3, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride); break;
+        case 2: multiply_tile<2, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride); break;
+        case 1: multiply_tile<1, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride);
+      }
+}
+
+// x [tokens][width] -> [padded / 2][width] words of two neighbouring tokens, zeros behind the last
+static void pair_tokens(const bf16* x, Size stride, Size tokens, Size padded, Size width, Pair* out) {
+  for (Size t = 0; t < padded; t += 2)
+    for (Size w = 0; w < width; w += LANES) {
+      Words low = {}, high = {};
+      if (t < tokens) low = spread(load_halves(x + t * stride + w));
+      if (t + 1 < tokens) high = spread(load_halves(x + (t + 1) * stride + w));
+      low |= high << 16;
+      memcpy(out + t / 2 * width + w, &low, sizeof low);
+    }
+}
+
+// x [tokens][width] -> [width / 2][padded] words of two neighbouring elements of a token, zeros behind the last
+static void pair_elements(const bf16* x, Size stride, Size tokens, Size padded, Size width, Pair* out) {
+  for (Size t = 0; t < padded; t += 16)
+    for (Size w = 0; w < width / 2; w += 8) {
+      Pair block[16][8] = {};
+      for (Size i = 0; i < 16 && t + i < tokens; i++) memcpy(block[i], x + (t + i) * stride + 2 * w, 32);
+      for (Size j = 0; j < 8; j++)
+        for (Size i = 0; i < 16; i++) out[(w + j) * padded + t + i] = block[i][j];
+    }
+}
+
+// Rows `from` ... of x, QUERIES of them, zeros behind the last token.
+static void copy_block(const bf16* x, Size stride, Size from, Size tokens, Size width, bf16* out) {
+  for (Size i = 0; i < QUERIES; i++)
+    if (from + i < tokens)
+      memcpy(out + i * width, x + (from + i) * stride, width * 2);
+    else
+      memset(out + i * width, 0, width * 2);
+}
+
+// Minus infinity for the keys low ... high - 1 that a query may not see.
+static void hide(float* scores, Size stride, Size low, Size high, Size query, Size count, const int* first) {
+  for (Size i = 0; i < count; i++) {
+    float* row = scores + i * stride;
+    for (Size j = low; first && j < std::min(high, Size(first[query + i])); j++) row[j - low] = -INFINITY;
+    for (Size j = std::max(query + i + 1, low); j < high; j++) row[j - low] = -INFINITY;
+  }
+}
+
+// 2^x with a relative error of 4e-6, which bf16 does not see; exact zero for minus infinity is not needed.
+static inline Floats power_of_two(Floats x) {
+  x = larger(x, all(-126.0f));
+  __m512 n = _mm512_roundscale_ps((__m512)x, 0);
+  Floats f = x - (Floats)n, p = all(9.6760371e-3f);
+  p = p * f + 5.5922036e-2f;
+  p = p * f + 2.4022108e-1f;
+  p = p * f + 6.9312103e-1f;
+  p = p * f + 1.0f;
+  return (Floats)_mm512_scalef_ps((__m512)p, n);
+}
+
+static Size round_up(Size x, Size to) { return (x + to - 1) / to * to; }
+
+// out [rows][tokens][query_heads * width]; log_sums [rows][query_heads][tokens] in powers of two, for the way back
+EXPORT void attention_forward(Size threads, const bf16* q, const bf16* k, const bf16* v, const int* first, float scale, bf16* out,
+                              float* log_sums, const Size* sizes) {
+  Layout l;
+  memcpy(&l, sizes, sizeof l);
+  const Size T = l.tokens, W = l.width, padded = round_up(T, QUERIES), group = l.query_heads / l.key_heads, out_stride = l.query_heads * W;
+  const float to_bits = scale * LOG2_E;
+#pragma omp parallel num_threads(threads)
+  {
+    auto keys = reserve<Pair>(padded * W / 2), values = reserve<Pair>(padded * W / 2);
+    auto scores = reserve<float>(QUERIES * padded), mixed = reserve<float>(QUERIES * W);
+    auto shares = reserve<bf16>(QUERIES * padded), queries = reserve<bf16>(QUERIES * W);
+#pragma omp for schedule(dynamic, 1)
+    for (Size task = 0; task < l.rows * l.key_heads; task++) {
+      const Size row = task / l.key_heads, key_head = task % l.key_heads;
+      pair_elements(k + row * T * l.key_stride + key_head * W, l.key_stride, T, padded, W, keys.get());
+      pair_tokens(v + row * T * l.value_stride + key_head * W, l.value_stride, T, padded, W, values.get());
+      const int* see = first ? first + row * T : nullptr;
+      for (Size head = key_head * group; head < (key_head + 1) * group; head++)
+        for (Size at = 0; at < T; at += QUERIES) {
+          const Size count = std::min(Size(QUERIES), T - at), low = see ? see[at] / 32 * 32 : 0, n = at + QUERIES - low;
+          copy_block(q + row * T * l.query_stride + head * W, l.query_stride, at, T, W, queries.get());
+          multiply<false>(QUERIES, n, W / 2, (Pair*)queries.get(), W / 2, 1, keys.get() + low, padded, scores.get(), n);
+          hide(scores.get(), n, low, low + n, at, count, see);
+          float inverse[QUERIES];
+          for (Size i = 0; i < count; i++) {
+            const float* s = scores.get() + i * n;
+            Floats most = all(-INFINITY), total = {};
+            for (Size j = 0; j < n; j += LANES) most = larger(most, load(s + j));
+            const float top = largest(most) * to_bits;
+            for (Size j = 0; j < n; j += LANES) {
+              Floats e = power_of_two(load(s + j) * to_bits - top);
+              total += e;
+              store(shares.get() + i * n + j, e);
+            }
+            inverse[i] = 1 / sum(total);
+            log_sums[(row * l.query_heads + head) * T + at + i] = top - std::log2(inverse[i]);
+          }
+          multiply<false>(QUERIES, W, n / 2, (Pair*)shares.get(), n / 2, 1, values.get() + low / 2 * W, W, mixed.get(), W);
+          bf16* to = out + (row * T + at) * out_stride + head * W;
+          for (Size i = 0; i < count; i++)
+            for (Size w = 0; w < W; w += LANES) store(to + i * out_stride + w, load(mixed.get() + i * W + w) * inverse[i]);
+        }
+    }
+  }
+}
+
+// What one thread needs on the way back, for one key head and one block of queries.
+struct Workspace {
+  Buffer<Pair> keys, values, key_rows, queries, gradients, shares, slopes;
+  Buffer<bf16> query_block, gradient_block, slope_rows;
+  Buffer<float> scores, pulls, gradient_q, gradient_k, gradient_v;
+  Workspace(Size padded, Size W)
+      : keys(reserve<Pair>(padded * W / 2)), values(reserve<Pair>(padded * W / 2)), key_rows(reserve<Pair>(padded * W / 2)),
+        queries(reserve<Pair>(QUERIES * W / 2)), gradients(reserve<Pair>(QUERIES * W / 2)), shares(reserve<Pair>(QUERIES / 2 * KEYS)),
+        slopes(reserve<Pair>(QUERIES / 2 * KEYS)), query_block(reserve<bf16>(QUERIES * W)), gradient_block(reserve<bf16>(QUERIES * W)),
+        slope_rows(reserve<bf16>(QUERIES * KEYS)), scores(reserve<float>(QUERIES * KEYS)), pulls(reserve<float>(QUERIES * KEYS)),
+        gradient_q(reserve<float>(QUERIES * W)), gradient_k(reserve<float>(padded * W)), gradient_v(reserve<float>(padded * W)) {}
+};
+
+// P = 2^(s - log sum) and dS = P (dP - delta) scale for n keys, rounded, in the layouts that the three products ask for.
+static void share_and_slope(Workspace& work, Size n, float scale, const float* log_sums, const float* deltas) {
+  const __m512i interleave = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+                                              19, 3, 18, 2, 17, 1, 16, 0);
+  const float to_bits = scale * LOG2_E;
+  for (Size i = 0; i < QUERIES; i += 2) {
+    const float log_0 = log_sums[i], log_1 = log_sums[i + 1], delta_0 = deltas[i] * scale, delta_1 = deltas[i + 1] * scale;
+    for (Size j = 0; j < n; j += LANES) {
+      const float *score = &work.scores[i * KEYS + j], *pull = &work.pulls[i * KEYS + j];
+      Floats p_0 = power_of_two(load(score) * to_bits - log_0), p_1 = power_of_two(load(score + KEYS) * to_bits - log_1);
+      Floats s_0 = p_0 * (load(pull) * scale - delta_0), s_1 = p_1 * (load(pull + KEYS) * scale - delta_1);
+      __m512i p = (__m512i)_mm512_cvtne2ps_pbh((__m512)p_1, (__m512)p_0), s = (__m512i)_mm512_cvtne2ps_pbh((__m512)s_1, (__m512)s_0);
+      _mm512_storeu_si512(&work.shares[i / 2 * KEYS + j], _mm512_permutexvar_epi16(interleave, p));
+      _mm512_storeu_si512(&work.slopes[i / 2 * KEYS + j], _mm512_permutexvar_epi16(interleave, s));
+      _mm256_storeu_si256((__m256i*)&work.slope_rows[i * KEYS + j], _mm512_castsi512_si256(s));
+      _mm256_storeu_si256((__m256i*)&work.slope_rows[(i + 1) * KEYS + j], _mm512_extracti64x4_epi64(s, 1));
+    }
+  }
+}
+
+// One block of queries against all keys it sees; adds to the gradients of keys and values, leaves that of the queries.
+static void block_backward(Workspace& work, Size W, Size padded, Size at, Size count, float scale, const int* first, const float* log_sums,
+                           const float* deltas) {
+  const Size low = first ? first[at] / 32 * 32 : 0, high = at + QUERIES;
+  memset(work.gradient_q.get(), 0, QUERIES * W * sizeof(float));
+  for (Size key = low; key < high; key += KEYS) {
+    const Size n = std::min(Size(KEYS), high - key);
+    multiply<false>(QUERIES, n, W / 2, (Pair*)work.query_block.get(), W / 2, 1, &work.keys[key], padded, work.scores.get(), KEYS);
+    multiply<false>(QUERIES, n, W / 2, (Pair*)work.gradient_block.get(), W / 2, 1, &work.values[key], padded, work.pulls.get(), KEYS);
+    if (key + n > at || (first && first[at + count - 1] > key)) hide(work.scores.get(), KEYS, key, key + n, at, count, first);
+    share_and_slope(work, n, scale, log_sums, deltas);
+    multiply<true>(n, W, QUERIES / 2, work.shares.get(), 1, KEYS, work.gradients.get(), W, &work.gradient_v[key * W], W);
+    multiply<true>(n, W, QUERIES / 2, work.slopes.get(), 1, KEYS, work.queries.get(), W, &work.gradient_k[key * W], W);
+    multiply<true>(QUERIES, W, n / 2, (Pair*)work.slope_rows.get(), KEYS / 2, 1, &work.key_rows[key / 2 * W], W, work.gradient_q.get(), W);
+  }
+}
+
+static void write_rows(const float* x, Size n, Size W, bf16* out, Size stride) {
+  for (Size i = 0; i < n; i++)
+    for (Size w = 0; w < W; w += LANES) store(out + i * stride + w, load(x + i * W + w));
+}
+
+// gradient_q, gradient_k, gradient_v are parts of rows that are gradient_stride apart
+EXPORT void attention_backward(Size threads, const bf16* q, const bf16* k, const bf16* v, const int* first, float scale, const bf16* out,
+                               const float* log_sums, const bf16* gradient_out, bf16* gradient_q, bf16* gradient_k, bf16* gradient_v,
+                               const Size* sizes) {
+  Layout l;
+  memcpy(&l, sizes, sizeof l);
+  const Size T = l.tokens, W = l.width, padded = round_up(T, KEYS), group = l.query_heads / l.key_heads, out_stride = l.query_heads * W;
+#pragma omp parallel num_threads(threads)
+  {
+    Workspace work(padded, W);
+#pragma omp for schedule(dynamic, 1)
+    for (Size task = 0; task < l.rows * l.key_heads; task++) {
+      const Size row = task / l.key_heads, key_head = task % l.key_heads;
+      const bf16 *row_k = k + row * T * l.key_stride + key_head * W, *row_v = v + row * T * l.value_stride + key_head * W;
+      pair_elements(row_k, l.key_stride, T, padded, W, work.keys.get());
+      pair_tokens(row_k, l.key_stride, T, padded, W, work.key_rows.get());
+      pair_elements(row_v, l.value_stride, T, padded, W, work.values.get());
+      memset(work.gradient_k.get(), 0, padded * W * sizeof(float));
+      memset(work.gradient_v.get(), 0, padded * W * sizeof(float));
+      for (Size head = key_head * group; head < (key_head + 1) * group; head++)
+        for (Size at = 0; at < T; at += QUERIES) {
+          const Size count = std::min(Size(QUERIES), T - at), here = (row * T + at) * out_stride + head * W;
+          float deltas[QUERIES] = {}, logs[QUERIES];
+          std::fill_n(logs, QUERIES, INFINITY);
+          for (Size i = 0; i < count; i++) {
+            Floats total = {};
+            for (Size w = 0; w < W; w += LANES) total += load(gradient_out + here + i * out_stride + w) * load(out + here + i * out_stride + w);
+            deltas[i] = sum(total);
+            logs[i] = log_sums[(row * l.query_heads + head) * T + at + i];
+          }
+          copy_block(q + row * T * l.query_stride + head * W, l.query_stride, at, T, W, work.query_block.get());
+          copy_block(gradient_out + row * T * out_stride + head * W, out_stride, at, T, W, work.gradient_block.get());
+          pair_tokens(work.query_block.get(), W, QUERIES, QUERIES, W, work.queries.get());
+          pair_tokens(work.gradient_block.get(), W, QUERIES, QUERIES, W, work.gradients.get());
+          block_backward(work, W, padded, at, count, scale, first ? first + row * T : nullptr, logs, deltas);
+          write_rows(work.gradient_q.get(), count, W, gradient_q + (row * T + at) * l.gradient_stride + head * W, l.gradient_stride);
+        }
+      write_rows(work.gradient_k.get(), T, W, gradient_k + row * T * l.gradient_stride + key_head * W, l.gradient_stride);
+      write_rows(work.gradient_v.get(), T, W, gradient_v + row * T * l.gradient_stride + key_head * W, l.gradient_stride);
+    }
+  }
+}
+
+#endif
