@@ -65,9 +65,7 @@ def _join(where: str, key: str) -> str:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} (={value!r}) should be a table of keys")
-        return build(cast("type[Any]", hint), cast("Mapping[str, Any]", value), where)
+        return build(cast("type[Any]", hint), _table(value, where), where)
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _convert_union(hint, value, where)
@@ -82,8 +80,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return tuple(_convert(item, each, f"{where}[{i}]") for i, each in enumerate(cast("list[Any]", value)))
     if origin is dict:
         key_hint, item = get_args(hint)
-        return {_convert(key_hint, k, where): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
+        return {_convert(key_hint, k, where): _convert(item, v, f"{where}.{k}") for k, v in _table(value, where).items()}
     return _convert_scalar(hint, value, where)
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} (={value!r}) should be a table of keys")
+    return cast("Mapping[str, Any]", value)
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:
@@ -160,4 +164,7 @@ def _value(value: Any) -> str:
         return repr(value) if abs(value) != float("inf") and value == value else str(value)
     if isinstance(value, list):
         return "[" + ", ".join(_value(each) for each in value) + "]"  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, Any]", value).items()
+        return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in pairs) + "}"
     return str(value)

@@ -51,6 +51,11 @@ class MissingExtraError(HanmoError):
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"{library} is not installed: pip install 'hanmo[{extra}]'")
+        self.library, self.extra = library, extra
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        """Come back whole from a worker process."""
+        return type(self), (self.library, self.extra)
 
 
 class Interrupted(HanmoError):

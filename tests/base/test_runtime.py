@@ -1,0 +1,80 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hanmo.base import runtime
+
+names = st.lists(st.text(max_size=5) | st.integers(0, 99), max_size=3)
+
+
+@given(st.integers(0, 2**40), names, names)
+def test_purposes_have_seeds_of_their_own(seed: int, one: list[str | int], other: list[str | int]) -> None:
+    first, second = runtime.derive_seed(seed, *one), runtime.derive_seed(seed, *other)
+    assert 0 <= first < 2**63 and first == runtime.derive_seed(seed, *one)
+    same = [str(each) for each in one] == [str(each) for each in other]
+    assert same or first != second or "\x1f" in "".join(str(each) for each in one + other)
+
+
+def test_seeds_are_the_same_on_every_machine() -> None:
+    assert runtime.derive_seed(1, "weights") == 5006824732250768817
+
+
+ALLOCATE = """
+import numpy as np
+from hanmo.base.runtime import current_memory_bytes, peak_memory_bytes
+before = current_memory_bytes()
+block = np.ones(200_000_000, np.uint8)
+del block
+print(peak_memory_bytes() - before, current_memory_bytes() - before)
+"""
+
+
+def test_peak_remembers_what_has_been_given_back() -> None:
+    said = subprocess.run([sys.executable, "-c", ALLOCATE], capture_output=True, text=True, check=True).stdout
+    peak, now = map(int, said.split())
+    assert peak > 195e6 and now < 100e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of one program")
+def test_peak_of_a_small_child_is_not_that_of_its_large_parent() -> None:
+    parent = bytearray(300_000_000)
+    code = "from hanmo.base.runtime import peak_memory_bytes; print(peak_memory_bytes())"
+    child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert len(parent) > child > 1e6
+
+
+def test_machine_and_versions_say_what_a_timing_needs() -> None:
+    facts = runtime.machine()
+    assert set(facts) == {"system", "processor", "cores", "memory_bytes", "python"} and all(facts.values())
+    assert 1 <= runtime.available_cores() <= (os.cpu_count() or 1)
+    assert {"hanmo", "torch", "numpy"} <= set(runtime.versions())
+
+
+def test_library_that_is_absent_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "LIBRARIES", ("numpy", "no-such-library"))
+    assert set(runtime.versions()) == {"numpy"}
+
+
+def test_source_commit_is_that_of_this_checkout_or_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commit = runtime.source_commit()
+    assert commit == "" or len(commit.rstrip("+")) == 12
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "runtime.py"))
+    assert runtime.source_commit() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_first_signal_is_noted_and_the_second_interrupts(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with runtime.watch_for_stop() as stop:
+        assert not stop
+        os.kill(os.getpid(), number)
+        assert stop and stop.signal_name == number.name
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
