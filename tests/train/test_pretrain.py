@@ -1,0 +1,127 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from hanmo.base.errors import ConfigError
+from hanmo.base.records import Document
+from hanmo.base.runs import Run
+from hanmo.batches.store import TokenStore
+from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.model.store import load_model
+from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+from hanmo.train.config import TrainConfig
+from hanmo.train.pretrain import Settings, matrix_blocks, pretrain
+
+TEXTS = [
+    f"The {a} fox number {n} crossed the {b} river, and 狐狸过了第{n}条河。"
+    for n in range(12)
+    for a in ("red", "old")
+    for b in ("wide", "cold")
+]
+MODEL = DecoderConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=32)
+TRAIN = TrainConfig(max_steps=20, warmup_steps=2, batch_size=4, eval_every=10, precision="fp32", threads=1, learning_rate=5e-3)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A tokenizer folder and token stores of a small bilingual text."""
+    folder = tmp_path_factory.mktemp("house")
+    tokenizer = train_tokenizer(TEXTS, TokenizerConfig(vocab_size=320))
+    tokenizer.save(folder / "tokenizer")
+    stores = {}
+    for split, texts in {"train": TEXTS[8:], "validation": TEXTS[:8]}.items():
+        documents = [Document(id=f"{split}{n}", text=text) for n, text in enumerate(texts)]
+        stores[split] = TokenStore.build(folder / split, documents, tokenizer.encode_batch, tokenizer.eot_id, tokenizer.vocab_size)
+    return folder / "tokenizer", stores, tokenizer
+
+
+def run(house, out, model=MODEL, train=TRAIN):
+    tokenizer, stores, words = house
+    settings = Settings(model=dataclasses.replace(model, vocab_size=words.vocab_size, eos_token_id=words.eot_id), train=train)
+    return pretrain(settings, stores=stores, tokenizer=tokenizer, run=Run(out))
+
+
+def test_a_run_folder_tells_everything_about_itself(house, tmp_path):
+    manifest = run(house, tmp_path / "run")
+    folder = Run(tmp_path / "run")
+    assert json.loads(folder.manifest.read_text()) == json.loads(json.dumps(manifest))
+    assert manifest["steps"] == 20
+    assert manifest["parameters"] == sum(p.numel() for p in load_model(folder.model).parameters())
+    assert manifest["peak_memory_bytes"] > 1e8
+    assert 'precision = "fp32"' in folder.config.read_text()
+    assert (folder.model / "tokenizer.json").exists()
+    losses = [row["loss"] for row in folder.read_metrics()]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("layout", "change"),
+    [
+        ("llama", {}),
+        ("qwen3", {"qk_norm": True}),
+        (
+            "gpt2",
+            {
+                "position_embedding": "learned",
+                "norm": "layer_norm",
+                "hidden_act": "gelu_pytorch_tanh",
+                "gated_mlp": False,
+                "attention_bias": True,
+                "mlp_bias": True,
+            },
+        ),
+    ],
+)
+def test_what_is_trained_here_loads_in_transformers_with_equal_logits(house, tmp_path, layout, change):
+    run(house, tmp_path / "run", model=dataclasses.replace(MODEL, **change))
+    folder = Run(tmp_path / "run").model
+    assert json.loads((folder / "config.json").read_text())["model_type"] == layout
+    theirs, ours = AutoModelForCausalLM.from_pretrained(folder).eval(), load_model(folder).eval()
+    ids = torch.from_numpy(house[1]["validation"].document(0))[None].long()
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(ids).logits, ours(ids), atol=1e-4, rtol=1e-4)
+
+
+def test_the_same_command_again_does_nothing(house, tmp_path, capsys):
+    first = run(house, tmp_path / "run")
+    stamp = (tmp_path / "run" / "model" / "model.safetensors").stat().st_mtime_ns
+    assert json.dumps(run(house, tmp_path / "run"), sort_keys=True) == json.dumps(first, sort_keys=True)
+    assert (tmp_path / "run" / "model" / "model.safetensors").stat().st_mtime_ns == stamp
+    assert "nothing to do" in capsys.readouterr().err
+
+
+def test_other_settings_in_the_same_folder_are_refused(house, tmp_path):
+    run(house, tmp_path / "run", train=dataclasses.replace(TRAIN, max_steps=2))
+    with pytest.raises(ConfigError, match=r"train.learning_rate = 0.005, now 0.1: choose another --out"):
+        run(house, tmp_path / "run", train=dataclasses.replace(TRAIN, max_steps=2, learning_rate=0.1))
+
+
+def test_the_seed_decides_the_weights(house, tmp_path):
+    short = dataclasses.replace(TRAIN, max_steps=3)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(house, tmp_path / name, train=dataclasses.replace(short, seed=seed))
+    a, b, c = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_a_recurrent_network_takes_the_same_road(house, tmp_path):
+    model = RecurrentConfig(hidden_size=32, num_hidden_layers=1)
+    manifest = run(house, tmp_path / "run", model=model, train=dataclasses.replace(TRAIN, optimizer="adamw", context_length=16))
+    assert manifest["validation_loss"] < 5.8
+    with pytest.raises(ConfigError, match=r"train\.context_length"):
+        run(house, tmp_path / "other", model=model)
+
+
+def test_isolated_documents_train_too(house, tmp_path):
+    manifest = run(house, tmp_path / "run", train=dataclasses.replace(TRAIN, max_steps=3, packing="isolate"))
+    assert manifest["steps"] == 3
+
+
+def test_the_fused_projections_are_orthogonalised_in_parts():
+    blocks = matrix_blocks(dataclasses.replace(MODEL, num_key_value_heads=1))
+    assert blocks["layers.1.attention.qkv.weight"] == [32, 16, 16]
+    assert blocks["layers.0.mlp.up.weight"] == [128, 128]
+    assert matrix_blocks(RecurrentConfig()) == {}
