@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.generate.loaded import TextModel
-from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.scoring import language_model
 from hanmo.model.store import Precision
 
@@ -36,7 +36,7 @@ class LoadedModel(TextModel):
     """A model with its tokenizer, ready to continue and to score text."""
 
     @property
-    def config(self) -> DecoderConfig | RecurrentConfig | NgramConfig:
+    def config(self) -> DecoderConfig | RecurrentConfig | SoftmaxRegressionConfig | NgramConfig:
         """What the network is made of."""
         return self.network.config
 

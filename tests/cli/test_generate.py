@@ -77,7 +77,7 @@ def test_an_empty_prompt_starts_a_text(model: str) -> None:
             "temperature (=0.0) should be above 0; for the most likely token",
         ),
         (["MODEL", "one", "--top-p", "2"], 2, "top_p"),
-        (["MODEL", "one", "--temprature", "1"], 2, "--temprature"),
+        (["MODEL", "one", "--top-kk", "1"], 2, "--top-kk"),
         (["MODEL"], 2, "Missing"),
         (["nowhere", "one"], 1, "nowhere does not exist"),
         (["MODEL", "one two three " * 30], 2, "takes at most 32: shorten it"),

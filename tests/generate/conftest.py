@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.model.config import DecoderConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.recurrent import Recurrent
+from hanmo.model.softmax_regression import SoftmaxRegression
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "initializer_range": 0.3}
 
@@ -46,6 +47,12 @@ def tiny_decoder(vocab_size: int, context: int, kind: str = "modern") -> Decoder
 def tiny_recurrent(vocab_size: int) -> Recurrent:
     torch.manual_seed(3)
     return Recurrent(RecurrentConfig(vocab_size=vocab_size, hidden_size=16, num_hidden_layers=2, initializer_range=0.5)).eval()
+
+
+def tiny_regression(vocab_size: int) -> SoftmaxRegression:
+    torch.manual_seed(3)
+    config = SoftmaxRegressionConfig(vocab_size=vocab_size, hidden_size=8, num_previous_tokens=3, initializer_range=1.0)
+    return SoftmaxRegression(config).eval()
 
 
 @pytest.fixture(autouse=True)

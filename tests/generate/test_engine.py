@@ -8,7 +8,7 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.generate.conftest import tiny_decoder, tiny_recurrent
+from tests.generate.conftest import tiny_decoder, tiny_recurrent, tiny_regression
 
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.generate.engine import ROWS_AT_ONCE, Generation, generate, stream
@@ -27,6 +27,7 @@ NETWORKS = {
     "decoder": tiny_decoder(V, 24),
     "gpt2": tiny_decoder(V, 24, "gpt2"),
     "recurrent": tiny_recurrent(V),
+    "softmax regression": tiny_regression(V),
     "n-gram": Ngram.fit_sequences(
         [np.array([TOKENIZER.eot_id, *TOKENIZER.encode(text)]) for text in TEXTS], NgramConfig(vocab_size=V, order=3)
     ),

@@ -40,8 +40,8 @@ def test_options_go_through_toml_and_back() -> None:
 def test_changes_are_checked_by_name_and_type() -> None:
     assert changed(SamplingOptions(seed=1), {"temperature": 1}) == SamplingOptions(seed=1, temperature=1.0)
     assert changed(SamplingOptions(), {"stop": ["x"]}).stop == ("x",)
-    with pytest.raises(ConfigError, match="did you mean 'temperature'"):
-        changed(SamplingOptions(), {"temprature": 1.0})
+    with pytest.raises(ConfigError, match="did you mean 'top_k'"):
+        changed(SamplingOptions(), {"top_kk": 1})
     with pytest.raises(ConfigError, match="top_k"):
         changed(SamplingOptions(), {"top_k": "many"})
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.generate.conftest import tiny_decoder, tiny_recurrent
+from tests.generate.conftest import tiny_decoder, tiny_recurrent, tiny_regression
 
 from hanmo.generate.reader import CountReader, FreshReader, context_of, make_reader, window_start
 from hanmo.model.config import NgramConfig
@@ -18,6 +18,7 @@ NETWORKS = {
     "context of one": tiny_decoder(V, 1),
     "context of two": tiny_decoder(V, 2, "gpt2"),
     "recurrent": tiny_recurrent(V),
+    "softmax regression": tiny_regression(V),
 }
 
 

@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 from tests.model.families.conftest import CONFIGS, GPT2, MIXTURES
 
 from hanmo.base.errors import ModelError, StorageError
-from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram, Uniform
 from hanmo.model.recurrent import Recurrent
+from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.model.store import Precision, load_model, read_generation, save_model
 
 IDS = torch.arange(36).view(3, 12) % 61
@@ -83,6 +84,14 @@ def test_a_recurrent_network_comes_back_with_its_logits(tmp_path: Path, cell: st
     loaded = load_model(tmp_path / "m")
     assert isinstance(loaded, Recurrent)
     assert loaded.config == network.config
+    assert torch.equal(loaded(IDS), network(IDS))
+
+
+def test_softmax_regression_comes_back_with_its_logits(tmp_path: Path) -> None:
+    network = SoftmaxRegression(SoftmaxRegressionConfig(vocab_size=61, hidden_size=8)).eval()
+    save_model(network, tmp_path / "m")
+    loaded = load_model(tmp_path / "m")
+    assert isinstance(loaded, SoftmaxRegression)
     assert torch.equal(loaded(IDS), network(IDS))
 
 
@@ -202,7 +211,7 @@ def test_a_config_that_lies_about_the_weights_is_one_line(tmp_path: Path, keys: 
     ("keys", "message"),
     [
         ({"hidden_size": 32}, "does not fit"),
-        ({"num_hidden_layers": 10**9}, "asks for 1000000000 layers"),
+        ({"num_hidden_layers": 10**9}, "asks for more layers than there are tensors"),
         ({"hidden_size": 0}, "hidden_size"),
         ({"cells": "gru"}, "unknown key 'cells'"),
         ({"vocab_size": "many"}, "vocab_size"),

@@ -19,13 +19,10 @@ from hanmo.generate.options import SamplingOptions
 from hanmo.generate.reader import context_of, make_reader
 from hanmo.generate.sample import NEVER, draw, largest, process, uniform
 from hanmo.generate.stop import StopFilter
-from hanmo.model.decoder import Decoder
 from hanmo.model.likelihood import token_log_probs
-from hanmo.model.ngram import Ngram
-from hanmo.model.recurrent import Recurrent
+from hanmo.model.store import Model
 from hanmo.tokenizer.load import StreamDecoder, Tokenizer
 
-Network = Decoder | Recurrent | Ngram
 FinishReason = Literal["stop", "length", "eot"]
 
 ROWS_AT_ONCE = 32
@@ -50,7 +47,7 @@ class Generation:
 
 
 def generate(
-    network: Network,
+    network: Model,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
     options: SamplingOptions,
@@ -75,7 +72,7 @@ def generate(
 
 
 def stream(
-    network: Network,
+    network: Model,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
     options: SamplingOptions,
@@ -174,7 +171,7 @@ class Continuation:
 
 
 def _run(
-    network: Network, active: list[Continuation], options: SamplingOptions, vocab_size: int, *, cache: bool
+    network: Model, active: list[Continuation], options: SamplingOptions, vocab_size: int, *, cache: bool
 ) -> Iterator[tuple[int, str]]:
     """Draw tokens until every sequence has ended; a prompt that several continue is read once."""
     if not active:

@@ -9,9 +9,9 @@ from hanmo.base.folders import recover_folder
 from hanmo.base.progress import say
 from hanmo.base.runs import Run, model_folder
 from hanmo.generate import engine
-from hanmo.generate.engine import Generation, Network
+from hanmo.generate.engine import Generation
 from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
-from hanmo.model.store import Precision, load_model, read_generation
+from hanmo.model.store import Model, Precision, load_model, read_generation
 from hanmo.tokenizer.load import Tokenizer
 
 Options = SamplingOptions | None
@@ -28,7 +28,7 @@ class TextModel:
         for place in (path, Run(path).model):
             recover_folder(place.absolute())
         self.folder = model_folder(path)
-        self.network: Network = load_model(self.folder, dtype=dtype)
+        self.network: Model = load_model(self.folder, dtype=dtype)
         self.tokenizer = Tokenizer.load(self.folder)
         if self.tokenizer.vocab_size > self.network.config.vocab_size:
             raise ModelError(

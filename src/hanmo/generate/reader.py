@@ -1,4 +1,4 @@
-"""Reading tokens and saying what may follow: one interface over a decoder, a recurrent network and an n-gram model.
+"""Reading tokens and saying what may follow: one interface over every kind of model.
 
 A reader holds rows of ids. `read` appends to each row and gives the logits [B, V] of what follows; `keep` drops, repeats
 or reorders rows. With its memory (keys and values, or a state) or without, a reader gives the same logits up to the
@@ -21,8 +21,11 @@ from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
 from hanmo.model.recurrent import Recurrent, StateCache
+from hanmo.model.softmax_regression import SoftmaxRegression
+from hanmo.model.store import Model
 
 Rows = Sequence[Sequence[int]]
+Network = Decoder | Recurrent | SoftmaxRegression
 
 
 class Reader(Protocol):
@@ -37,16 +40,16 @@ class Reader(Protocol):
         ...
 
 
-def make_reader(network: Decoder | Recurrent | Ngram, max_tokens: int, *, cache: bool = True) -> Reader:
+def make_reader(network: Model, max_tokens: int, *, cache: bool = True) -> Reader:
     """The reader for a network; `max_tokens` is how many tokens will follow the prompt, `cache` whether it remembers."""
     if isinstance(network, Ngram):
         return CountReader(network)
-    if not cache:
+    if not cache or isinstance(network, SoftmaxRegression):
         return FreshReader(network)
     return DecoderReader(network, max_tokens) if isinstance(network, Decoder) else RecurrentReader(network)
 
 
-def context_of(network: Decoder | Recurrent | Ngram) -> int | None:
+def context_of(network: Model) -> int | None:
     """Most tokens the network sees at once; None where there is no such bound."""
     return network.config.max_position_embeddings if isinstance(network, Decoder) else None
 
@@ -67,7 +70,7 @@ def window_start(length: int, context: int) -> int:
 class FreshReader:
     """Reads everything anew each time: slow, and the measure for readers that remember."""
 
-    def __init__(self, network: Decoder | Recurrent) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
         self._rows: list[list[int]] = []
 
@@ -202,11 +205,11 @@ def _padded(rows: Rows) -> Rows:
     return [[0] * (longest - len(row)) + list(row) for row in rows]
 
 
-def _tensor(rows: Rows, network: Decoder | Recurrent) -> Tensor:
+def _tensor(rows: Rows, network: Network) -> Tensor:
     return torch.tensor([list(row) for row in rows], dtype=torch.long, device=network.embed_tokens.weight.device)
 
 
-def _last_logits(network: Decoder | Recurrent, ids_BT: Tensor, cache: KVCache | StateCache | None = None) -> Tensor:
+def _last_logits(network: Network, ids_BT: Tensor, cache: KVCache | StateCache | None = None) -> Tensor:
     """Logits [B, V] after the last position only: the vocabulary is the widest matrix, one row of it is enough."""
-    hidden_BTD = network.hidden(ids_BT, cache=cache)  # pyright: ignore[reportArgumentType]
+    hidden_BTD = network.hidden(ids_BT) if cache is None else network.hidden(ids_BT, cache=cache)  # pyright: ignore[reportArgumentType, reportCallIssue]
     return F.linear(hidden_BTD[:, -1], network.output_weight).float()

@@ -1,8 +1,8 @@
 """Model folders in the Hugging Face layout: written whole or not at all, read with every claim checked.
 
 In: a network or an n-gram model. Out: `config.json`, `model.safetensors`, `generation_config.json`, the tokenizer's files
-and `README.md`; and back. A decoder takes the first family that expresses it (see families); a recurrent network and
-an n-gram model are under our own model types. No pickle, ever.
+and `README.md`; and back. A decoder takes the first family that expresses it (see families); the others have model
+types of our own. No pickle, ever.
 """
 
 import dataclasses
@@ -22,16 +22,21 @@ from hanmo.base.progress import say
 from hanmo.base.storage import read_json, write_json, write_text
 from hanmo.model import families
 from hanmo.model.card import MARK, write_card
-from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+from hanmo.model.config import NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.shards import INDEX, WEIGHTS, Shards
+from hanmo.model.softmax_regression import SoftmaxRegression
 
-Model = Decoder | Recurrent | Ngram
+Model = Decoder | Recurrent | SoftmaxRegression | Ngram
 Precision = Literal["float32", "bfloat16"]
 T = TypeVar("T")
 
+OWN_NETWORKS = {
+    "hanmo_recurrent": (Recurrent, RecurrentConfig),
+    "hanmo_softmax_regression": (SoftmaxRegression, SoftmaxRegressionConfig),
+}
 NOTE = "hanmo's own layout: only hanmo reads it"
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "chat_template*")
 
@@ -67,7 +72,9 @@ def save_model(
     form = _form(model, dtype)
     ends = {key: form.values[key] for key in ("bos_token_id", "eos_token_id") if form.values.get(key) is not None}
     padding = {"pad_token_id": ends["eos_token_id"]} if "eos_token_id" in ends else {}
-    card = write_card(folder.name, {**_facts(form), **(facts or {})}, read_elsewhere=form.read_elsewhere)
+    card = write_card(
+        folder.parent.name if folder.name == "model" else folder.name, {**_facts(form), **(facts or {})}, read_elsewhere=form.read_elsewhere
+    )
 
     def write(new: Path) -> None:
         write_json(new / "config.json", form.values)
@@ -87,15 +94,16 @@ def _form(model: nn.Module | Ngram, dtype: Precision | None) -> _Form:
     if isinstance(model, Ngram):
         arrays = {name: torch.from_numpy(array) for name, array in model.state().items()}
         return _Form({"model_type": "hanmo_ngram", "note": NOTE, **dataclasses.asdict(model.config)}, arrays, "hanmo_ngram", False)
-    if not isinstance(model, Decoder | Recurrent):
-        raise ModelError(f"a {type(model).__name__} has no form on disk: Decoder, Recurrent and Ngram have")
+    if not isinstance(model, Decoder | Recurrent | SoftmaxRegression):
+        raise ModelError(f"a {type(model).__name__} has no form on disk: Decoder, Recurrent, SoftmaxRegression and Ngram have")
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     if dtype is not None:
         state = {name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}
     precision = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    if isinstance(model, Recurrent):
-        values = {"model_type": "hanmo_recurrent", "note": NOTE, **dataclasses.asdict(model.config), "torch_dtype": precision}
-        return _Form(values, state, "hanmo_recurrent", False)
+    if not isinstance(model, Decoder):
+        layout = next(name for name, (kind, _) in OWN_NETWORKS.items() if isinstance(model, kind))
+        values = {"model_type": layout, "note": NOTE, **dataclasses.asdict(model.config), "torch_dtype": precision}
+        return _Form(values, state, layout, False)
     layout = families.layout_of(model.config)
     values = {**layout.to_hf(model.config), "torch_dtype": precision}
     return _Form(values, layout.to_hf_weights(state, model.config), layout.model_type, not layout.model_type.startswith("hanmo"))
@@ -142,18 +150,22 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
     """
     recover_folder(folder.absolute())
     values = read_config(folder)
-    kind = values.get("model_type")
+    name = values.get("model_type")
     shards = Shards(folder)
-    if kind == "hanmo_ngram":
+    if name == "hanmo_ngram":
         return Ngram.from_state(_config(NgramConfig, values), {name: tensor.numpy() for name, tensor in shards.read()})
-    if kind == "hanmo_recurrent":
-        return _load_recurrent(_config(RecurrentConfig, values), shards, dtype)
+    if name in OWN_NETWORKS:
+        kind, config_kind = OWN_NETWORKS[str(name)]
+        return _load_own(kind, _config(config_kind, values), shards, dtype)
     layout = families.layout_named(values)
     config = layout.from_hf(values)
     layout.check_shapes(shards.shapes, config)
     for key in layout.unused(values):
         say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
-    return _assigned(Decoder, config, layout.from_hf_weights(_floats(shards, dtype), config))
+    state = layout.from_hf_weights(_floats(shards, dtype), config)
+    with torch.device("meta"):
+        network = Decoder(config)
+    return _assigned(network, state)
 
 
 def read_config(folder: Path) -> dict[str, object]:
@@ -187,22 +199,26 @@ def _config(kind: type[T], values: Mapping[str, object]) -> T:
         config = build(kind, {key: value for key, value in values.items() if key not in ("model_type", "note", "torch_dtype")})
     except ConfigError as error:
         raise ModelError(f"config.json: {error}") from error
-    for name in ("vocab_size", "hidden_size", "num_hidden_layers"):
+    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_previous_tokens"):
         if getattr(config, name, 1) < 1:
             raise ModelError(f"config.json: {name} (={getattr(config, name)}) should be at least 1")
     return config
 
 
-def _load_recurrent(config: RecurrentConfig, shards: Shards, dtype: Precision | None) -> Recurrent:
-    if config.num_hidden_layers > len(shards.shapes):
-        raise ModelError(f"config.json asks for {config.num_hidden_layers} layers, the file holds {len(shards.shapes)} tensors")
+N = TypeVar("N", Decoder, Recurrent, SoftmaxRegression)
+
+
+def _load_own(kind: type[N], config: RecurrentConfig | SoftmaxRegressionConfig, shards: Shards, dtype: Precision | None) -> N:
+    if getattr(config, "num_hidden_layers", 1) > len(shards.shapes):
+        raise ModelError(f"config.json asks for more layers than there are tensors ({len(shards.shapes)}): the weights do not fit")
     with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in Recurrent(config).state_dict().items()}
+        network = kind(config)  # pyright: ignore[reportArgumentType]
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     for name in expected.keys() | shards.shapes.keys():
         if expected.get(name) != shards.shapes.get(name):
             seen, said = (list(shapes[name]) if name in shapes else "nothing" for shapes in (shards.shapes, expected))
             raise ModelError(f"the tensor {name} does not fit: the file has {seen}, config.json says {said}")
-    return _assigned(Recurrent, config, _floats(shards, dtype))
+    return _assigned(network, _floats(shards, dtype))
 
 
 def _floats(shards: Shards, dtype: Precision | None) -> dict[str, Tensor]:
@@ -214,13 +230,8 @@ def _floats(shards: Shards, dtype: Precision | None) -> dict[str, Tensor]:
     return tensors
 
 
-N = TypeVar("N", Decoder, Recurrent)
-
-
-def _assigned(kind: type[N], config: DecoderConfig | RecurrentConfig, state: Mapping[str, Tensor]) -> N:
-    """The network around these tensors, without drawing initial weights first."""
-    with torch.device("meta"):
-        network = kind(config)  # pyright: ignore[reportArgumentType]
+def _assigned(network: N, state: Mapping[str, Tensor]) -> N:
+    """A network without memory (on the meta device) around these tensors; no initial weights are drawn."""
     network.load_state_dict(state, assign=True)
     assert not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers()))
     return network.eval()
