@@ -140,9 +140,9 @@ def _evaluate(recipe: Recipe, folder: Run) -> None:
 
 
 def _sample(recipe: Recipe, folder: Run) -> None:
-    from hanmo.api import load
+    from hanmo.generate.loaded import TextModel
 
-    model = load(folder.folder)
+    model = TextModel(folder.folder)
     samples: list[dict[str, object]] = []
     for number, prompt in enumerate(recipe.sample.prompts):
         options = dataclasses.replace(recipe.sample.options, seed=derive_seed(recipe.sample.options.seed or 0, number) % 2**31)
