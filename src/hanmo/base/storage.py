@@ -20,9 +20,7 @@ def storage_errors(path: Path) -> Generator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageError(f"the disk is full while writing {path}: free some space and run the same command again") from error
-        if error.errno == errno.EFBIG:
-            raise StorageError(f"{path} grows beyond the largest file allowed here (ulimit -f, or the file system)") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
             raise StorageError(f"cannot write {path} ({os.strerror(error.errno)}): choose another folder") from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise StorageError(f"cannot write {path} ({os.strerror(error.errno)}): something else has this name") from error

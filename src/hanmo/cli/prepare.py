@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import Positional, arg
 
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.data.prepare import PrepareConfig
@@ -19,7 +19,7 @@ class Options:
     """Catalogue names, files or folders."""
     out: Path
     """Data set folder to make, or to go on with."""
-    prepare: OmitArgPrefixes[PrepareConfig] = field(default_factory=PrepareConfig)
+    prepare: Annotated[PrepareConfig, arg(name="")] = field(default_factory=PrepareConfig)
     """How."""
 
 

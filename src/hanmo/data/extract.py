@@ -12,6 +12,6 @@ def extract_html(html: str) -> str:
     import trafilatura
 
     try:
-        return trafilatura.extract(html, include_comments=False, favor_recall=True) or ""
+        return trafilatura.extract(html, include_comments=False) or ""
     except (ValueError, AssertionError, RecursionError, LookupError):
         return ""

@@ -5,6 +5,7 @@ are two steps, so that receipts can be judged again with other thresholds withou
 Chinese words by spaces: runs of Han characters are cut by rjieba.
 """
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,10 +64,6 @@ class Rule:
         limit = float(getattr(config, self.name))
         return float("inf") if self.name == "max_characters" and limit == 0 else limit
 
-    def passes(self, value: float, threshold: float) -> bool:
-        """Whether a measured value is within the limit."""
-        return value >= threshold if self.name.startswith("min_") else value <= threshold
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -92,11 +89,18 @@ def judge(values: Mapping[str, float], config: FilterConfig) -> Verdict:
     """The verdict on measured values; a document without any text is refused in any case."""
     if values["characters"] == 0:
         return Verdict("empty", 0.0, 1.0)
-    for rule in () if config.none else RULES:
-        threshold = rule.threshold(config)
-        if not rule.passes(values[rule.measure], threshold):
-            return Verdict(rule.name, values[rule.measure], threshold)
+    for name, measured, threshold, least in _limits(config):
+        value = values[measured]
+        if value < threshold if least else value > threshold:
+            return Verdict(name, value, threshold)
     return Verdict()
+
+
+@functools.cache
+def _limits(config: FilterConfig) -> list[tuple[str, str, float, bool]]:
+    """(rule, measure, threshold, whether it is the least value allowed), in the order of judging."""
+    rules = () if config.none else RULES
+    return [(rule.name, rule.measure, rule.threshold(config), rule.name.startswith("min_")) for rule in rules]
 
 
 def measure(found: str, text: str) -> dict[str, float]:
@@ -121,8 +125,8 @@ def words(text: str) -> int:
 
     if text.isascii():
         return len(WORD.findall(text))
-    han = HAN.findall(text)
-    chinese = sum(len(rjieba.cut(run, hmm=False)) for run in han)
+    runs = HAN.findall(text)
+    chinese = len(rjieba.cut("\n".join(runs), hmm=False)) - max(0, len(runs) - 1)
     return chinese + len(WORD.findall(HAN.sub(" ", text)))
 
 

@@ -18,6 +18,8 @@ TERMINAL_COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u206a-\u206f\ufeff\ufff9-\ufffb]")
 SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_LINES = re.compile("\n{4,}")
+SUSPECT = re.compile("[\x80-\u058f\u2020-\u2022\u2122\u2200-\u25ff\ufb00-\ufb06]")
+"""What UTF-8 read in any single-byte encoding begins with; where none is, ftfy has nothing to repair and is not asked."""
 MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after one or two
 
 
@@ -28,7 +30,7 @@ def normalize(text: str, repair: bool = True) -> str:
     '“你好”，世界！'
     """
     text = _tidy(text)
-    for _ in range(MOST_ROUNDS if repair and not text.isascii() else 0):
+    for _ in range(MOST_ROUNDS if repair and SUSPECT.search(text) else 0):
         repaired = _repair(text)
         if repaired == text:
             break

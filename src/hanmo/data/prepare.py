@@ -67,9 +67,9 @@ class PrepareConfig:
         Raises ConfigError naming the key.
         """
         if self.workers < 0:
-            raise ConfigError(f"prepare.workers (={self.workers}) should be at least 0")
+            raise ConfigError(f"workers (={self.workers}) should be at least 0")
         if self.shard_bytes < 1:
-            raise ConfigError(f"prepare.shard_bytes (={self.shard_bytes}) should be at least 1")
+            raise ConfigError(f"shard_bytes (={self.shard_bytes}) should be at least 1")
 
 
 def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | None = None) -> dict[str, Any]:
@@ -89,6 +89,9 @@ def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | No
     facts = _facts(named, plan, config)
     known = read_manifest(out)
     if known.get("fingerprint") == facts["fingerprint"] and _is_whole(out, known):
+        if (out / ".partial").exists():  # killed while tidying up
+            with _work_folder(out / ".partial", facts["fingerprint"]):
+                pass
         say(f"{out} is up to date: same inputs, same settings")
         return known
     with _work_folder(out / ".partial", facts["fingerprint"]) as work:
@@ -159,6 +162,8 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
         _fail_empty(work, out, counts)
     _warn(counts, config, decisions)
     documents = make_folder(work / "documents")
+    for half in documents.glob(".*"):
+        half.unlink()
     jobs = [
         BucketJob(number=number, num_buckets=num_buckets, num_shards=len(plan.shards), folder=work, out=documents)
         for number in range(num_buckets)

@@ -6,13 +6,14 @@ line of any length costs no more than `max_bytes`. Compression is known by its f
 """
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -22,9 +23,9 @@ from hanmo.base.progress import say
 from hanmo.base.records import Document
 from hanmo.data.decode import BYTE_ORDER_MARKS, decode, is_binary
 from hanmo.data.extract import extract_html
-from hanmo.data.inputs import Refused, Source, Text, Unit, list_files, name_sources
+from hanmo.data.inputs import Refused, Source, Text, Unit, list_files, name_sources, printable
 from hanmo.data.normalize import without_surrogates
-from hanmo.data.tables import TableError, read_rows
+from hanmo.data.tables import TableError, read_rows, zstandard_stream
 
 SPLITS = ("train", "validation", "test")
 COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
@@ -37,6 +38,12 @@ HEADINGS = {
     ),
 }
 HEAD_BYTES = 8192
+ZSTANDARD = b"\x28\xb5\x2f\xfd"
+OPENERS: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
+    b"\x1f\x8b": lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream)),
+    b"\xfd7zXZ\0": lambda stream: cast("BinaryIO", lzma.LZMAFile(stream)),  # noqa: SIM115 - `open_bytes` closes it
+    b"BZh": lambda stream: cast("BinaryIO", bz2.BZ2File(stream)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,36 +125,32 @@ def kind_of(path: Path) -> str:
     return "unsupported" if suffix in UNSUPPORTED else STRUCTURED.get(suffix, "text")
 
 
-def open_bytes(path: Path) -> BinaryIO:
+@contextlib.contextmanager
+def open_bytes(path: Path) -> Generator[BinaryIO]:
     """A stream over the content of a file, decompressed when its first bytes say so."""
-    stream = path.open("rb")
-    head = stream.peek(6)[:6]
-    if head.startswith(b"\x1f\x8b"):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-    if head.startswith(b"\xfd7zXZ\0"):
-        return cast("BinaryIO", lzma.LZMAFile(stream))
-    if head.startswith(b"BZh"):
-        return cast("BinaryIO", bz2.BZ2File(stream))
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        import io
-
-        import zstandard
-
-        return cast("BinaryIO", io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)))  # pyright: ignore[reportArgumentType]
-    return stream
+    with path.open("rb") as stream:
+        head = stream.peek(6)[:6]
+        if head.startswith(ZSTANDARD):
+            with zstandard_stream(path) as plain:
+                yield plain
+            return
+        opener = next((opener for magic, opener in OPENERS.items() if head.startswith(magic)), None)
+        if opener is None:
+            yield stream
+            return
+        with opener(stream) as plain:
+            yield plain
 
 
 def read_unit(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
     """Every text in a unit, and a refusal for every piece that gives none."""
-    import zstandard
-
     if unit.refused:
         yield unit.refused
         return
     kind = "parts" if unit.kind == "text" and config.split_on != "none" else unit.kind
     try:
         yield from READERS[kind](unit, config)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError, TableError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, TableError) as error:
         yield Refused(source=unit.file.label, rule="unreadable", detail=_one_line(error))
 
 
@@ -292,7 +295,9 @@ def _parts(unit: Unit, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
 
 
 def _refuse_format(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
-    yield Refused(source=unit.file.label, rule="unsupported", detail=f"files of this kind ({unit.file.path.suffix}) are not read")
+    yield Refused(
+        source=unit.file.label, rule="unsupported", detail=f"files of this kind ({printable(unit.file.path.suffix)}) are not read"
+    )
 
 
 def _one_line(error: BaseException) -> str:

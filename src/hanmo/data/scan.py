@@ -144,13 +144,11 @@ def _row_group_pieces(unit: Unit, piece_bytes: int) -> Iterator[Unit]:
 
 def _with_columns_checked(unit: Unit, config: ReadConfig) -> Unit:
     """The unit, refused when its columns are known and the text is not among them, or it cannot be opened."""
-    import zstandard
-
     try:
         columns = column_names(unit.file.path) if unit.kind == "parquet" else _jsonl_columns(unit.file.path, config)
     except TableError as error:
         return replace(unit, refused=Refused(source=unit.file.label, rule="unreadable", detail=str(error)))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError):
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
         return unit  # the reader meets the same and says where
     if columns and config.text_column not in columns:
         detail = f"no column {config.text_column!r}; columns found: {', '.join(columns)}"

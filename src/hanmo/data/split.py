@@ -49,7 +49,7 @@ def position(digest: bytes, seed: int) -> float:
 def assign(positions: NDArray[np.float64], config: SplitConfig) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """The split of each document, and the indices of documents moved so that no wanted split stays empty.
 
-    Test takes [0, test), validation the next share, train the rest. Moving needs at least three documents.
+    Test takes [0, test), validation the next share, train the rest. With fewer than three documents only train is filled.
     """
     splits = np.full(len(positions), TRAIN, dtype=np.int8)
     splits[positions < config.test + config.validation] = VALIDATION
@@ -57,8 +57,8 @@ def assign(positions: NDArray[np.float64], config: SplitConfig) -> tuple[NDArray
     wanted = [split for split, share in ((TEST, config.test), (VALIDATION, config.validation)) if share > 0]
     moved: list[int] = []
     order = np.argsort(positions, kind="stable")
-    for split in (*wanted, TRAIN) if len(positions) >= 3 else ():
-        if (splits == split).any():
+    for split in (*wanted, TRAIN) if len(positions) >= 3 else (TRAIN,):
+        if not len(positions) or (splits == split).any():
             continue
         counts = np.bincount(splits, minlength=3)
         rich = int(counts.argmax())

@@ -5,10 +5,12 @@
 In: rows as plain values, or files. Out: files whose bytes depend on the rows alone, or rows a few at a time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+import io
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,8 @@ def column_names(path: Path) -> list[str]:
     with _table_errors():
         import pyarrow.parquet as pq
 
-        return cast("list[str]", pq.read_schema(path).names)
+        with path.open("rb") as stream:
+            return cast("list[str]", pq.read_schema(stream).names)
 
 
 def row_groups(path: Path) -> list[tuple[int, int]]:
@@ -43,7 +46,8 @@ def row_groups(path: Path) -> list[tuple[int, int]]:
     with _table_errors():
         import pyarrow.parquet as pq
 
-        facts = pq.read_metadata(path)
+        with path.open("rb") as stream:
+            facts = pq.read_metadata(stream)
         groups = (facts.row_group(i) for i in range(facts.num_row_groups))
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
@@ -56,11 +60,24 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, groups: Sequence
     with _table_errors():
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
             names = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
             wanted = list(range(file.num_row_groups)) if groups is None else list(groups)
             for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=wanted, columns=names):
                 yield from batch.to_pylist(maps_as_pydicts="strict")
+
+
+@contextlib.contextmanager
+def zstandard_stream(path: Path) -> Generator[BinaryIO]:
+    """The content of a .zst file, all its frames; unlike other libraries, pyarrow raises (OSError) where one is cut off."""
+    import pyarrow as pa
+
+    with (
+        path.open("rb") as stream,
+        pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as packed,
+        io.BufferedReader(packed) as plain,
+    ):
+        yield plain
 
 
 class Table:

@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from hanmo.cli.main import run as hanmo
+from hanmo.cli.prepare import Options, parse
+
+TEXTS = ["河边的柳树绿了，孩子们在树下唱歌。", "The children sang below the willows by the river.", "好"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "texts"
+    place.mkdir()
+    for number, text in enumerate(TEXTS):
+        (place / f"{number}.txt").write_text(text, "utf-8")
+    return place
+
+
+def test_flags_reach_every_room_of_the_settings() -> None:
+    options = parse(
+        [
+            "a",
+            "b",
+            "--out",
+            "d",
+            "--filters.none",
+            "--read.split-on",
+            "chapter",
+            "--split.test",
+            "0.2",
+            "--workers",
+            "1",
+            "--card-language",
+            "zh",
+        ]
+    )
+    assert (options.sources, options.out) == (("a", "b"), Path("d"))
+    settings = options.prepare
+    assert settings.filters.none and settings.read.split_on == "chapter" and settings.split.test == 0.2 and settings.card_language == "zh"
+
+
+def test_a_recipe_gives_sources_and_settings_and_flags_change_them(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('sources = ["texts"]\n[prepare.filters]\nmin_words = 7\nmin_characters = 9\n')
+    options = parse([str(recipe), "--out", "d", "--filters.min-words", "8"])
+    assert options == Options(sources=("texts",), out=Path("d"), prepare=options.prepare)
+    assert (options.prepare.filters.min_words, options.prepare.filters.min_characters) == (8, 9)
+
+
+def test_from_the_command_line_to_a_data_set(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hanmo(["prepare", str(folder), "--out", str(tmp_path / "data"), "--json"]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out.splitlines()[-1])
+    assert result["receipts"] == {"total": 3, "kept": 2, "refused": {"min_words": 1}}
+    assert "kept 2 of 3 documents" in captured.err and "refused by min_words: 1" in captured.err
+    assert hanmo(["prepare", str(folder), "--out", str(tmp_path / "all"), "--filters.none"]) == 0
+    assert "kept 3 of 3 documents" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["prepare", "FOLDER"], 2, "--out"),
+        (["prepare", "nothing-here", "--out", "OUT"], 1, "does not exist"),
+        (["prepare", "--out", "OUT"], 2, "no source given"),
+        (["prepare", "FOLDER", "--out", "OUT", "--filters.min-wrods", "3"], 2, "min-wor"),
+        (["prepare", "FOLDER", "--out", "OUT", "--filters.min-words", "-3"], 2, "filters.min_words (=-3)"),
+        (["prepare", "FOLDER/0.txt", "--out", "FOLDER/1.txt"], 1, "something else has this name"),
+    ],
+)
+def test_mistakes_are_one_line_and_an_exit_code(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str
+) -> None:
+    filled = [word.replace("FOLDER", str(folder)).replace("OUT", str(tmp_path / "out")) for word in words]
+    assert hanmo(filled) == code
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("hanmo prepare: ") and message in last

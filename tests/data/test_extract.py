@@ -1,0 +1,23 @@
+import pytest
+
+from hanmo.data.extract import extract_html
+
+PARAGRAPH = "早晨的公园里有许多人，有的跑步，有的打拳，也有老人坐在长椅上读报，孩子们绕着池塘追逐一只白色的小狗，笑声传得很远。"
+MANY = "".join(f"<p>{PARAGRAPH}{number}</p>" for number in range(6))
+PAGE = f"""<html><head><title>t</title><script>var x = 1;</script></head>
+<body><nav><a href="/">首页</a><a href="/b">关于</a></nav>
+<article><h1>公园里的早晨</h1><p>今天天气很好，我们一起去公园散步，看见许多花。</p>
+<p>The second paragraph is long enough to be kept by anyone.</p>{MANY}</article>
+<footer>版权所有</footer></body></html>"""
+
+
+def test_the_article_is_kept_and_the_menu_is_not() -> None:
+    text = extract_html(PAGE)
+    assert "今天天气很好，我们一起去公园散步" in text
+    assert "The second paragraph" in text
+    assert "var x" not in text and "关于" not in text
+
+
+@pytest.mark.parametrize("page", ["", "<", "<html></html>", "<div>" * 5000, "\0", "<?xml version='1.0' encoding='utf-8'?>"])
+def test_a_page_without_text_gives_nothing_and_never_raises(page: str) -> None:
+    assert extract_html(page) == ""

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from hanmo.data.duplicates import DuplicateConfig
+from hanmo.data.filters import FilterConfig
+from hanmo.data.inputs import InputFile, Refused, Unit
+from hanmo.data.read import ReadConfig
+from hanmo.data.receipts import RECEIPT_COLUMNS, count, decide, write_receipts
+from hanmo.data.shards import ShardJob, do_shard
+from hanmo.data.split import SplitConfig
+from hanmo.data.tables import read_rows
+
+TEXTS = ["春天来了，燕子也回来了。", "好的", "春天来了，燕子也回来了。 ", "The swallows came back in spring.", "秋天的山路上铺满了黄叶。"]
+
+
+@pytest.fixture
+def receipts(tmp_path: Path) -> list[dict[str, object]]:
+    for number, text in enumerate(TEXTS):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(text)
+        unit = Unit(file=InputFile(path=path, label=path.name), kind="text")
+        broken = Unit(file=unit.file, kind="refused", refused=Refused(source="x.png", rule="binary", detail="no text"))
+        work = ShardJob(
+            number=number,
+            units=(unit, broken) if number == 1 else (unit,),
+            folder=tmp_path,
+            read=ReadConfig(),
+            repair=True,
+            filters=FilterConfig(),
+            num_buckets=1,
+        )
+        do_shard(work)
+    decisions = decide(tmp_path, len(TEXTS), DuplicateConfig(), SplitConfig())
+    write_receipts(tmp_path / "receipts.parquet", tmp_path, decisions)
+    return list(read_rows(tmp_path / "receipts.parquet"))
+
+
+def test_every_input_has_one_row_with_its_rule_value_and_threshold(receipts: list[dict[str, object]]) -> None:
+    assert [(row["source"], row["kept"], row["rule"]) for row in receipts] == [
+        ("0.txt", True, None),
+        ("1.txt", False, "min_words"),
+        ("x.png", False, "binary"),
+        ("2.txt", False, "exact_duplicate"),
+        ("3.txt", True, None),
+        ("4.txt", True, None),
+    ]
+    assert (receipts[1]["value"], receipts[1]["threshold"]) == (2.0, 3.0)
+    assert receipts[2]["detail"] == "no text" and receipts[2]["characters"] is None
+    assert receipts[3]["duplicate_of"] == receipts[0]["id"] and receipts[3]["split"] is None
+    assert {row["split"] for row in receipts if row["kept"]} == {"train", "validation", "test"}
+    assert list(receipts[0]) == list(RECEIPT_COLUMNS) and all(row["tokens"] is None for row in receipts)
+
+
+def test_the_counts_add_up(receipts: list[dict[str, object]], tmp_path: Path) -> None:
+    counts = count(tmp_path / "receipts.parquet")
+    assert (counts.total, counts.kept, dict(counts.rules)) == (6, 3, {"min_words": 1, "binary": 1, "exact_duplicate": 1})
+    assert sum(sums["documents"] for sums in counts.splits.values()) == 3
+    assert sum(sums["bytes"] for sums in counts.splits.values()) == sum(int(str(row["bytes"])) for row in receipts if row["kept"])
+    assert sum(counts.lengths.values()) == 3 and counts.examples["binary"][0]["source"] == "x.png"
+
+
+def test_duplicates_can_be_kept_and_then_share_a_split(receipts: list[dict[str, object]], tmp_path: Path) -> None:
+    decisions = decide(tmp_path, len(TEXTS), DuplicateConfig(exact=False), SplitConfig(validation=0, test=0.4))
+    write_receipts(tmp_path / "all.parquet", tmp_path, decisions)
+    rows = {str(row["source"]): row for row in read_rows(tmp_path / "all.parquet")}
+    assert rows["2.txt"]["kept"] and rows["0.txt"]["split"] == rows["2.txt"]["split"]

@@ -1,0 +1,54 @@
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hanmo.base.errors import ConfigError
+from hanmo.data.split import TEST, TRAIN, VALIDATION, SplitConfig, assign, position
+
+
+def places(count: int, seed: int = 0) -> np.ndarray:
+    return np.array([position(hashlib.sha256(str(i).encode()).digest()[:16], seed) for i in range(count)])
+
+
+def test_shares_are_met_and_documents_stay_when_the_data_grows() -> None:
+    config = SplitConfig(validation=0.1, test=0.2)
+    all_splits, moved = assign(places(4000), config)
+    assert np.bincount(all_splits, minlength=3) / 4000 == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
+    assert not len(moved)
+    assert (assign(places(1000), config)[0] == all_splits[:1000]).all()
+
+
+def test_another_seed_deals_anew() -> None:
+    assert not np.allclose(places(50, seed=0), places(50, seed=1))
+
+
+@given(st.integers(3, 12), st.integers(0, 50), st.sampled_from([0.01, 0.05, 0.3, 0.49]))
+def test_three_documents_or_more_fill_every_wanted_split(count: int, seed: int, share: float) -> None:
+    splits, moved = assign(places(count, seed), SplitConfig(validation=share, test=share))
+    assert set(splits.tolist()) == {TRAIN, VALIDATION, TEST}
+    plain, _ = assign(np.array([*places(count, seed), 0.0, share * 1.5, 0.999]), SplitConfig(validation=share, test=share))
+    changed = np.flatnonzero(splits != plain[:count])
+    assert set(changed.tolist()) <= set(moved.tolist())
+
+
+def test_the_document_nearest_to_the_border_is_moved() -> None:
+    splits, moved = assign(np.array([0.9, 0.3, 0.2, 0.7]), SplitConfig(validation=0.05, test=0.05))
+    assert splits.tolist() == [TRAIN, VALIDATION, TEST, TRAIN]
+    assert moved.tolist() == [2, 1]
+
+
+def test_a_split_nobody_wants_stays_empty_and_one_document_trains() -> None:
+    assert assign(places(5), SplitConfig(validation=0, test=0))[0].tolist() == [TRAIN] * 5
+    assert assign(np.array([0.5]), SplitConfig())[0].tolist() == [TRAIN]
+    assert assign(np.array([0.01]), SplitConfig())[0].tolist() == [TRAIN]
+    assert assign(np.array([0.01, 0.02]), SplitConfig())[0].tolist() == [TEST, TRAIN]
+    assert assign(np.array([]), SplitConfig())[0].tolist() == []
+
+
+@pytest.mark.parametrize("wrong", [{"validation": -0.1}, {"test": 1.0}, {"validation": 0.5, "test": 0.5}])
+def test_impossible_shares_name_their_key(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"split\."):
+        SplitConfig(**wrong)

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from hanmo.data.tables import Table, TableError, TableWriter, column_names, first_ids, read_rows, row_groups
+
+COLUMNS = {"id": "text", "metadata": "metadata", "n": "count", "share": "number", "kept": "flag", "digest": "digest"}
+ROWS = [
+    {"id": "a", "metadata": {"k": "值"}, "n": 1, "share": 0.5, "kept": True, "digest": b"0123456789abcdef"},
+    {"id": "b", "metadata": {}, "n": 2, "share": None, "kept": False, "digest": None},
+]
+
+
+def write(path: Path, *pieces: list[dict]) -> Path:
+    with TableWriter(path, COLUMNS) as writer:
+        for piece in pieces:
+            writer.write(Table.of(piece, COLUMNS))
+    return path
+
+
+def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", ROWS, ROWS[:1])
+    assert list(read_rows(path)) == [*ROWS, ROWS[0]]
+    assert [rows for rows, _ in row_groups(path)] == [2, 1]
+    assert list(read_rows(path, columns=("n", "absent"), groups=[1])) == [{"n": 1}]
+    assert column_names(path) == list(COLUMNS)
+    assert first_ids(path) == ["a", "a"]
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    assert write(tmp_path / "a", ROWS).read_bytes() == write(tmp_path / "b", ROWS).read_bytes()
+
+
+def test_a_file_without_rows_is_still_a_table(tmp_path: Path) -> None:
+    path = write(tmp_path / "empty.parquet", [])
+    assert list(read_rows(path)) == [] and column_names(path) == list(COLUMNS)
+
+
+def test_columns_become_arrays() -> None:
+    table = Table.of(ROWS, COLUMNS)
+    assert table.numbers("n").tolist() == [1, 2]
+    assert table.present("share").tolist() == [True, False]
+    assert table.digests("digest").view("S16").ravel().tolist() == [b"0123456789abcdef", b""]
+    taken = Table.concatenate([table, table]).take(np.array([3, 0])).sorted_by("id").with_column("more", "text", ["x", None])
+    assert taken.texts("id") == ["a", "b"] and taken.names[-1] == "more" and len(taken) == 2
+    assert taken.select(["n"]).names == ["n"]
+    assert table.num_bytes > 0
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", b"PAR1 broken PAR1"])
+def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.parquet"
+    path.write_bytes(content)
+    for function in (column_names, row_groups, lambda p: list(read_rows(p))):
+        with pytest.raises(TableError) as caught:
+            function(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_error_while_writing_is_the_error_that_is_told(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), TableWriter(tmp_path / "t.parquet", COLUMNS):
+        raise KeyError("mine")
+
+
+def test_other_tools_read_the_files(tmp_path: Path) -> None:
+    assert pq.read_table(write(tmp_path / "t.parquet", ROWS)).column("id").to_pylist() == ["a", "b"]
