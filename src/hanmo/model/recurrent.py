@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import RecurrentConfig
-from hanmo.model.likelihood import negative_log_likelihood
+from hanmo.model.likelihood import linear_negative_log_likelihood
 
 State = Tensor | tuple[Tensor, Tensor]
 """Hidden state [L, B, D] of a GRU; hidden state and cell of an LSTM."""
@@ -125,4 +125,5 @@ class Recurrent(nn.Module):
         label_smoothing: float = 0.0,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
-        return negative_log_likelihood(self(ids_BT, segments_BT), targets_BT, weights_BT, label_smoothing)
+        hidden_BTD = self.hidden(ids_BT, segments_BT)
+        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import SoftmaxRegressionConfig
-from hanmo.model.likelihood import negative_log_likelihood
+from hanmo.model.likelihood import linear_negative_log_likelihood
 
 
 def softmax(logits_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
@@ -89,4 +89,5 @@ class SoftmaxRegression(nn.Module):
         label_smoothing: float = 0.0,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
-        return negative_log_likelihood(self(ids_BT, segments_BT), targets_BT, weights_BT, label_smoothing)
+        hidden_BTD = self.hidden(ids_BT, segments_BT)
+        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)
