@@ -1,0 +1,102 @@
+"""`hanmo pretrain` from the command line; killed at random moments, it gives the same bits."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hanmo.base.storage import sha256
+from hanmo.cli.main import run
+
+TEXTS = [f"{n} geese crossed {m} fields before the storm; 第{n}群大雁飞过了{m}片田野。" for n in range(10) for m in range(7)]
+SMALL = [
+    "--model.hidden-size=32",
+    "--model.num-hidden-layers=2",
+    "--model.num-attention-heads=2",
+    "--model.max-position-embeddings=32",
+    "--model.hidden-dropout=0.1",
+    "--train.max-steps=60",
+    "--train.warmup-steps=5",
+    "--train.batch-size=4",
+    "--train.eval-every=15",
+    "--train.checkpoint-every=7",
+    "--train.precision=bf16",
+    "--train.threads=1",
+]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set and a tokenizer made by their verbs."""
+    folder = tmp_path_factory.mktemp("house")
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), "utf-8")
+    assert (
+        run(["prepare", str(folder / "texts.jsonl"), "--out", str(folder / "data"), "--split.validation", "0.1", "--split.test", "0.1"])
+        == 0
+    )
+    words = ["tokenizer", "train", str(folder / "data"), "--kind", "bpe", "--vocab-size", "300", "--out", str(folder / "tokenizer")]
+    assert run(words) == 0
+    return folder
+
+
+def words(house: Path, out: Path, *more: str) -> list[str]:
+    return ["pretrain", "--data", str(house / "data"), "--tokenizer", str(house / "tokenizer"), "--out", str(out), *SMALL, *more]
+
+
+def test_killed_at_random_moments_and_started_again_gives_the_same_weights(house, tmp_path):
+    assert run(words(house, tmp_path / "whole")) == 0
+    command = [sys.executable, "-m", "hanmo.cli.main", *words(house, tmp_path / "killed")]
+    moments, kills = random.Random(7), 0
+    while kills < 4:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started = tmp_path / "killed" / "metrics.jsonl"
+        try:
+            # the first kills fall into the start of a process, the later ones into its training
+            process.wait(timeout=moments.uniform(1.0, 3.0) if kills < 2 or not started.exists() else moments.uniform(3.0, 6.0))
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    assert kills
+    assert run(words(house, tmp_path / "killed")) == 0
+    for part in ("model", "tokens"):
+        assert sha256(tmp_path / "killed" / part) == sha256(tmp_path / "whole" / part)
+    losses = [[json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").open()] for name in ("whole", "killed")]
+    assert losses[0] == losses[1]
+
+
+def test_the_result_is_one_json_object(house, tmp_path, capsys):
+    assert run(words(house, tmp_path / "run", "--train.max-steps=5", "--json")) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["run"] == str(tmp_path / "run")
+    assert found["steps"] == 5
+    assert found["packing"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--train.max-stepss=5"], 2, "max-steps"),
+        (["--train.warmup-steps=90"], 2, "train.warmup_steps (=90) exceeds train.max_steps (=60)"),
+        (["--model.num-attention-heads=3"], 2, "is not a multiple of model.num_attention_heads (=3)"),
+        (["--data=nowhere"], 1, "nowhere"),
+        (["--tokenizer=nowhere"], 1, "nowhere"),
+        (["--out=/proc/nothing"], 1, "/proc/nothing"),
+    ],
+)
+def test_wrong_words_are_one_line_and_a_code(house, tmp_path, capsys, more, code, message):
+    assert run(words(house, tmp_path / "run", *more)) == code
+    heard = capsys.readouterr().err
+    assert message in heard
+    assert "Traceback" not in heard
+
+
+def test_a_misspelt_recipe_key_names_the_right_one(house, tmp_path, capsys):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nlearning_rat = 0.1\n")
+    assert run(["pretrain", str(recipe), *words(house, tmp_path / "run")[1:]]) == 2
+    assert "unknown key 'train.learning_rat': did you mean 'learning_rate'?" in capsys.readouterr().err
