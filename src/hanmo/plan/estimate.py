@@ -159,7 +159,9 @@ def estimate(
     steps = count_steps(compute, disk, speed, limits)
     seconds = {} if steps is None else _seconds(steps, disk, speed, limits)
     hours = sum(seconds.values()) / 3600
-    peak = speed.peak_memory_bytes or memory.peak
+    peak = memory.peak
+    if speed.peak_memory_bytes:  # the probe trains and scores, but it scores the rows of training and saves nothing
+        peak = max(speed.peak_memory_bytes, memory.moments["evaluation"], memory.moments["saving"])
     return Estimate(
         steps=steps,
         tokens=None if steps is None else steps * compute.tokens_per_step,

@@ -60,6 +60,8 @@ class Memory:
     """Logits of one forward pass with their fp32 copy, log-probabilities and gradient."""
     evaluation: int
     """What an evaluation holds at once, without gradients."""
+    saving: int
+    """Held while the best weights are brought back in fp32 and written, at the end."""
     accumulates: bool = False
 
     @property
@@ -77,6 +79,7 @@ class Memory:
             "collecting gradients": self.steady + self.gradients + collecting,
             "update": self.steady + self.gradients + self.update,
             "evaluation": self.steady + self.evaluation,
+            "saving": self.steady + self.saving,
         }
 
     @property
@@ -105,6 +108,7 @@ def count_memory(config: NetworkConfig, step: Step, *, process_bytes: int = 0) -
         activations=step.tokens * activation_bytes_per_token(config, step),
         logits=step.tokens * config.vocab_size * _logit_bytes(step),
         evaluation=(step.evaluation_rows or step.rows) * step.context_length * config.vocab_size * (width + FP32 + FP32),
+        saving=2 * total * FP32,
         accumulates=step.accumulates,
     )
 

@@ -1,0 +1,32 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from hanmo.base.errors import StorageError
+from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes, memory_bytes_per_second
+
+MACHINE = Machine(cores=2, memory_bytes=8 << 30, available_memory_bytes=4 << 30, disk_free_bytes=1 << 40)
+
+
+def test_low_precision_pays_only_where_it_is_clearly_faster() -> None:
+    fast = dataclasses.replace(MACHINE, matrix_flops_fp32=1e11, matrix_flops_bf16=5e11)
+    slow = dataclasses.replace(MACHINE, matrix_flops_fp32=1e11, matrix_flops_bf16=1.2e11)
+    assert fast.bf16_is_fast and not slow.bf16_is_fast and not MACHINE.bf16_is_fast
+
+
+def test_rates_are_rates(tmp_path: Path) -> None:
+    assert 1e7 < memory_bytes_per_second(size=1 << 22, repeats=2) < 1e13
+    assert 1e5 < disk_bytes_per_second(tmp_path, size=1 << 21) < 1e12
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_of_a_folder_to_be_made_is_that_of_the_nearest_one(tmp_path: Path) -> None:
+    there = disk_free_bytes(tmp_path)
+    assert there > 0 and abs(disk_free_bytes(tmp_path / "not" / "yet") - there) < 1 << 30
+
+
+def test_disk_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="something else has this name"):
+        disk_bytes_per_second(tmp_path / "file" / "inner")
