@@ -5,6 +5,7 @@ Text is only ever text: a special token written out in a document is encoded as 
 """
 
 import codecs
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from tokenizers.decoders import DecodeStream
 
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.storage import read_json, write_json, write_text
-from hanmo.tokenizer.patterns import cut
+from hanmo.tokenizer.patterns import FIRST, LAST, cut
 
 EOT = "<|endoftext|>"
 UNKNOWN = "<unk>"
@@ -73,11 +74,16 @@ class Tokenizer:
     @property
     def unk_id(self) -> int | None:
         """The token that stands for what the vocabulary lacks; None when every text can be written."""
-        name = self._form["model"].get("unk_token")
-        return None if name is None or self._lossless_model() else self._backend.token_to_id(str(name))
+        model: dict[str, Any] = self._form["model"]
+        if model.get("byte_fallback") and self._backend.token_to_id("<0x00>") is not None:
+            return None
+        name, id = model.get("unk_token"), model.get("unk_id")
+        return id if isinstance(id, int) else None if name is None else self._backend.token_to_id(str(name))
 
-    def _lossless_model(self) -> bool:
-        return bool(self._form["model"].get("byte_fallback")) and self._backend.token_to_id("<0x00>") is not None
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all rules and the vocabulary."""
+        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """The ids of a text, nothing added.
@@ -124,6 +130,11 @@ class Tokenizer:
         """What one more id adds to `stream`."""
         return stream.step(self._backend, id) or ""
 
+    @property
+    def has_counts(self) -> bool:
+        """Whether it is known how often each token occurs."""
+        return self._counts is not None
+
     def vocabulary(self) -> list[tuple[str, int, int]]:
         """Every token as (visible text, id, count), most frequent first, then by id; counts are 0 when not known."""
         counts = np.zeros(self.vocab_size, dtype=np.int64) if self._counts is None else self._counts
@@ -168,6 +179,7 @@ class Tokenizer:
     def _token_bytes(self) -> list[bytes]:
         special = {entry["id"] for entry in self._form["added_tokens"] if entry["special"] and entry["content"] != UNKNOWN}
         byte_level = "ByteLevel" in _decoder_types(self._form)
+        fallback = bool(self._form["model"].get("byte_fallback"))
         of_character = {character: byte for byte, character in enumerate(byte_characters())}
         table: list[bytes] = []
         for id, token in enumerate(self._tokens):
@@ -175,10 +187,10 @@ class Tokenizer:
                 table.append(b"")
             elif byte_level and all(character in of_character for character in token):
                 table.append(bytes(of_character[character] for character in token))
-            elif not byte_level and len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+            elif fallback and len(token) == 6 and token.startswith("<0x"):
                 table.append(bytes.fromhex(token[3:5]))
             else:
-                table.append(token.encode())
+                table.append((token.replace(FIRST, "").replace(LAST, "") if self.kind == "word" else token).encode())
         return table
 
 

@@ -22,6 +22,9 @@ DEEPSEEK_CHINESE = r"[一-龥぀-ゟ゠-ヿ]+"
 
 LONGEST_CHINESE_RUN, LONGEST_PRE_TOKEN = 8, 64
 
+# Invisible marks before and after a word, for tokenizers of kind "word".
+FIRST, LAST = "\x02", "\x03"
+
 # Places where a pre-token ends under every pattern above, whatever stands farther away.
 _SAFE_CUT = re.compile(r"(?<=\n)(?=\S)|(?<=\S)(?= )|(?<=[一-龥])(?=[，。！？；：、])")
 

@@ -19,11 +19,9 @@ from hanmo.base.progress import say
 from hanmo.tokenizer.load import EOT, UNKNOWN, Tokenizer
 from hanmo.tokenizer.patterns import PreTokenizerName, pre_tokenizer
 from hanmo.tokenizer.sample import sample
+from hanmo.tokenizer.words import train_words
 
 TokenizerKind = Literal["bpe", "character", "word"]
-
-# The library counts pairs in 32 bits; a pair cannot occur more often than there are bytes.
-LARGEST_SAMPLE = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +40,8 @@ class TokenizerConfig:
     """A pair (bpe) or a word seen less often gets no token of its own; characters need to be seen once."""
     byte_fallback: bool = True
     """Whether a character not in the vocabulary is written as its bytes (character); otherwise it becomes <unk>."""
-    max_training_bytes: int = 256_000_000
-    """Text looked at; of a larger corpus, a part chosen by hash."""
+    max_training_memory_bytes: int = 2_000_000_000
+    """Memory that training may take, about: some 28 MB of Chinese or 200 MB of English; of more text, a part chosen by hash."""
 
     def __post_init__(self) -> None:
         """Check values.
@@ -52,16 +50,10 @@ class TokenizerConfig:
         """
         least = 257 if self.kind == "bpe" or (self.kind == "character" and self.byte_fallback) else 3
         if self.vocab_size < least:
-            raise ConfigError(
-                f"tokenizer.vocab_size (={self.vocab_size}) should be at least {least} for kind {self.kind!r}: 256 bytes, {EOT}"
-            )
-        for name in ("digits_per_token", "min_frequency", "max_training_bytes"):
+            raise ConfigError(f"tokenizer.vocab_size (={self.vocab_size}) should be at least {least} for kind {self.kind!r}")
+        for name in ("digits_per_token", "min_frequency", "max_training_memory_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"tokenizer.{name} (={getattr(self, name)}) should be at least 1")
-        if self.max_training_bytes > LARGEST_SAMPLE:
-            raise ConfigError(
-                f"tokenizer.max_training_bytes (={self.max_training_bytes}) should be at most {LARGEST_SAMPLE}: counts have 32 bits"
-            )
 
 
 def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
@@ -69,12 +61,15 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
 
     Raises DataError when there is no text.
     """
-    seen = sample(texts, config.max_training_bytes)
-    if not seen.pieces:
-        raise DataError("there is no text to train a tokenizer on: every document is empty, or tokenizer.max_training_bytes is too small")
+    seen = sample(texts, config.max_training_memory_bytes)
+    if not seen.bytes:
+        raise DataError(
+            "there is no text to train a tokenizer on: every document is empty"
+            + (f", or tokenizer.max_training_memory_bytes (={config.max_training_memory_bytes}) is too small" if seen.of_bytes else "")
+        )
     if seen.bytes < seen.of_bytes:
-        say(f"tokenizer: trained on {seen.bytes:,} of {seen.of_bytes:,} bytes, chosen by hash (tokenizer.max_training_bytes)")
-    backend = {"bpe": _train_bpe, "character": _train_characters}[config.kind](seen.pieces, config)
+        say(f"tokenizer: trained on {seen.bytes:,} of {seen.of_bytes:,} bytes, chosen by hash: see tokenizer.max_training_memory_bytes")
+    backend = {"bpe": _train_bpe, "character": _train_characters, "word": _train_words}[config.kind](seen.pieces, config)
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _special(config)])  # pyright: ignore[reportUnknownMemberType]
     settings: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -132,6 +127,10 @@ def _train_characters(pieces: Sequence[str], config: TokenizerConfig) -> tokeniz
     )
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])  # pyright: ignore[reportAttributeAccessIssue]
     return backend
+
+
+def _train_words(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
+    return train_words(pieces, special=_special(config), vocab_size=config.vocab_size, min_frequency=config.min_frequency)
 
 
 def _most_frequent(counts: Counter[str], size: int, least: int) -> list[str]:
