@@ -1,7 +1,10 @@
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from hanmo.base.errors import ModelError
@@ -19,3 +22,27 @@ def test_a_header_that_promises_an_absurd_size_is_refused(tmp_path: Path) -> Non
     (tmp_path / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
     with pytest.raises(ModelError, match="damaged or cut short"):
         Shards(tmp_path)
+
+
+def test_a_tensor_name_that_breaks_the_line_is_refused(tmp_path: Path) -> None:
+    save_file({"a\nb": torch.ones(2)}, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match="unreadable name"):
+        Shards(tmp_path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_are_one_line_or_plain_tensors(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "model.safetensors"
+        save_file({"b": torch.ones(2, 3), "a": torch.zeros(4)}, path)
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        try:
+            shapes = {each: tuple(tensor.shape) for each, tensor in Shards(Path(name)).read()}
+        except ModelError as error:
+            assert "\n" not in str(error)
+        else:
+            assert len(shapes) == 2

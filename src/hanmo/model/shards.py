@@ -35,6 +35,8 @@ class Shards:
             if twice := found & self._files.keys():
                 raise ModelError(f"the tensor {min(twice)} is in two files of {self.folder}: fetch the model again")
             for name in found:
+                if not name.isprintable():
+                    raise ModelError(f"{self.folder / file} has a tensor with an unreadable name ({name[:40]!r}): refused")
                 self.shapes[name] = tuple(opened.get_slice(name).get_shape())
                 self._files[name] = file
         return found

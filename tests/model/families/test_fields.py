@@ -1,5 +1,7 @@
 import pytest
-from tests.model.families.conftest import CONFIGS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.model.families.conftest import CONFIGS, MIXTURES
 
 from hanmo.base.errors import ModelError
 from hanmo.model import families
@@ -82,3 +84,32 @@ def test_of_several_end_tokens_the_first_is_the_models() -> None:
 def test_both_names_of_the_tanh_gelu_are_one_activation() -> None:
     assert THEIR_ACTIVATIONS["gelu_new"] == THEIR_ACTIVATIONS["gelu_pytorch_tanh"] == "gelu_pytorch_tanh"
     assert Fields({"hidden_act": "swish"}, "llama").activation("hidden_act", "silu") == "silu"
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["rope_type", "type", "rope_theta", "factor"]), st.one_of(st.none(), st.integers(), st.text(max_size=3)), max_size=3
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), family=st.sampled_from(["gpt2", "llama", "qwen3", "sinusoidal"]))
+def test_any_config_is_a_configuration_or_one_line(data: st.DataObject, family: str) -> None:
+    config = {**CONFIGS, **MIXTURES}[family]
+    layout = families.layout_of(config)
+    values = layout.to_hf(config)
+    lies = data.draw(st.dictionaries(st.sampled_from([*values, "rope_scaling", "n_ctx", "mystery"]), anything, min_size=1, max_size=4))
+    try:
+        read = layout.from_hf({**values, **lies})
+    except ModelError as error:
+        assert "\n" not in str(error)
+    else:
+        assert layout.from_hf(layout.to_hf(read)) == read

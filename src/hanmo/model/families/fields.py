@@ -1,5 +1,6 @@
 """Reading a foreign config.json: every key is taken, refused or named; none is dropped in silence."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from hanmo.base.errors import ConfigError, ModelError
@@ -70,7 +71,7 @@ class Fields:
     def number(self, key: str, default: float) -> float:
         """A finite number."""
         value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             raise self.wrong(key, value, "a number")
         return float(value)
 
@@ -153,7 +154,7 @@ class Fields:
         """The error for a value that is missing or of the wrong kind."""
         if value is None:
             return ModelError(f"config.json: {key} is missing: a {self.family} model cannot be built without it")
-        return ModelError(f"config.json: {key} (={value!r}) should be {wanted}")
+        return ModelError(f"config.json: {key} (={repr(value)[:60]}) should be {wanted}")
 
     def unused(self) -> list[str]:
         """Keys that nothing here reads, to be told to the user."""

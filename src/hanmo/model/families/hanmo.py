@@ -25,7 +25,7 @@ def _read(fields: Fields) -> DecoderConfig:
         fields.skip(key)
     try:
         config = build(DecoderConfig, values)
-    except ConfigError as error:
+    except (ConfigError, OverflowError) as error:
         raise ModelError(f"config.json: {error}") from error
     if config.vocab_size < 1:
         raise ModelError(f"config.json: vocab_size (={config.vocab_size}) should be positive")
