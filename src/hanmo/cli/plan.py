@@ -8,9 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import arg
 
 from hanmo.base.errors import HanmoError
 from hanmo.base.progress import duration, say, size
@@ -30,7 +30,7 @@ from hanmo.train.config import TrainConfig
 class Options:
     """Forecast what a recipe will take on this machine, from formulas and from ten seconds of the real training step."""
 
-    recipe: OmitArgPrefixes[Recipe]
+    recipe: Annotated[Recipe, arg(name="")]
     """What would be done; any key can be changed by a dotted flag."""
     out: Path | None = None
     """Run folder whose prepared data and tokenizer are counted, when it exists."""
