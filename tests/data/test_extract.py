@@ -1,4 +1,5 @@
 import pytest
+import trafilatura
 
 from hanmo.data.extract import extract_html
 
@@ -21,3 +22,11 @@ def test_the_article_is_kept_and_the_menu_is_not() -> None:
 @pytest.mark.parametrize("page", ["", "<", "<html></html>", "<div>" * 5000, "\0", "<?xml version='1.0' encoding='utf-8'?>"])
 def test_a_page_without_text_gives_nothing_and_never_raises(page: str) -> None:
     assert extract_html(page) == ""
+
+
+def test_a_page_the_parser_gives_up_on_counts_as_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(page: str, **settings: object) -> str:
+        raise RecursionError("no known page does this; the promise holds all the same")
+
+    monkeypatch.setattr(trafilatura, "extract", give_up)
+    assert extract_html(PAGE) == ""

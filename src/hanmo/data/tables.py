@@ -9,7 +9,6 @@ import contextlib
 import io
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
@@ -186,8 +185,8 @@ class TableWriter:
     def __enter__(self) -> "TableWriter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
             with storage_errors(self._path):
                 self._writer.close()
             return
@@ -227,14 +226,12 @@ def _type(kind: ColumnKind) -> Any:
     return kinds[kind]
 
 
-class _table_errors:
-    """Turns pyarrow's errors about a broken file into TableError."""
+@contextlib.contextmanager
+def _table_errors() -> Generator[None]:
+    """Turn pyarrow's errors about a broken file into TableError."""
+    import pyarrow as pa
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        import pyarrow as pa
-
-        if isinstance(error, pa.ArrowException):
-            raise TableError(" ".join(str(error).split())[:200]) from error
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise TableError(" ".join(str(error).split())[:200]) from error
