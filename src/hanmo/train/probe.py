@@ -34,9 +34,9 @@ def matrix_flops(dtype: torch.dtype, *, size: int = 1024, seconds: float = 0.3) 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
-    best, deadline = float("inf"), time.perf_counter() + seconds
     left @ right
-    while time.perf_counter() < deadline:
+    best, deadline = float("inf"), time.perf_counter() + seconds
+    while best == float("inf") or time.perf_counter() < deadline:
         started = time.perf_counter()
         product = left @ right
         float(product[0, 0])

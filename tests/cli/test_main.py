@@ -1,0 +1,106 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hanmo.base.errors import HanmoError, UsageError
+from hanmo.cli import doctor
+from hanmo.cli.main import VERBS, main, run, usage
+
+Heard = pytest.CaptureFixture[str]
+
+
+def break_doctor(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let the doctor's run end with an error."""
+
+    def fail(options: doctor.Options) -> dict[str, object]:
+        raise error
+
+    monkeypatch.setattr(doctor, "run", fail)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"]])
+def test_help_names_every_verb(words: list[str], capsys: Heard) -> None:
+    assert run(words) == 0
+    heard = capsys.readouterr()
+    assert heard.out == usage() + "\n" and heard.err == "" and all(f"  {verb} " in heard.out for verb in VERBS)
+
+
+def test_no_words_at_all_is_wrong_use_and_shows_help(capsys: Heard) -> None:
+    assert run([]) == 2
+    assert "hanmo VERB --help" in capsys.readouterr().out
+
+
+def test_version_is_told(capsys: Heard) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hanmo 0.")
+
+
+def test_misspelt_verb_gets_a_suggestion(capsys: Heard) -> None:
+    assert run(["pretain"]) == 2
+    heard = capsys.readouterr()
+    assert heard.err == "hanmo: unknown verb 'pretain': did you mean 'pretrain'?; see hanmo --help\n" and heard.out == ""
+    assert run(["zzz"]) == 2 and "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself(verb: str, capsys: Heard) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        run([verb, "--help"])
+    assert not leaving.value.code and f"usage: hanmo {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_answers_nonsense_in_one_line(verb: str, capsys: Heard) -> None:
+    assert run([verb, "--no-such-flag", "x", "--json"]) == 2
+    heard = capsys.readouterr()
+    assert heard.out == "" and heard.err.startswith(f"hanmo {verb}: ") and len(heard.err.splitlines()) == 1
+
+
+def test_json_is_the_only_thing_on_standard_output(capsys: Heard, tmp_path: Path) -> None:
+    words = ["doctor", "--seconds", "0.01", "--folder", str(tmp_path)]
+    assert run([*words, "--json"]) == 0
+    heard = capsys.readouterr()
+    assert json.loads(heard.out)["machine"]["cores"] >= 1 and len(heard.out.splitlines()) == 1
+    assert "matrix products" in heard.err
+    assert run(words) == 0
+    heard = capsys.readouterr()
+    assert "matrix products" in heard.out and heard.err == ""
+
+
+@pytest.mark.parametrize("error, code", [(HanmoError("the disk is full"), 1), (UsageError("a (=1) is wrong"), 2)])
+def test_errors_are_one_line_and_an_exit_code(error: HanmoError, code: int, capsys: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_doctor(monkeypatch, error)
+    assert run(["doctor"]) == code
+    assert capsys.readouterr() == ("", f"hanmo doctor: {error}\n")
+
+
+def test_interruption_says_that_the_same_command_goes_on(capsys: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_doctor(monkeypatch, KeyboardInterrupt())
+    assert run(["doctor"]) == 1
+    assert capsys.readouterr().err == "hanmo doctor: interrupted; the same command goes on from what is saved\n"
+
+
+def test_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_doctor(monkeypatch, ZeroDivisionError("ours"))
+    with pytest.raises(ZeroDivisionError):
+        run(["doctor"])
+
+
+def test_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "hanmo.cli.main", "doctor", "--seconds", "0.01", "--folder", str(tmp_path)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.returncode == 1 and done.stderr == b""
+
+
+def test_program_leaves_with_the_code_of_its_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["hanmo", "--help"])
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert leaving.value.code == 0
