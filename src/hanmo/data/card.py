@@ -34,8 +34,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "value": ("value", "测得值"),
     "threshold": ("threshold", "阈值"),
     "detail": ("detail", "说明"),
+    "duplicate_of": ("duplicate of", "重复于"),
     "examples": ("examples", "例子"),
     "cleaning": ("How it was made", "如何制成"),
+    "chosen": ("value", "取值"),
     "setting": ("setting", "设置"),
     "lengths": ("Lengths of kept documents", "收录文档的长度"),
     "from": ("from", "从"),
@@ -82,7 +84,7 @@ def card(manifest: Mapping[str, Any], language: Language) -> str:
     refused = manifest["receipts"]["refused"]
     lines += _markdown([say("rule"), say("documents")], list(refused.items())) if refused else [say("nothing")]
     lines += ["", say("receipts"), "", f"## {say('cleaning')}", ""]
-    lines += _markdown([say("setting"), say("value")], settings(manifest))
+    lines += _markdown([say("setting"), say("chosen")], settings(manifest))
     lines += ["", f"{say('versions')}: " + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())]
     return "\n".join(lines) + "\n"
 
@@ -154,15 +156,15 @@ def _refused(counts: Counts, say: _Words) -> list[Block]:
     if not counts.rules:
         return [Paragraph(say("nothing"))]
     rows: list[list[Cell]] = [[rule, number] for rule, number in counts.rules.most_common()]
-    columns = [say("source"), say("value"), say("threshold"), say("detail")]
+    columns = [say(name) for name in EXAMPLE_COLUMNS]
     examples = [
-        Details(f"{rule}: {say('examples')}", [Table(columns, [[_cell(row[name]) for name in EXAMPLE_COLUMNS] for row in found])])
+        Details(f"{rule}: {say('examples')}", [Table(columns, [[_cell(row.get(name)) for name in EXAMPLE_COLUMNS] for row in found])])
         for rule, found in sorted(counts.examples.items())
     ]
     return [Table([say("rule"), say("documents")], rows), *examples, Paragraph(say("receipts"), quiet=True)]
 
 
-EXAMPLE_COLUMNS = ("source", "value", "threshold", "detail")
+EXAMPLE_COLUMNS = ("source", "value", "threshold", "detail", "duplicate_of")
 
 
 def _cell(value: object) -> Cell:

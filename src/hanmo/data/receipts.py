@@ -121,7 +121,7 @@ def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
 def count(path: Path) -> Counts:
     """Sums over a file of receipts."""
     counts = Counts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
-    wanted = ("source", "kept", "rule", "split", "detail", "value", "threshold", "characters", "words", "bytes")
+    wanted = ("source", "kept", "rule", "duplicate_of", "split", "detail", "value", "threshold", "characters", "words", "bytes")
     for row in read_rows(path, wanted):
         counts.total += 1
         if row["kept"]:
