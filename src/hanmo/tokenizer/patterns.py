@@ -25,8 +25,9 @@ LONGEST_CHINESE_RUN, LONGEST_PRE_TOKEN = 8, 64
 # Invisible marks before and after a word, for tokenizers of kind "word".
 FIRST, LAST = "\x02", "\x03"
 
-# Places where a pre-token ends under every pattern above, whatever stands farther away.
-_SAFE_CUT = re.compile(r"(?<=\n)(?=\S)|(?<=\S)(?= )|(?<=[一-龥])(?=[，。！？；：、])")
+# Places where a pre-token ends under every pattern above, whatever stands farther away. Not after several line ends:
+# gpt2 sees whether a word follows, and cuts them otherwise when none does.
+_SAFE_CUT = re.compile(r"(?<=\S\n)(?=\S)|(?<=\S)(?= )|(?<=[一-龥])(?=[，。！？；：、])")
 
 
 def pre_tokenizer(name: PreTokenizerName, digits_per_token: int, *, training: bool = False) -> PreTokenizer:

@@ -21,6 +21,8 @@ from hanmo.tokenizer.patterns import PreTokenizerName, pre_tokenizer
 from hanmo.tokenizer.sample import sample
 from hanmo.tokenizer.words import train_words
 
+COUNT_GROUP = 64
+
 TokenizerKind = Literal["bpe", "character", "word"]
 
 
@@ -140,7 +142,7 @@ def _most_frequent(counts: Counter[str], size: int, least: int) -> list[str]:
 
 def _count(tokenizer: Tokenizer, pieces: Sequence[str]) -> NDArray[np.int64]:
     counts = np.zeros(tokenizer.vocab_size, dtype=np.int64)
-    for group in _groups(pieces, 64):
+    for group in _groups(pieces, COUNT_GROUP):
         for ids in tokenizer.encode_batch(group):
             counts += np.bincount(ids, minlength=len(counts))
     return counts

@@ -1,0 +1,40 @@
+"""Small texts of our own in two languages, and the tokenizers trained on them."""
+
+import pytest
+
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+
+ENGLISH = (
+    "The old clock in the hall struck seven, and the cat didn't move.\n"
+    "In 1987 the river rose 12 feet; nobody on the hill had seen the like.\n\n"
+    'She said: "Bring the lamp, the ladder and the long rope."\n'
+)
+CHINESE = (
+    "清晨的雾还没有散，渔船已经出海了。老人站在码头上，望着远处的灯塔。\n"
+    "他说：“今天的风很大，渔船要早一点回来。”孩子们在码头上等着渔船。\n"
+    "二〇二四年，灯塔换了新的灯，一共花了3500元。\n"
+)
+
+
+@pytest.fixture(scope="session")
+def texts() -> list[str]:
+    return [ENGLISH * 2, CHINESE * 2, ENGLISH + CHINESE]
+
+
+CONFIGS = {
+    "gpt2": TokenizerConfig(vocab_size=400, pre_tokenizer="gpt2"),
+    "gpt2-digits": TokenizerConfig(vocab_size=400, pre_tokenizer="gpt2", digits_per_token=1),
+    "gpt4": TokenizerConfig(vocab_size=400, pre_tokenizer="gpt4"),
+    "deepseek": TokenizerConfig(vocab_size=400, digits_per_token=1),
+    "character": TokenizerConfig(kind="character"),
+    "closed": TokenizerConfig(kind="character", byte_fallback=False),
+    "word": TokenizerConfig(kind="word", vocab_size=200),
+}
+LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character"]
+
+
+@pytest.fixture(scope="session")
+def trained(texts) -> dict[str, Tokenizer]:
+    """One tokenizer of each kind and pattern."""
+    return {name: train_tokenizer(texts, config) for name, config in CONFIGS.items()}
