@@ -1,5 +1,6 @@
 """The process we run in: memory, machine, versions, seeds and requests to stop."""
 
+import ctypes
 import hashlib
 import importlib.metadata
 import os
@@ -49,6 +50,22 @@ def peak_memory_bytes() -> int:
 def current_memory_bytes() -> int:
     """Resident memory now."""
     return psutil.Process().memory_info().rss
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep large blocks that it frees, for the next that it asks for; gives whether that worked.
+
+    A training step frees and asks for hundreds of megabytes. The C library returns each large block to the system at
+    once, and the system clears every page again: 5 % of a step on small networks. Only for processes that train.
+    """
+    if sys.platform != "linux":
+        return False
+    threshold, trim, never = -3, -1, 2**31 - 1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+    try:
+        library = ctypes.CDLL(None)
+        return bool(library.mallopt(threshold, never)) and bool(library.mallopt(trim, never))
+    except (OSError, AttributeError):
+        return False
 
 
 def available_cores() -> int:
