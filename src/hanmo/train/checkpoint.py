@@ -90,9 +90,11 @@ def load(path: Path) -> tuple[dict[str, Tensor], Progressed]:
 
     Raises TrainingError when the checkpoint does not belong to this version or is damaged.
     """
-    values = {k: float("inf") if k == "best_loss" and v is None else v for k, v in read_json(path / "state.json").items()}
+    values = read_json(path / "state.json")
     if set(values) != {f.name for f in fields(Progressed)}:
         raise TrainingError(f"the checkpoint {path} was written by another version: start again with another --out")
+    if values["best_loss"] is None:
+        values["best_loss"] = float("inf")
     try:
         return load_file(path / "tensors.safetensors"), Progressed(**values)
     except Exception as error:

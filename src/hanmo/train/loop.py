@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hanmo.base.errors import Interrupted, TrainingError
 from hanmo.base.records import Batch
 from hanmo.base.runs import Run
 from hanmo.base.runtime import StopRequest, current_memory_bytes, derive_seed, watch_for_stop
+from hanmo.model.decoder import Decoder
+from hanmo.model.recurrent import Recurrent
+from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.train import checkpoint
 from hanmo.train.checkpoint import Progressed
 from hanmo.train.config import TrainConfig
@@ -27,7 +30,8 @@ from hanmo.train.schedule import learning_rate_factor, used_share
 
 BatchOf = Callable[[int, int], Batch]
 """(step, micro) -> the rows of this process."""
-Validate = Callable[[nn.Module], Mapping[str, float]]
+Network = Decoder | Recurrent | SoftmaxRegression
+Validate = Callable[[Network], Mapping[str, float]]
 """Network -> at least `validation_loss`, in nats a token."""
 
 WINDOW = 50
@@ -37,7 +41,7 @@ WINDOW = 50
 class Loop:
     """One training run; `run()` goes from wherever it stands to its end."""
 
-    network: nn.Module
+    network: Network
     optimizer: Optimizer
     batch_of: BatchOf
     micro_batches: int

@@ -7,7 +7,15 @@ masters are the weights themselves. State can be taken out and put back as named
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import (  # pyright: ignore[reportPrivateImportUsage]
+    Tensor,
+    _foreach_add,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_add_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_copy_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_mul_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_norm,  # pyright: ignore[reportPrivateImportUsage]
+    nn,
+)
 
 from hanmo.train.config import TrainConfig
 from hanmo.train.updates import l1_subgradient, muon_scale, orthogonalize
@@ -37,11 +45,11 @@ class Muon:
         """One update from the gradients that the weights carry."""
         momentum = self.config.momentum
         gradients = [w.grad for w in self.weights if w.grad is not None]
-        torch._foreach_mul_(self.velocity, momentum)
-        torch._foreach_add_(self.velocity, gradients)
-        updates = torch._foreach_add(gradients, self.velocity, alpha=momentum)
+        _foreach_mul_(self.velocity, momentum)
+        _foreach_add_(self.velocity, gradients)
+        updates = _foreach_add(gradients, self.velocity, alpha=momentum)
         if self.config.weight_decay:
-            torch._foreach_mul_(self.weights, 1 - learning_rate * self.config.weight_decay)
+            _foreach_mul_(self.weights, 1 - learning_rate * self.config.weight_decay)
         for (rows, columns), places in self.parts.items():
             stack = torch.stack([updates[i].narrow(0, start, rows) for i, start in places]).to(self.precision)
             moved = orthogonalize(stack)
@@ -87,7 +95,7 @@ class Optimizer:
             for master, gradient in zip(self.masters, fresh, strict=True):
                 master.grad = gradient.float()
         else:
-            torch._foreach_add_(self.gradients(), [g.float() for g in fresh])
+            _foreach_add_(self.gradients(), [g.float() for g in fresh])
         for p in self.parameters:
             p.grad = None
 
@@ -103,9 +111,9 @@ class Optimizer:
                 if matrix.grad is not None:
                     matrix.grad += l1_subgradient(matrix, l1=self.config.l1)
         gradients = self.gradients()
-        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        norm = float(torch.linalg.vector_norm(torch.stack(_foreach_norm(gradients))))
         if 0 < self.config.max_grad_norm < norm:
-            torch._foreach_mul_(gradients, self.config.max_grad_norm / norm)
+            _foreach_mul_(gradients, self.config.max_grad_norm / norm)
         return norm
 
     @torch.no_grad()
@@ -124,7 +132,7 @@ class Optimizer:
     def publish(self) -> None:
         """Copy the masters into the network's weights, rounding where the network is in bf16."""
         if self.low_precision:
-            torch._foreach_copy_([p.data for p in self.parameters], self.masters)
+            _foreach_copy_([p.data for p in self.parameters], self.masters)
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""

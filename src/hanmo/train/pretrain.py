@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from hanmo.base.config import build, read_toml, to_toml
 from hanmo.base.errors import ConfigError, TrainingError
@@ -24,7 +23,7 @@ from hanmo.model.recurrent import Recurrent
 from hanmo.model.store import save_model
 from hanmo.train.config import TrainConfig
 from hanmo.train.distributed import World, world
-from hanmo.train.loop import Loop, as_tensors
+from hanmo.train.loop import Loop, Network, as_tensors
 from hanmo.train.optimizer import Optimizer
 from hanmo.train.probe import matrix_flops
 from hanmo.train.progress import Meter
@@ -167,7 +166,7 @@ def _assemble(settings: Settings, stores: Mapping[str, TokenStore], run: Run, he
     )
 
 
-def make_network(settings: Settings) -> nn.Module:
+def make_network(settings: Settings) -> Network:
     """The network with its initial fp32 weights, which depend on the seed alone."""
     torch.manual_seed(derive_seed(settings.train.seed, "weights"))
     network = Decoder(settings.model) if isinstance(settings.model, DecoderConfig) else Recurrent(settings.model)
@@ -193,7 +192,7 @@ def _batches(config: TrainConfig, context: int, rows: int, micro_rows: int) -> B
     )
 
 
-def validation(store: TokenStore, config: TrainConfig, context: int) -> Callable[[nn.Module], Mapping[str, float]]:
+def validation(store: TokenStore, config: TrainConfig, context: int) -> Callable[[Network], Mapping[str, float]]:
     """A quick look at validation text in training: rows side by side, every token scored once.
 
     Gives `validation_loss` (nats a token) and `validation_bits_per_byte`; `hanmo evaluate` measures with sliding windows.
@@ -204,7 +203,7 @@ def validation(store: TokenStore, config: TrainConfig, context: int) -> Callable
     if config.eval_tokens:
         steps = max(1, min(steps, config.eval_tokens // (rows * context)))
 
-    def validate(network: nn.Module) -> Mapping[str, float]:
+    def validate(network: Network) -> Mapping[str, float]:
         nats = weight = 0.0
         device = next(network.parameters()).device
         for step in range(steps):
@@ -216,7 +215,7 @@ def validation(store: TokenStore, config: TrainConfig, context: int) -> Callable
     return validate
 
 
-def _in_float32(loop: Loop) -> nn.Module:
+def _in_float32(loop: Loop) -> Network:
     """The network with the fp32 masters in place of its rounded weights."""
     network = loop.network.float()
     for parameter, master in zip(loop.optimizer.parameters, loop.optimizer.masters, strict=True):

@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from hanmo.base.runtime import peak_memory_bytes
 from hanmo.train.config import TrainConfig
+from hanmo.train.loop import Network
 from hanmo.train.optimizer import Blocks, Optimizer
 
 
@@ -34,7 +34,7 @@ def matrix_flops(dtype: torch.dtype, *, size: int = 1024, seconds: float = 0.3) 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
-    left @ right
+    _ = left @ right
     best, deadline = float("inf"), time.perf_counter() + seconds
     while best == float("inf") or time.perf_counter() < deadline:
         started = time.perf_counter()
@@ -44,14 +44,14 @@ def matrix_flops(dtype: torch.dtype, *, size: int = 1024, seconds: float = 0.3) 
     return 2 * size**3 / best
 
 
-def probe(network: nn.Module, config: TrainConfig, *, context_length: int, blocks: Blocks, seconds: float = 10.0) -> Probe:
+def probe(network: Network, config: TrainConfig, *, context_length: int, blocks: Blocks, seconds: float = 10.0) -> Probe:
     """Time the real step (forward, backward, clip, update) on random ids of the real shape for about `seconds`."""
     precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
     optimizer = Optimizer(network, config, blocks, precision)
     rows = config.micro_batch_size or config.batch_size
     micro_batches = config.batch_size // rows
     generator = torch.Generator().manual_seed(config.seed)
-    ids = torch.randint(int(network.config.vocab_size), (rows, context_length + 1), generator=generator)
+    ids = torch.randint(network.config.vocab_size, (rows, context_length + 1), generator=generator)
     weights = torch.ones(rows, context_length)
     times: list[float] = []
     deadline = time.perf_counter() + seconds
