@@ -51,9 +51,9 @@ def test_what_a_person_reads_says_what_is_lost(text, tmp_path, capsys):
 def test_a_recipe_sets_the_tokenizer_and_flags_change_it(tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[tokenizer]\nkind = "character"\nvocab_size = 999\n')
-    options = tokenizer.parse(["train", str(recipe), "data", "--out", "o", "--vocab-size", "500"])
-    assert isinstance(options, tokenizer.Train)
-    assert (options.tokenizer.kind, options.tokenizer.vocab_size) == ("character", 500)
+    action = tokenizer.parse(["train", str(recipe), "data", "--out", "o", "--vocab-size", "500"]).action
+    assert isinstance(action, tokenizer.Train)
+    assert (action.tokenizer.kind, action.tokenizer.vocab_size) == ("character", 500)
 
 
 def test_a_data_set_gives_its_training_split_and_a_run_its_tokenizer(tmp_path, capsys):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.load import Tokenizer
-from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+from hanmo.tokenizer.train import train_tokenizer
 
 ENGLISH = (
     "The old clock in the hall struck seven, and the cat didn't move.\n"

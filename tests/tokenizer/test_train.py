@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from hanmo.base.errors import ConfigError, DataError
+from hanmo.base.errors import DataError
 from hanmo.tokenizer import train
-from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+from hanmo.tokenizer.config import TokenizerConfig
+from hanmo.tokenizer.train import train_tokenizer
 
 
 @pytest.mark.parametrize("kind", ["bpe", "character", "word"])
@@ -87,12 +88,3 @@ def test_no_text_is_an_error_in_one_line(texts_):
 def test_too_small_a_budget_is_named():
     with pytest.raises(DataError, match=r"max_training_memory_bytes \(=1\)"):
         train_tokenizer(["some text"], TokenizerConfig(max_training_memory_bytes=1))
-
-
-@pytest.mark.parametrize(
-    ("key", "values"),
-    [("vocab_size", {"vocab_size": 256}), ("vocab_size", {"kind": "word", "vocab_size": 2}), ("digits_per_token", {"digits_per_token": 0})],
-)
-def test_impossible_settings_are_named(key, values):
-    with pytest.raises(ConfigError, match=rf"tokenizer\.{key}"):
-        TokenizerConfig(**values)

@@ -8,7 +8,7 @@ from hanmo.base.config import build, read_toml
 from hanmo.data.prepare import PrepareConfig
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
-from hanmo.tokenizer.train import TokenizerConfig
+from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.train.config import TrainConfig
 
 

@@ -10,7 +10,7 @@ import tyro
 
 from hanmo.base.errors import UsageError
 from hanmo.cli.arguments import parse as parse_arguments
-from hanmo.tokenizer.train import TokenizerConfig
+from hanmo.tokenizer.config import TokenizerConfig
 
 if TYPE_CHECKING:
     from hanmo.base.records import Document
@@ -46,7 +46,12 @@ class Show:
     """How many of the most frequent tokens to list."""
 
 
-Options = Train | Show
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Train a tokenizer, or show one."""
+
+    action: Train | Show
+    """What to do."""
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -56,9 +61,9 @@ def parse(words: Sequence[str]) -> Options:
     """
     match list(words):
         case ["train", *rest]:
-            return parse_arguments(Train, rest, "tokenizer train", sections=("tokenizer",))
+            return Options(action=parse_arguments(Train, rest, "tokenizer train", sections=("tokenizer",)))
         case ["show", *rest]:
-            return parse_arguments(Show, rest, "tokenizer show")
+            return Options(action=parse_arguments(Show, rest, "tokenizer show"))
         case ["-h" | "--help", *_]:
             sys.stdout.write(USAGE + "\n")
             raise SystemExit(0)
@@ -68,31 +73,31 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, object]:
     """Train or show; gives the tokenizer's facts."""
-    return _train(options) if isinstance(options, Train) else _show(options)
+    return _train(options.action) if isinstance(options.action, Train) else _show(options.action)
 
 
-def _train(options: Train) -> dict[str, object]:
+def _train(action: Train) -> dict[str, object]:
     from hanmo.tokenizer.train import train_tokenizer
 
-    tokenizer = train_tokenizer((document.text for document in _documents(options.data, "train")), options.tokenizer)
-    tokenizer.save(options.out)
-    return {"folder": str(options.out), **_facts(tokenizer, 10)}
+    tokenizer = train_tokenizer((document.text for document in _documents(action.data, "train")), action.tokenizer)
+    tokenizer.save(action.out)
+    return {"folder": str(action.out), **_facts(tokenizer, 10)}
 
 
-def _show(options: Show) -> dict[str, object]:
+def _show(action: Show) -> dict[str, object]:
     from hanmo.base.runs import Run
     from hanmo.tokenizer.fertility import fertility
     from hanmo.tokenizer.load import Tokenizer
 
-    inside_run = not (options.folder / "tokenizer.json").is_file() and (Run(options.folder).tokenizer / "tokenizer.json").is_file()
-    folder = Run(options.folder).tokenizer if inside_run else options.folder
+    inside_run = not (action.folder / "tokenizer.json").is_file() and (Run(action.folder).tokenizer / "tokenizer.json").is_file()
+    folder = Run(action.folder).tokenizer if inside_run else action.folder
     tokenizer = Tokenizer.load(folder)
-    result: dict[str, object] = {"folder": str(folder), **_facts(tokenizer, options.top)}
-    if options.text:
-        ids = tokenizer.encode(options.text).tolist()
-        result |= {"ids": ids, "tokens": [tokenizer.visible(id) for id in ids], "recovered": tokenizer.decode(ids) == options.text}
-    if options.data is not None:
-        measured = fertility(_documents(options.data, "validation"), tokenizer)
+    result: dict[str, object] = {"folder": str(folder), **_facts(tokenizer, action.top)}
+    if action.text:
+        ids = tokenizer.encode(action.text).tolist()
+        result |= {"ids": ids, "tokens": [tokenizer.visible(id) for id in ids], "recovered": tokenizer.decode(ids) == action.text}
+    if action.data is not None:
+        measured = fertility(_documents(action.data, "validation"), tokenizer)
         result["fertility"] = {language: counts.rates() for language, counts in measured.items()}
     return result
 

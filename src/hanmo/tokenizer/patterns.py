@@ -6,12 +6,11 @@ give the same ids: `gpt2` (Radford et al. 2019), `gpt4` (cl100k, and Llama 3 and
 """
 
 import re
-from typing import Literal
 
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import ByteLevel, Digits, FixedLength, PreTokenizer, Sequence, Split
 
-PreTokenizerName = Literal["gpt2", "gpt4", "deepseek"]
+from hanmo.tokenizer.config import PreTokenizerName
 
 GPT4 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 DEEPSEEK = (

@@ -1,0 +1,27 @@
+import subprocess
+import sys
+
+import pytest
+
+from hanmo.base.config import build, to_table
+from hanmo.base.errors import ConfigError
+from hanmo.tokenizer.config import TokenizerConfig
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("vocab_size", {"vocab_size": 256}), ("vocab_size", {"kind": "word", "vocab_size": 2}), ("digits_per_token", {"digits_per_token": 0})],
+)
+def test_impossible_settings_are_named(key, values):
+    with pytest.raises(ConfigError, match=rf"tokenizer\.{key}"):
+        TokenizerConfig(**values)
+
+
+def test_settings_come_back_from_a_recipe():
+    config = TokenizerConfig(kind="word", vocab_size=77, min_frequency=3)
+    assert build(TokenizerConfig, to_table(config)) == config
+
+
+def test_reading_settings_loads_no_library():
+    program = "import sys, hanmo.tokenizer.config; print({'tokenizers', 'numpy', 'rjieba'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "set()"
