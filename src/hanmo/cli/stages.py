@@ -63,7 +63,7 @@ def do(stage: str, recipe: Recipe, folder: Run) -> None:
 def _prepare(recipe: Recipe, folder: Run) -> None:
     from hanmo.cli.prepare import prepare_sources
 
-    prepare_sources(recipe.sources, folder.data, recipe.prepare)
+    prepare_sources(recipe.sources, folder.data, dataclasses.replace(recipe.prepare, card_language=recipe.language))
 
 
 def _tokenizer(recipe: Recipe, folder: Run) -> None:
