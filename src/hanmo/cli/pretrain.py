@@ -72,7 +72,14 @@ def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, 
     from hanmo.data.read import read_dataset
 
     return {
-        split: TokenStore.build(folder / split, read_dataset(data, split), tokenizer.encode_batch, tokenizer.eot_id, tokenizer.vocab_size)
+        split: TokenStore.build(
+            folder / split,
+            read_dataset(data, split),
+            tokenizer.encode_batch,
+            tokenizer.eot_id,
+            tokenizer.vocab_size,
+            tokenizer=tokenizer.fingerprint,
+        )
         for split in ("train", "validation")
     }
 
