@@ -92,7 +92,7 @@ def test_fewer_documents_make_a_new_store(tmp_path):
     assert build(tmp_path / "train", documents(LENGTHS[:3])).num_documents == 3
 
 
-@pytest.mark.parametrize("names", [("", ""), ("abc", "abd")])
+@pytest.mark.parametrize("names", [("", ""), ("abc", "xyz")])
 def test_another_tokenizer_makes_a_new_store(tmp_path, names):
     build(tmp_path / "train", documents(LENGTHS), tokenizer=names[0])
     store = build(tmp_path / "train", documents(LENGTHS), Counting(plus=1), tokenizer=names[1])
