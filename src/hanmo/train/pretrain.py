@@ -198,7 +198,8 @@ def validation(store: TokenStore, config: TrainConfig, context: int) -> Callable
     Gives `validation_loss` (nats a token) and `validation_bits_per_byte`; `hanmo evaluate` measures with sliding windows.
     """
     rows = min(config.batch_size, 16)
-    stream = BatchStream(store, dataclasses.replace(_batches(config, context, rows, rows), packing="concatenate"))
+    batches = dataclasses.replace(_batches(config, context, rows, rows), packing="concatenate", shuffle=False, repeat=False)
+    stream = BatchStream(store, batches)
     steps = stream.steps_per_epoch
     if config.eval_tokens:
         steps = max(1, min(steps, config.eval_tokens // (rows * context)))
