@@ -98,9 +98,7 @@ def main() -> None:
                 "parameters": manifest["parameters"],
             }
         )
-        say(
-            f"seed {seed}: {sliding:.4f} nats sliding, {side_by_side:.4f} side by side, {minutes:.1f} minutes, {manifest['tokens']:,} tokens"
-        )
+        say(f"seed {seed}: {sliding:.4f} nats sliding, {side_by_side:.4f} side by side, {minutes:.1f} minutes, {manifest['steps']} steps")
     found = [row["loss"] for row in rows]
     result = {
         "loss": statistics.mean(found),
