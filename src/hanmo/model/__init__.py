@@ -1,6 +1,6 @@
 """Ids become logits, and logits become log-probabilities.
 
 In: ids. Out: logits, scores; the Hugging Face folder.
-Reading order: config, attention, positions, norms, mlp, decoder, cache, likelihood, ngram, recurrent, families, store.
+Reading order: config, attention, positions, norms, mlp, linear, kernels, decoder, cache, likelihood, ngram, recurrent, families, store.
 Never here: no training loop, no text, no sampling.
 """

@@ -86,6 +86,8 @@ class _LinearLikelihood(torch.autograd.Function):
                     gradient_weight = fresh if len(hidden_nD) <= at_once else fresh.float()
                 else:
                     gradient_weight += fresh
+        if of_weight and gradient_weight is None:
+            gradient_weight = torch.zeros_like(weight_VD)
         ctx.gradients = gradient_hidden, None if gradient_weight is None else gradient_weight.to(weight_VD.dtype)
         return summed
 

@@ -103,8 +103,9 @@ struct Silu {
 struct GeluTanh {  // x (1 + tanh u) / 2 = x sigmoid(2u)
   static Curve at(Floats x) {
     constexpr float ROOT = 1.5957691216f, CUBE = 0.044715f;  // 2 sqrt(2 / pi)
-    Floats square = x * x, s = sigmoid(ROOT * x * (1.0f + CUBE * square));
-    return {x * s, s + x * s * (1.0f - s) * ROOT * (1.0f + 3 * CUBE * square)};
+    Floats near = smaller(larger(x, all(-20)), all(20)), square = near * near;  // beyond it, 0 or 1; its cube would overflow
+    Floats s = sigmoid(ROOT * near * (1.0f + CUBE * square));
+    return {x * s, s + near * s * (1.0f - s) * ROOT * (1.0f + 3 * CUBE * square)};
   }
 };
 struct Gelu {  // Phi by Abramowitz and Stegun 7.1.26, absolute error below 1e-7

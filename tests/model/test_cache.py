@@ -1,0 +1,70 @@
+import dataclasses
+
+import torch
+from tests.model.conftest import GPT2, MODERN, lively
+
+from hanmo.model.cache import KVCache
+from hanmo.model.config import DecoderConfig
+
+ERROR = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def test_reading_in_parts_equals_reading_at_once(config: DecoderConfig) -> None:
+    network = lively(config)
+    ids = torch.randint(config.vocab_size, (3, 20))
+    with torch.no_grad():
+        cache = KVCache(config, 3, 20)
+        parts = [network(part, cache=cache) for part in ids.split([7, 1, 5, 1, 6], dim=1)]
+        torch.testing.assert_close(torch.cat(parts, 1), network(ids), **ERROR)
+    assert cache.length == 20
+
+
+def test_a_prompt_in_bf16_leaves_the_same_cache_as_token_by_token(config: DecoderConfig) -> None:
+    network = lively(config).bfloat16()
+    ids = torch.randint(config.vocab_size, (2, 9))
+    with torch.no_grad():
+        at_once, one_by_one = (KVCache(config, 2, 9, dtype=torch.bfloat16) for _ in range(2))
+        whole = network(ids, cache=at_once)
+        parts = torch.cat([network(ids[:, t : t + 1], cache=one_by_one) for t in range(9)], 1)
+    assert float((whole - parts).float().norm() / parts.float().norm()) < 0.03
+    assert float((at_once.keys - one_by_one.keys).float().norm() / one_by_one.keys.float().norm()) < 0.03
+    assert float((at_once.values - one_by_one.values).float().norm() / one_by_one.values.float().norm()) < 0.03
+
+
+def test_rows_padded_on_the_left_equal_rows_alone(config: DecoderConfig) -> None:
+    network = lively(config)
+    ids = torch.randint(config.vocab_size, (2, 10))
+    starts = torch.tensor([0, 4])
+    with torch.no_grad():
+        cache = KVCache(config, 2, 10, starts_B=starts)
+        logits = torch.cat([network(part, cache=cache) for part in ids.split([8, 1, 1], dim=1)], 1)
+        torch.testing.assert_close(logits[0], network(ids[:1])[0], **ERROR)
+        torch.testing.assert_close(logits[1, 4:], network(ids[1:, 4:])[0], **ERROR)
+
+
+def test_rows_padded_on_the_left_equal_rows_alone_in_bf16() -> None:
+    network = lively(MODERN).bfloat16()
+    ids = torch.randint(MODERN.vocab_size, (2, 12))
+    with torch.no_grad():
+        cache = KVCache(MODERN, 2, 12, dtype=torch.bfloat16, starts_B=torch.tensor([0, 5]))
+        together, alone = network(ids, cache=cache)[1, 5:].float(), network(ids[1:, 5:])[0].float()
+    assert float((together - alone).norm() / alone.norm()) < 0.02
+
+
+def test_rows_are_kept_dropped_and_repeated() -> None:
+    network = lively(GPT2)
+    ids = torch.randint(GPT2.vocab_size, (3, 6))
+    order = torch.tensor([2, 0, 2])
+    with torch.no_grad():
+        cache = KVCache(GPT2, 3, 7)
+        network(ids, cache=cache)
+        cache.keep(order)
+        new = torch.tensor([[1], [2], [3]])
+        logits = network(new, cache=cache)[:, -1]
+        torch.testing.assert_close(logits, network(torch.cat([ids[order], new], 1))[:, -1], **ERROR)
+
+
+def test_the_slots_of_a_cache_are_what_was_asked_for() -> None:
+    cache = KVCache(dataclasses.replace(MODERN, num_key_value_heads=1), 2, 11)
+    assert cache.slots == 11
+    assert cache.keys.shape == (2, 2, 1, 11, 32)

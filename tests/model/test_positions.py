@@ -1,0 +1,39 @@
+import math
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hanmo.model.positions import rotary_angles, rotate, sinusoidal_positions
+
+
+def test_sinusoids_equal_the_equation() -> None:
+    table = sinusoidal_positions(torch.arange(9), 6)
+    for t in range(9):
+        for i in range(3):
+            angle = t / 10000 ** (2 * i / 6)
+            assert math.isclose(table[t, 2 * i], math.sin(angle), abs_tol=1e-6)
+            assert math.isclose(table[t, 2 * i + 1], math.cos(angle), abs_tol=1e-6)
+
+
+def test_position_zero_turns_nothing() -> None:
+    x = torch.randn(1, 1, 2, 8)
+    assert torch.equal(rotate(x, *rotary_angles(torch.zeros(1, 1, dtype=torch.long), 8, 10000.0)), x)
+
+
+@settings(deadline=None)
+@given(first=st.integers(0, 500), second=st.integers(0, 500), shift=st.integers(0, 500))
+def test_a_turned_product_depends_on_the_distance_alone(first: int, second: int, shift: int) -> None:
+    q, k = torch.randn(1, 1, 1, 16, dtype=torch.float64), torch.randn(1, 1, 1, 16, dtype=torch.float64)
+
+    def product(at_q: int, at_k: int) -> float:
+        turned = [rotate(x, *rotary_angles(torch.tensor([[at]]), 16, 10000.0)) for x, at in ((q, at_q), (k, at_k))]
+        return float((turned[0] * turned[1]).sum())
+
+    assert math.isclose(product(first, second), product(first + shift, second + shift), abs_tol=2e-3)
+
+
+def test_turning_keeps_the_length_of_every_pair() -> None:
+    x = torch.randn(2, 5, 3, 8)
+    y = rotate(x, *rotary_angles(torch.arange(5)[None], 8, 100.0))
+    torch.testing.assert_close(x[..., :4] ** 2 + x[..., 4:] ** 2, y[..., :4] ** 2 + y[..., 4:] ** 2)
