@@ -15,6 +15,7 @@ from tyro.conf import arg
 from hanmo.base.errors import HanmoError
 from hanmo.base.progress import duration, say, size
 from hanmo.base.runs import Run
+from hanmo.base.storage import read_json
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.cli.recipe import Recipe
 from hanmo.model.config import DecoderConfig
@@ -49,9 +50,11 @@ class Measured:
     matrix_flops_fp32: float
     matrix_flops_bf16: float
     process_bytes: int
-    """Resident memory with all libraries loaded, before the network is made."""
+    """Resident memory with all libraries loaded and used once, before the network is made."""
     seconds_to_start: float
     low_precision: bool
+    fused: bool
+    """Whether the compiled kernels work here."""
     probe: Mapping[str, float] | None = None
     """The fields of `hanmo.train.probe.Probe`."""
 
@@ -83,7 +86,9 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     fits = rough.peak < machine.available_memory_bytes
     measured = measure(model, train, recipe.plan.probe_seconds if fits else 0.0)
     machine = replace(machine, matrix_flops_fp32=measured.matrix_flops_fp32, matrix_flops_bf16=measured.matrix_flops_bf16)
-    memory = count_memory(model, _step(train, low_precision=measured.low_precision), process_bytes=measured.process_bytes)
+    memory = count_memory(
+        model, _step(train, low_precision=measured.low_precision, fused=measured.fused), process_bytes=measured.process_bytes
+    )
     id_bytes = 2 if vocab_size <= 1 << 16 else 4
     disk = Disk(
         tokens=sum(tokens.values()) * id_bytes, checkpoint=checkpoint_bytes(parameters, train.optimizer), model=4 * parameters.total
@@ -142,25 +147,30 @@ SAMPLE_CHARACTERS = 200_000
 
 
 def _token_counts(folder: Run | None) -> dict[str, int]:
-    """Tokens of each split: as stored, or from tokens a byte of a sample; none where nothing is prepared yet."""
+    """Tokens of the training and validation documents: as stored, or from a sample; none where nothing is prepared yet."""
     if folder is None or not (folder.data / "manifest.json").exists() or not (folder.tokenizer / "tokenizer.json").exists():
         return {}
+    sums = read_json(folder.data / "manifest.json")["documents"]
+    return {split: _count_tokens(folder, split, sums[split]) for split in ("train", "validation")}
+
+
+def _count_tokens(folder: Run, split: str, sums: Mapping[str, int]) -> int:
+    stored = folder.tokens / split / "manifest.json"
+    if stored.exists():
+        return int(read_json(stored)["tokens"])
     from hanmo.data.read import read_dataset
     from hanmo.tokenizer.load import Tokenizer
 
-    tokenizer, counts = Tokenizer.load(folder.tokenizer), dict[str, int]()
-    for split in ("train", "validation"):
-        sampled = sample_tokens = total = documents = 0
-        for document in read_dataset(folder.data, split):
-            total, documents = total + len(document.text.encode()), documents + 1
-            if sampled < SAMPLE_CHARACTERS:
-                part = document.text[:SAMPLE_CHARACTERS]
-                sampled, sample_tokens = sampled + len(part.encode()), sample_tokens + len(tokenizer.encode(part))
-        counts[split] = documents + round(total * sample_tokens / max(1, sampled))
-    return counts
+    tokenizer, sampled, tokens = Tokenizer.load(folder.tokenizer), 0, 0
+    for document in read_dataset(folder.data, split):
+        part = document.text[:SAMPLE_CHARACTERS]
+        sampled, tokens = sampled + len(part.encode()), tokens + len(tokenizer.encode(part))
+        if sampled >= SAMPLE_CHARACTERS:
+            break
+    return sums["documents"] + round(sums["bytes"] * tokens / max(1, sampled))
 
 
-def _step(train: TrainConfig, *, low_precision: bool) -> Step:
+def _step(train: TrainConfig, *, low_precision: bool, fused: bool = True) -> Step:
     rows = min(train.micro_batch_size or train.batch_size, train.batch_size)
     return Step(
         rows=rows,
@@ -169,17 +179,20 @@ def _step(train: TrainConfig, *, low_precision: bool) -> Step:
         optimizer=train.optimizer,
         accumulates=rows < train.batch_size,
         evaluation_rows=min(train.batch_size, 16),
+        fused=fused,
     )
 
 
 def _limits(train: TrainConfig, validation_tokens: int) -> Limits:
+    rows = min(train.batch_size, 16) * train.context_length
     wanted = min(each for each in (train.eval_tokens, validation_tokens, math.inf) if each)
+    rounded = 0 if wanted == math.inf else max(1, round(wanted / rows)) * rows
     return Limits(
         max_steps=train.max_steps,
         max_tokens=train.max_tokens,
         max_minutes=train.max_minutes,
         eval_every=train.eval_every,
-        evaluation_tokens=0 if wanted == math.inf else int(wanted),
+        evaluation_tokens=rounded,
         checkpoint_every=train.checkpoint_every,
     )
 
@@ -246,6 +259,7 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
     import torch
 
     from hanmo.base.runtime import available_cores, current_memory_bytes
+    from hanmo.model.kernels.library import status
     from hanmo.train.pretrain import Settings, make_network, matrix_blocks
     from hanmo.train.probe import matrix_flops, probe
 
@@ -256,6 +270,7 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
     machine = Machine(cores=1, memory_bytes=0, available_memory_bytes=0, disk_free_bytes=0, matrix_flops_fp32=fp32, matrix_flops_bf16=bf16)
     low_precision = train.precision == "bf16" or (train.precision == "auto" and machine.bf16_is_fast)
     train = replace(train, precision="bf16" if low_precision else "fp32")
+    _use_once(train)
     process_bytes = current_memory_bytes()
     network = make_network(Settings(model=model, train=train)) if seconds else None
     seconds_to_start = time.time() - psutil.Process().create_time()
@@ -263,6 +278,7 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
     if network is not None:
         found = probe(network, train, context_length=train.context_length, blocks=matrix_blocks(model), seconds=seconds)
     return Measured(
+        fused=status() == "on",
         matrix_flops_fp32=fp32,
         matrix_flops_bf16=bf16,
         process_bytes=process_bytes,
@@ -270,6 +286,16 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
         low_precision=low_precision,
         probe=None if found is None else {name: float(value) for name, value in asdict(found).items()},
     )
+
+
+def _use_once(train: TrainConfig) -> None:
+    """Train a tiny network for a moment: kernels are compiled, and libraries take the memory they never give back."""
+    from hanmo.train.pretrain import Settings, make_network, matrix_blocks
+    from hanmo.train.probe import probe
+
+    tiny = DecoderConfig(vocab_size=64, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=16)
+    train = replace(train, batch_size=1, micro_batch_size=0)
+    probe(make_network(Settings(model=tiny, train=train)), train, context_length=16, blocks=matrix_blocks(tiny), seconds=0.0)
 
 
 def show(result: dict[str, Any]) -> str:

@@ -1,20 +1,29 @@
 """How many bytes a training step holds, part by part, and which moment of it is the peak.
 
 In: configuration, rows, context, precision, optimizer. Out: `Memory`. The formulas follow what the training loop keeps:
-weights in the computing precision, fp32 masters beside bf16 weights, one fp32 gradient, the optimizer's state in fp32.
-Activations are those that a plain decoder saves for its backward pass; the probe of the real step corrects them.
-D width, I inner width, V vocabulary, H query heads, K key-value heads, W width of a head.
+weights in the computing precision, fp32 masters beside bf16 weights, one fp32 gradient, the optimizer's state in fp32, and
+what autograd saves of each block, which a test compares with autograd. What the C library wastes between blocks is not
+arithmetic: HOLES guesses it, the probe of the real step measures it.
+D width, I inner width, U = I or, gated, 2 I, V vocabulary, H query heads, K key-value heads, W width of a head, T context.
 """
 
 from dataclasses import dataclass
 
-from hanmo.model.config import DecoderConfig
-from hanmo.plan.parameters import MULTIPLE_OF_GATES, NetworkConfig, Parameters, count_parameters
+from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.plan.parameters import NetworkConfig, Parameters, count_parameters
 
 FP32, BF16 = 4, 2
 
 OPTIMIZER_BYTES = {"sgd": 4, "adagrad": 4, "adam": 8, "adamw": 8, "muon": 4}
 """Bytes of state a parameter: one moment in fp32, or two; muon's matrices have one, everything else there has adamw's two."""
+HOLES = 0.5
+"""Free memory between blocks in use, as a share of activations: 0.3 to 0.8 was seen with glibc."""
+LOGITS_AT_ONCE = 1 << 28
+"""Most bytes of logits that the loss holds at once."""
+LOSS_ROWS, LANES = 1024, 32
+"""Tokens whose log-probabilities exist in fp32 at once; entries that a row of logits is rounded up to."""
+RECURRENT_BYTES = {"lstm": {FP32: 65, BF16: 45}, "gru": {FP32: 32, BF16: 16}}
+"""Bytes a layer, a token and a unit of width: gates, states, output and oneDNN's workspace, as autograd holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +40,18 @@ class Step:
     """Whether gradients wait for further micro-batches."""
     evaluation_rows: int = 0
     """Rows scored at once in evaluation; 0 for as many as in training."""
+    fused: bool = True
+    """Whether the compiled kernels work here; they do in bf16 only."""
 
     @property
     def tokens(self) -> int:
         """Tokens of one forward pass."""
         return self.rows * self.context_length
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number as the network computes."""
+        return BF16 if self.low_precision else FP32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +73,13 @@ class Memory:
     activations: int
     """Saved by one forward pass for its backward pass."""
     logits: int
-    """Logits of one forward pass with their fp32 copy, log-probabilities and gradient."""
+    """What the loss holds beside them: logits, log-probabilities, gradients of hidden state and output matrix."""
     evaluation: int
     """What an evaluation holds at once, without gradients."""
     saving: int
     """Held while the best weights are brought back in fp32 and written, at the end."""
+    holes: int
+    """Free, but not given back."""
     accumulates: bool = False
 
     @property
@@ -75,7 +93,7 @@ class Memory:
         waiting = self.gradients if self.accumulates else 0
         collecting = self.fresh_gradients if self.masters or self.accumulates else 0
         return {
-            "backward": self.steady + waiting + self.activations + self.logits,
+            "loss": self.steady + waiting + self.activations + self.logits + self.holes,
             "collecting gradients": self.steady + self.gradients + collecting,
             "update": self.steady + self.gradients + self.update,
             "evaluation": self.steady + self.evaluation,
@@ -96,19 +114,23 @@ class Memory:
 def count_memory(config: NetworkConfig, step: Step, *, process_bytes: int = 0) -> Memory:
     """The memory of training `config`; give `process_bytes` to count the process itself."""
     parameters = count_parameters(config)
-    total, width = parameters.total, BF16 if step.low_precision else FP32
+    total = parameters.total
+    activations = step.tokens * activation_bytes_per_token(config, step)
+    evaluated = (step.evaluation_rows or step.rows) * step.context_length
+    inner = 2 * config.mlp_width if isinstance(config, DecoderConfig) else 4 * config.hidden_size
     return Memory(
         process=process_bytes,
-        weights=total * width,
+        weights=total * step.width,
         masters=total * FP32 if step.low_precision else 0,
         optimizer=optimizer_bytes(parameters, step.optimizer),
         gradients=total * FP32,
-        fresh_gradients=total * width,
+        fresh_gradients=total * step.width,
         update=_update_bytes(config, parameters, step),
-        activations=step.tokens * activation_bytes_per_token(config, step),
-        logits=step.tokens * config.vocab_size * _logit_bytes(step),
-        evaluation=(step.evaluation_rows or step.rows) * step.context_length * config.vocab_size * (width + FP32 + FP32),
+        activations=activations,
+        logits=loss_bytes(config, step, step.tokens) + step.width * config.hidden_size * (step.tokens + config.vocab_size),
+        evaluation=loss_bytes(config, step, evaluated) + evaluated * step.width * (3 * config.hidden_size + 2 * inner),
         saving=2 * total * FP32,
+        holes=round(HOLES * activations),
         accumulates=step.accumulates,
     )
 
@@ -127,31 +149,56 @@ def checkpoint_bytes(parameters: Parameters, optimizer: str) -> int:
     return FP32 * parameters.total + optimizer_bytes(parameters, optimizer)
 
 
+def loss_bytes(config: NetworkConfig, step: Step, tokens: int) -> int:
+    """Logits of as many tokens as fit into LOGITS_AT_ONCE, and without the kernels two fp32 copies of a few rows of them."""
+    entries = -(-config.vocab_size // LANES) * LANES
+    at_once = min(tokens, max(1, LOGITS_AT_ONCE // max(1, entries * step.width)))
+    copies = 0 if step.fused and step.low_precision else 2 * FP32 * min(at_once, LOSS_ROWS) * entries
+    return at_once * entries * step.width + copies
+
+
 def activation_bytes_per_token(config: NetworkConfig, step: Step) -> int:
-    """Bytes that one token leaves behind in a forward pass, without its logits.
+    """Bytes that autograd keeps of one token after a forward pass, the loss left out."""
+    width = step.width
+    if isinstance(config, RecurrentConfig):
+        units, between = config.num_hidden_layers * config.hidden_size, (config.num_hidden_layers - 1) * config.hidden_size
+        dropped = 2 * width * between if config.cell == "lstm" else width * between
+        return RECURRENT_BYTES[config.cell][width] * units + (dropped if config.hidden_dropout else 0) + 8
+    fused = step.fused and step.low_precision
+    block = 2 * _norm(config, width, fused) + _attention(config, step, fused) + _mlp(config, width, fused)
+    masks = 2 * width * config.hidden_size if config.hidden_dropout else 0
+    last = _norm(config, width, fused) - width * config.hidden_size
+    return config.num_hidden_layers * (block + masks) + last + 8
 
-    A block keeps its input and the normed input (2 D), the fused projection (H W + 2 K W), rotated queries and keys
-    (H W + K W), the mixed heads twice, as they come and side by side (2 H W), then input and normed input of the MLP (2 D),
-    its first projection (I, gated 2 I), the activation (I), and their product when gated (I). Dropout keeps a byte a
-    value for its mask. A recurrent cell keeps its gates, its state and its output.
+
+def _norm(config: DecoderConfig, width: int, fused: bool) -> int:
+    """Its input and its output, which the next projection keeps, and statistics; torch's RMSNorm keeps two fp32 copies inside."""
+    if config.norm == "layer_norm" or fused:
+        return 2 * width * config.hidden_size + 8
+    return (2 * FP32 + width) * config.hidden_size + 4
+
+
+def _attention(config: DecoderConfig, step: Step, fused: bool) -> int:
+    """The fused projection (H W + 2 K W), turned queries and keys (H W + K W), mixed heads (H W), log-sums (4 H).
+
+    Dropout of weights takes torch's formula in fp32, which keeps three matrices [T, T] a head.
     """
-    width = BF16 if step.low_precision else FP32
-    stream = config.hidden_size
-    if not isinstance(config, DecoderConfig):
-        gates = MULTIPLE_OF_GATES[config.cell] + 2
-        return width * stream * (1 + config.num_hidden_layers * gates)
-    queries, keys = config.num_attention_heads * config.head_width, config.key_value_heads * config.head_width
-    rotated = queries + keys if config.position_embedding == "rotary" else 0
-    normed = queries + keys if config.qk_norm else 0
-    inner = (4 if config.gated_mlp else 2) * config.mlp_width
-    values = 4 * stream + (queries + 2 * keys) + rotated + normed + 2 * queries + inner
-    masks = 2 * stream if config.hidden_dropout else 0
-    return config.num_hidden_layers * (width * values + masks) + 3 * width * stream
+    width, head, heads = step.width, config.head_width, config.num_attention_heads
+    queries, keys = heads * head, config.key_value_heads * head
+    if config.attention_dropout:
+        return 3 * FP32 * (queries + heads * step.context_length) + width * queries
+    turned = width * (queries + keys) if config.position_embedding == "rotary" or config.qk_norm else 0
+    normed = 0
+    if config.qk_norm and not (fused and head % LANES == 0):
+        copies = 2 if step.low_precision else 1
+        normed = FP32 * copies * (queries + keys) + FP32 * (heads + config.key_value_heads)
+    return width * (queries + 2 * keys) + turned + normed + width * queries + FP32 * heads
 
 
-def _logit_bytes(step: Step) -> int:
-    """Bytes an entry of the logits: as computed, in fp32 when that is another copy, and as log-probabilities in fp32."""
-    return BF16 + FP32 + FP32 if step.low_precision else FP32 + FP32
+def _mlp(config: DecoderConfig, width: int, fused: bool) -> int:
+    """The first projection (U) and the input of the second (I); without the kernels the activation of a gate too (I)."""
+    gated = config.gated_mlp
+    return width * config.mlp_width * ((2 if gated else 1) + 1 + (1 if gated and not fused else 0))
 
 
 def _update_bytes(config: NetworkConfig, parameters: Parameters, step: Step) -> int:
@@ -159,4 +206,4 @@ def _update_bytes(config: NetworkConfig, parameters: Parameters, step: Step) -> 
     if step.optimizer != "muon" or not isinstance(config, DecoderConfig):
         return 0
     stack = config.num_hidden_layers * (2 if config.gated_mlp else 1) * config.mlp_width * config.hidden_size
-    return FP32 * parameters.layer_matrices + 4 * (BF16 if step.low_precision else FP32) * stack
+    return FP32 * parameters.layer_matrices + 4 * step.width * stack
