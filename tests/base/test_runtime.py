@@ -41,6 +41,29 @@ def test_peak_remembers_what_has_been_given_back() -> None:
     assert peak > 195e6 and now < 100e6
 
 
+KEEP = """
+import numpy as np
+from hanmo.base.runtime import current_memory_bytes, keep_freed_memory
+kept = keep_freed_memory()
+before = current_memory_bytes()
+block = np.ones(100_000_000, np.uint8)
+del block
+print(int(kept), current_memory_bytes() - before)
+"""
+
+
+def test_memory_that_is_kept_stays_with_the_process() -> None:
+    said = subprocess.run([sys.executable, "-c", KEEP], capture_output=True, text=True, check=True).stdout
+    kept, held = map(int, said.split())
+    assert held > 95e6 if kept else held < 100e6
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_memory_is_kept_on_linux_only(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    assert not runtime.keep_freed_memory()
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of one program")
 def test_peak_of_a_small_child_is_not_that_of_its_large_parent() -> None:
     parent = bytearray(300_000_000)

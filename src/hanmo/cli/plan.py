@@ -76,7 +76,7 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
 
     Raises HanmoError when the machine has not the memory for one step.
     """
-    vocab_size, tokens = _vocabulary(recipe, folder), _token_counts(folder)
+    vocab_size, tokens = vocabulary(recipe, folder), count_tokens(folder)
     model, train = replace(recipe.model, vocab_size=vocab_size), recipe.train
     train = replace(train, context_length=train.context_length or model.max_position_embeddings)
     parameters = count_parameters(model)
@@ -132,7 +132,7 @@ def _outcome(made: Estimate, memory: Memory, disk: Disk, machine: Machine) -> di
     }
 
 
-def _vocabulary(recipe: Recipe, folder: Run | None) -> int:
+def vocabulary(recipe: Recipe, folder: Run | None) -> int:
     """The model's own size, the trained tokenizer's, or what the tokenizer is asked for."""
     if recipe.model.vocab_size:
         return recipe.model.vocab_size
@@ -146,7 +146,7 @@ def _vocabulary(recipe: Recipe, folder: Run | None) -> int:
 SAMPLE_CHARACTERS = 200_000
 
 
-def _token_counts(folder: Run | None) -> dict[str, int]:
+def count_tokens(folder: Run | None) -> dict[str, int]:
     """Tokens of the training and validation documents: as stored, or from a sample; none where nothing is prepared yet."""
     if folder is None or not (folder.data / "manifest.json").exists() or not (folder.tokenizer / "tokenizer.json").exists():
         return {}
