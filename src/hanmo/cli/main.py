@@ -27,6 +27,8 @@ VERBS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
+    # threads that spin while they wait take the core from the work they wait for, as soon as the machine is shared
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
