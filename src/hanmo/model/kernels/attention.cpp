@@ -54,21 +54,29 @@ static inline void multiply_tile(int k, const Pair* a, Size row, Size step, cons
     for (int n = 0; n < N; n++) _mm512_storeu_ps(c + m * c_stride + n * 16, sums[m][n]);
 }
 
-// rows a multiple of 4, columns a multiple of 16
+// rows a multiple of 4, columns a multiple of 16; every 64 columns of b begin `b_block` words behind the last
 template <bool ADD>
-static void multiply(int rows, int columns, int k, const Pair* a, Size row, Size step, const Pair* b, Size b_stride, float* c, Size c_stride) {
-  for (int n = 0; n < columns; n += 64)
+static void multiply(int rows, int columns, int k, const Pair* a, Size row, Size step, const Pair* b, Size b_stride, Size b_block, float* c,
+                     Size c_stride) {
+  for (int n = 0; n < columns; n += 64, b += b_block)
     for (int m = 0; m < rows; m += 4) switch (std::min(4, (columns - n) / 16)) {
-        case 4: multiply_tile<4, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride); break;
-        case 3: multiply_tile<3, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride); break;
-        case 2: multiply_tile<2, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride); break;
-        case 1: multiply_tile<1, ADD>(k, a + m * row, row, step, b + n, b_stride, c + m * c_stride + n, c_stride);
+        case 4: multiply_tile<4, ADD>(k, a + m * row, row, step, b, b_stride, c + m * c_stride + n, c_stride); break;
+        case 3: multiply_tile<3, ADD>(k, a + m * row, row, step, b, b_stride, c + m * c_stride + n, c_stride); break;
+        case 2: multiply_tile<2, ADD>(k, a + m * row, row, step, b, b_stride, c + m * c_stride + n, c_stride); break;
+        case 1: multiply_tile<1, ADD>(k, a + m * row, row, step, b, b_stride, c + m * c_stride + n, c_stride);
       }
+}
+
+// Rows of a head lie far apart, where the processor does not look ahead by itself; a fetch past the end is harmless.
+static inline void fetch(const bf16* x, Size stride, Size rows, Size width) {
+  for (Size i = 0; i < rows; i++)
+    for (Size w = 0; w < width; w += 32) __builtin_prefetch(x + i * stride + w);
 }
 
 // x [tokens][width] -> [padded / 2][width] words of two neighbouring tokens, zeros behind the last
 static void pair_tokens(const bf16* x, Size stride, Size tokens, Size padded, Size width, Pair* out) {
-  for (Size t = 0; t < padded; t += 2)
+  for (Size t = 0; t < padded; t += 2) {
+    fetch(x + (t + 24) * stride, stride, 2, width);
     for (Size w = 0; w < width; w += LANES) {
       Words low = {}, high = {};
       if (t < tokens) low = spread(load_halves(x + t * stride + w));
@@ -76,17 +84,44 @@ static void pair_tokens(const bf16* x, Size stride, Size tokens, Size padded, Si
       low |= high << 16;
       memcpy(out + t / 2 * width + w, &low, sizeof low);
     }
+  }
 }
 
-// x [tokens][width] -> [width / 2][padded] words of two neighbouring elements of a token, zeros behind the last
+// One of the four rounds that transpose 16 x 16 words: rows STEP apart exchange every second run of STEP words.
+template <int STEP>
+static inline void exchange(__m512i* rows) {
+  Words low, high;
+  for (int i = 0; i < 16; i++) {
+    low[i] = i & STEP ? 16 + i - STEP : i;
+    high[i] = i & STEP ? 16 + i : i + STEP;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) {
+    if (i & STEP) continue;
+    __m512i first = rows[i], second = rows[i + STEP];
+    rows[i] = _mm512_permutex2var_epi32(first, (__m512i)low, second);
+    rows[i + STEP] = _mm512_permutex2var_epi32(first, (__m512i)high, second);
+  }
+}
+
+// x [tokens][width] -> [padded / 64][width / 2][64] words of two neighbouring elements of a token, zeros behind the last: a
+// block of 64 keys lies together, as rows far apart would fall on the same lines of the cache
 static void pair_elements(const bf16* x, Size stride, Size tokens, Size padded, Size width, Pair* out) {
-  for (Size t = 0; t < padded; t += 16)
-    for (Size w = 0; w < width / 2; w += 8) {
-      Pair block[16][8] = {};
-      for (Size i = 0; i < 16 && t + i < tokens; i++) memcpy(block[i], x + (t + i) * stride + 2 * w, 32);
-      for (Size j = 0; j < 8; j++)
-        for (Size i = 0; i < 16; i++) out[(w + j) * padded + t + i] = block[i][j];
+  for (Size t = 0; t < padded; t += 16) {
+    fetch(x + (t + 32) * stride, stride, 16, width);
+    for (Size w = 0; w < width / 2; w += 16) {
+      const int words = std::min(Size(16), width / 2 - w);
+      __m512i block[16];
+      for (int i = 0; i < 16; i++)
+        block[i] = t + i < tokens ? _mm512_maskz_loadu_epi32((1 << words) - 1, x + (t + i) * stride + 2 * w) : _mm512_setzero_si512();
+      exchange<1>(block);
+      exchange<2>(block);
+      exchange<4>(block);
+      exchange<8>(block);
+      Pair* to = out + (t / 64 * (width / 2) + w) * 64 + t % 64;
+      for (int j = 0; j < words; j++) _mm512_storeu_si512(to + j * 64, block[j]);
     }
+  }
 }
 
 // Rows `from` ... of x, QUERIES of them, zeros behind the last token.
@@ -98,25 +133,13 @@ static void copy_block(const bf16* x, Size stride, Size from, Size tokens, Size 
       memset(out + i * width, 0, width * 2);
 }
 
-// Minus infinity for the keys low ... high - 1 that a query may not see.
+// No share for the keys low ... high - 1 that a query may not see.
 static void hide(float* scores, Size stride, Size low, Size high, Size query, Size count, const int* first) {
   for (Size i = 0; i < count; i++) {
     float* row = scores + i * stride;
-    for (Size j = low; first && j < std::min(high, Size(first[query + i])); j++) row[j - low] = -INFINITY;
-    for (Size j = std::max(query + i + 1, low); j < high; j++) row[j - low] = -INFINITY;
+    for (Size j = low; first && j < std::min(high, Size(first[query + i])); j++) row[j - low] = -FAR_AWAY;
+    for (Size j = std::max(query + i + 1, low); j < high; j++) row[j - low] = -FAR_AWAY;
   }
-}
-
-// 2^x with a relative error of 4e-6, which bf16 does not see; exact zero for minus infinity is not needed.
-static inline Floats power_of_two(Floats x) {
-  x = larger(x, all(-126.0f));
-  __m512 n = _mm512_roundscale_ps((__m512)x, 0);
-  Floats f = x - (Floats)n, p = all(9.6760371e-3f);
-  p = p * f + 5.5922036e-2f;
-  p = p * f + 2.4022108e-1f;
-  p = p * f + 6.9312103e-1f;
-  p = p * f + 1.0f;
-  return (Floats)_mm512_scalef_ps((__m512)p, n);
 }
 
 static Size round_up(Size x, Size to) { return (x + to - 1) / to * to; }
@@ -126,7 +149,7 @@ EXPORT void attention_forward(Size threads, const bf16* q, const bf16* k, const 
                               float* log_sums, const Size* sizes) {
   Layout l;
   memcpy(&l, sizes, sizeof l);
-  const Size T = l.tokens, W = l.width, padded = round_up(T, QUERIES), group = l.query_heads / l.key_heads, out_stride = l.query_heads * W;
+  const Size T = l.tokens, W = l.width, padded = round_up(T, KEYS), group = l.query_heads / l.key_heads, out_stride = l.query_heads * W;
   const float to_bits = scale * LOG2_E;
 #pragma omp parallel num_threads(threads)
   {
@@ -141,25 +164,25 @@ EXPORT void attention_forward(Size threads, const bf16* q, const bf16* k, const 
       const int* see = first ? first + row * T : nullptr;
       for (Size head = key_head * group; head < (key_head + 1) * group; head++)
         for (Size at = 0; at < T; at += QUERIES) {
-          const Size count = std::min(Size(QUERIES), T - at), low = see ? see[at] / 32 * 32 : 0, n = at + QUERIES - low;
+          const Size count = std::min(Size(QUERIES), T - at), low = see ? see[at] / KEYS * KEYS : 0, n = at + QUERIES - low;
           copy_block(q + row * T * l.query_stride + head * W, l.query_stride, at, T, W, queries.get());
-          multiply<false>(QUERIES, n, W / 2, (Pair*)queries.get(), W / 2, 1, keys.get() + low, padded, scores.get(), n);
+          multiply<false>(QUERIES, n, W / 2, (Pair*)queries.get(), W / 2, 1, &keys[low * (W / 2)], KEYS, KEYS * (W / 2), scores.get(), n);
           hide(scores.get(), n, low, low + n, at, count, see);
           float inverse[QUERIES];
           for (Size i = 0; i < count; i++) {
             const float* s = scores.get() + i * n;
-            Floats most = all(-INFINITY), total = {};
+            Floats most = all(-FAR_AWAY), total = {};
             for (Size j = 0; j < n; j += LANES) most = larger(most, load(s + j));
             const float top = largest(most) * to_bits;
             for (Size j = 0; j < n; j += LANES) {
-              Floats e = power_of_two(load(s + j) * to_bits - top);
+              Floats e = exp2(load(s + j) * to_bits - top);
               total += e;
               store(shares.get() + i * n + j, e);
             }
             inverse[i] = 1 / sum(total);
             log_sums[(row * l.query_heads + head) * T + at + i] = top - std::log2(inverse[i]);
           }
-          multiply<false>(QUERIES, W, n / 2, (Pair*)shares.get(), n / 2, 1, values.get() + low / 2 * W, W, mixed.get(), W);
+          multiply<false>(QUERIES, W, n / 2, (Pair*)shares.get(), n / 2, 1, &values[low / 2 * W], W, KEYS, mixed.get(), W);
           bf16* to = out + (row * T + at) * out_stride + head * W;
           for (Size i = 0; i < count; i++)
             for (Size w = 0; w < W; w += LANES) store(to + i * out_stride + w, load(mixed.get() + i * W + w) * inverse[i]);
@@ -190,7 +213,7 @@ static void share_and_slope(Workspace& work, Size n, float scale, const float* l
     const float log_0 = log_sums[i], log_1 = log_sums[i + 1], delta_0 = deltas[i] * scale, delta_1 = deltas[i + 1] * scale;
     for (Size j = 0; j < n; j += LANES) {
       const float *score = &work.scores[i * KEYS + j], *pull = &work.pulls[i * KEYS + j];
-      Floats p_0 = power_of_two(load(score) * to_bits - log_0), p_1 = power_of_two(load(score + KEYS) * to_bits - log_1);
+      Floats p_0 = exp2(load(score) * to_bits - log_0), p_1 = exp2(load(score + KEYS) * to_bits - log_1);
       Floats s_0 = p_0 * (load(pull) * scale - delta_0), s_1 = p_1 * (load(pull + KEYS) * scale - delta_1);
       __m512i p = (__m512i)_mm512_cvtne2ps_pbh((__m512)p_1, (__m512)p_0), s = (__m512i)_mm512_cvtne2ps_pbh((__m512)s_1, (__m512)s_0);
       _mm512_storeu_si512(&work.shares[i / 2 * KEYS + j], _mm512_permutexvar_epi16(interleave, p));
@@ -202,19 +225,19 @@ static void share_and_slope(Workspace& work, Size n, float scale, const float* l
 }
 
 // One block of queries against all keys it sees; adds to the gradients of keys and values, leaves that of the queries.
-static void block_backward(Workspace& work, Size W, Size padded, Size at, Size count, float scale, const int* first, const float* log_sums,
+static void block_backward(Workspace& work, Size W, Size at, Size count, float scale, const int* first, const float* log_sums,
                            const float* deltas) {
-  const Size low = first ? first[at] / 32 * 32 : 0, high = at + QUERIES;
+  const Size low = first ? first[at] / KEYS * KEYS : 0, high = at + QUERIES, block = KEYS * (W / 2);
   memset(work.gradient_q.get(), 0, QUERIES * W * sizeof(float));
   for (Size key = low; key < high; key += KEYS) {
     const Size n = std::min(Size(KEYS), high - key);
-    multiply<false>(QUERIES, n, W / 2, (Pair*)work.query_block.get(), W / 2, 1, &work.keys[key], padded, work.scores.get(), KEYS);
-    multiply<false>(QUERIES, n, W / 2, (Pair*)work.gradient_block.get(), W / 2, 1, &work.values[key], padded, work.pulls.get(), KEYS);
+    multiply<false>(QUERIES, n, W / 2, (Pair*)work.query_block.get(), W / 2, 1, &work.keys[key * (W / 2)], KEYS, block, work.scores.get(), KEYS);
+    multiply<false>(QUERIES, n, W / 2, (Pair*)work.gradient_block.get(), W / 2, 1, &work.values[key * (W / 2)], KEYS, block, work.pulls.get(), KEYS);
     if (key + n > at || (first && first[at + count - 1] > key)) hide(work.scores.get(), KEYS, key, key + n, at, count, first);
     share_and_slope(work, n, scale, log_sums, deltas);
-    multiply<true>(n, W, QUERIES / 2, work.shares.get(), 1, KEYS, work.gradients.get(), W, &work.gradient_v[key * W], W);
-    multiply<true>(n, W, QUERIES / 2, work.slopes.get(), 1, KEYS, work.queries.get(), W, &work.gradient_k[key * W], W);
-    multiply<true>(QUERIES, W, n / 2, (Pair*)work.slope_rows.get(), KEYS / 2, 1, &work.key_rows[key / 2 * W], W, work.gradient_q.get(), W);
+    multiply<true>(n, W, QUERIES / 2, work.shares.get(), 1, KEYS, work.gradients.get(), W, KEYS, &work.gradient_v[key * W], W);
+    multiply<true>(n, W, QUERIES / 2, work.slopes.get(), 1, KEYS, work.queries.get(), W, KEYS, &work.gradient_k[key * W], W);
+    multiply<true>(QUERIES, W, n / 2, (Pair*)work.slope_rows.get(), KEYS / 2, 1, &work.key_rows[key / 2 * W], W, KEYS, work.gradient_q.get(), W);
   }
 }
 
@@ -246,7 +269,7 @@ EXPORT void attention_backward(Size threads, const bf16* q, const bf16* k, const
         for (Size at = 0; at < T; at += QUERIES) {
           const Size count = std::min(Size(QUERIES), T - at), here = (row * T + at) * out_stride + head * W;
           float deltas[QUERIES] = {}, logs[QUERIES];
-          std::fill_n(logs, QUERIES, INFINITY);
+          std::fill_n(logs, QUERIES, FAR_AWAY);
           for (Size i = 0; i < count; i++) {
             Floats total = {};
             for (Size w = 0; w < W; w += LANES) total += load(gradient_out + here + i * out_stride + w) * load(out + here + i * out_stride + w);
@@ -257,7 +280,7 @@ EXPORT void attention_backward(Size threads, const bf16* q, const bf16* k, const
           copy_block(gradient_out + row * T * out_stride + head * W, out_stride, at, T, W, work.gradient_block.get());
           pair_tokens(work.query_block.get(), W, QUERIES, QUERIES, W, work.queries.get());
           pair_tokens(work.gradient_block.get(), W, QUERIES, QUERIES, W, work.gradients.get());
-          block_backward(work, W, padded, at, count, scale, first ? first + row * T : nullptr, logs, deltas);
+          block_backward(work, W, at, count, scale, first ? first + row * T : nullptr, logs, deltas);
           write_rows(work.gradient_q.get(), count, W, gradient_q + (row * T + at) * l.gradient_stride + head * W, l.gradient_stride);
         }
       write_rows(work.gradient_k.get(), T, W, gradient_k + row * T * l.gradient_stride + key_head * W, l.gradient_stride);

@@ -110,7 +110,7 @@ struct GeluTanh {  // x (1 + tanh u) / 2 = x sigmoid(2u)
 };
 struct Gelu {  // Phi by Abramowitz and Stegun 7.1.26, absolute error below 1e-7
   static Curve at(Floats x) {
-    Floats z = larger(x, -x) * 0.70710678f, t = 1.0f / (1.0f + 0.3275911f * z), e = exp(-z * z);
+    Floats z = smaller(larger(x, -x) * 0.70710678f, all(9)), t = inverse(1.0f + 0.3275911f * z), e = exp(-z * z);
     Floats p = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
     Floats tail = 0.5f * p * e, phi = x > 0 ? 1.0f - tail : tail;
     return {x * phi, phi + x * 0.39894228f * e};
@@ -204,9 +204,9 @@ EXPORT void cross_entropy(Size threads, bf16* logits, const Size* targets, const
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (Size i = 0; i < n; i++) {
     bf16* z = logits + i * stride;
-    Floats most = all(-INFINITY), total = {}, plain = {};
+    Floats most = all(-FAR_AWAY), total = {}, plain = {};
     for (Size j = 0; j < whole; j += LANES) most = larger(most, load(z + j));
-    if (rest) most = larger(most, load_some(z + whole, rest, -INFINITY));
+    if (rest) most = larger(most, load_some(z + whole, rest, -FAR_AWAY));
     const float top = largest(most), shift = top * LOG2_E;
     for (Size j = 0; j < whole; j += LANES) {
       Floats x = load(z + j);
