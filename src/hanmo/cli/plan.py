@@ -263,7 +263,7 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
     from hanmo.train.pretrain import Settings, make_network, matrix_blocks
     from hanmo.train.probe import matrix_flops, probe
 
-    for module in ("hanmo.data.read", "hanmo.tokenizer.load"):
+    for module in ("hanmo.cli.pretrain", "hanmo.data.read", "hanmo.tokenizer.load"):
         importlib.import_module(module)
     torch.set_num_threads(train.threads or available_cores())
     fp32, bf16 = matrix_flops(torch.float32), matrix_flops(torch.bfloat16)

@@ -158,7 +158,7 @@ def _report(recipe: Recipe, folder: Run) -> None:
     plan["fact"] = {
         "minutes": sum(costs[stage]["seconds"] for stage in ("pretrain",)) / 60,
         "peak_memory_bytes": training["peak_memory_bytes"],
-        "disk_bytes": _size(folder.folder),
+        "disk_bytes": sum(_size(part) for part in (folder.tokens, folder.checkpoints, folder.model)),
     }
     write_json(folder.plan, plan)
     write_report(folder, title=recipe.name, language=recipe.language)

@@ -18,11 +18,11 @@ class Probe:
     steps: int
     """Steps timed, after the first, which also warms up."""
     seconds_per_step: float
-    """Median over the timed steps."""
+    """Mean over the timed steps: a run pays for slow moments too."""
     seconds_of_first_step: float
     """The first step, with everything that is done once."""
     tokens_per_second: float
-    """Tokens of one step over its median time."""
+    """Tokens of one step over its mean time."""
     evaluation_tokens_per_second: float
     """Tokens scored a second without gradients."""
     peak_memory_bytes: int
@@ -69,14 +69,14 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
         network.eval()
         float(network.loss(ids[:, :-1], ids[:, 1:], weights)[0])
     evaluated = time.perf_counter() - started
-    rest = sorted(times[1:])
-    median = rest[len(rest) // 2]
+    rest = times[1:]
+    mean = sum(rest) / len(rest)
     tokens = config.batch_size * context_length
     return Probe(
         steps=len(rest),
-        seconds_per_step=median,
+        seconds_per_step=mean,
         seconds_of_first_step=times[0],
-        tokens_per_second=tokens / median,
+        tokens_per_second=tokens / mean,
         evaluation_tokens_per_second=rows * context_length / evaluated,
         peak_memory_bytes=peak_memory_bytes(),
     )
