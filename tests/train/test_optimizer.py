@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from hanmo.model.kernels.library import switched_off
 from hanmo.train.config import TrainConfig
 from hanmo.train.optimizer import Optimizer
 from hanmo.train.updates import adagrad, adam, decoupled_weight_decay, muon_scale, orthogonalize, sgd
@@ -110,3 +111,27 @@ def test_clipping_scales_the_global_norm_down():
     assert before == pytest.approx(3.0 * 30**0.5)
     after = torch.sqrt(sum((g**2).sum() for g in optimizer.gradients()))
     assert float(after) == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_the_kernels_move_bf16_weights_as_torch_does(name):
+    config = dataclasses.replace(BASE, optimizer=name, weight_decay=0.1, max_grad_norm=0.5)
+    _, fused = run(config, precision=torch.bfloat16)
+    with switched_off():
+        _, plain = run(config, precision=torch.bfloat16)
+    state, expected = fused.state(), plain.state()
+    assert state.keys() == expected.keys()
+    for key, tensor in expected.items():
+        torch.testing.assert_close(state[key], tensor, rtol=1e-4, atol=1e-5, msg=key)
+    for mine, theirs in zip(fused.parameters, plain.parameters, strict=True):
+        torch.testing.assert_close(mine.float(), theirs.float(), rtol=0.01, atol=1e-4)
+
+
+def test_gradients_of_several_micro_batches_are_summed_in_fp32():
+    network = Tiny()
+    optimizer = Optimizer(network, BASE, precision=torch.bfloat16)
+    for value in (1.0, 1 / 512):
+        for parameter in optimizer.parameters:
+            parameter.grad = torch.full_like(parameter, value)
+        optimizer.collect()
+    assert all(torch.equal(g, torch.full_like(g, 1 + 1 / 512)) for g in optimizer.gradients())

@@ -17,6 +17,8 @@ from torch import (  # pyright: ignore[reportPrivateImportUsage]
     nn,
 )
 
+from hanmo.model.kernels.functions import adamw_, gradient_norm
+from hanmo.model.kernels.library import usable
 from hanmo.train.config import TrainConfig
 from hanmo.train.updates import l1_subgradient, muon_scale, orthogonalize
 
@@ -74,46 +76,54 @@ class Optimizer:
         is_matrix = [p.dim() == 2 for p in self.parameters]
         inside = [matrix and name.startswith("layers.") for name, matrix in zip(self.names, is_matrix, strict=True)]
         use_muon = [config.optimizer == "muon" and flag for flag in inside]
-        self.muon = self._make_muon(use_muon, blocks or {}) if any(use_muon) else None
+        self.muon_indices = [i for i, flag in enumerate(use_muon) if flag]
+        self.muon = self._make_muon(blocks or {}) if self.muon_indices else None
         rest = [i for i, flag in enumerate(use_muon) if not flag]
         self.rule = _make_rule(config, [self.masters[i] for i in rest if is_matrix[i]], [self.masters[i] for i in rest if not is_matrix[i]])
         self.rule_indices = [i for i in rest if is_matrix[i]] + [i for i in rest if not is_matrix[i]]
         self.matrices = [self.masters[i] for i, matrix in enumerate(is_matrix) if matrix]
+        self.waiting: list[Tensor] = []
+        self.scale = 1.0
 
-    def _make_muon(self, chosen: Sequence[bool], blocks: Blocks) -> Muon:
-        indices = [i for i, flag in enumerate(chosen) if flag]
-        rows = [blocks.get(self.names[i], [self.masters[i].size(0)]) for i in indices]
-        self.muon_indices = indices
+    def _make_muon(self, blocks: Blocks) -> Muon:
+        rows = [blocks.get(self.names[i], [self.masters[i].size(0)]) for i in self.muon_indices]
         precision = torch.bfloat16 if self.low_precision else torch.float32
-        return Muon([self.masters[i] for i in indices], rows, self.config, precision)
+        return Muon([self.masters[i] for i in self.muon_indices], rows, self.config, precision)
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Add the network's gradients to the masters' and forget them: once after every micro-batch."""
+        """Add the network's gradients to those collected and forget them: once after every micro-batch.
+
+        A first micro-batch leaves them waiting as the network made them; sums are kept in fp32.
+        """
         fresh = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
-        if self.masters[0].grad is None:
-            for master, gradient in zip(self.masters, fresh, strict=True):
-                master.grad = gradient.float()
-        else:
+        if self.waiting or self.masters[0].grad is not None:
             _foreach_add_(self.gradients(), [g.float() for g in fresh])
+        else:
+            self.waiting = fresh
         for p in self.parameters:
             p.grad = None
 
     def gradients(self) -> list[Tensor]:
-        """The collected fp32 gradients, in the order of `names`."""
+        """The collected gradients in fp32, in the order of `names`."""
+        for master, gradient in zip(self.masters, self.waiting, strict=False):
+            master.grad = gradient.float()
+        self.waiting = []
         return [m.grad for m in self.masters if m.grad is not None]
 
     @torch.no_grad()
     def clip(self) -> float:
         """Add the L1 term, scale the gradients down to `max_grad_norm`; gives the global norm before scaling."""
+        fused = self.waiting and not self.config.l1 and self._can_fuse()
+        gradients = self.waiting if fused else self.gradients()
         if self.config.l1:
             for matrix in self.matrices:
                 if matrix.grad is not None:
                     matrix.grad += l1_subgradient(matrix, l1=self.config.l1)
-        gradients = self.gradients()
-        norm = float(torch.linalg.vector_norm(torch.stack(_foreach_norm(gradients))))
-        if 0 < self.config.max_grad_norm < norm:
-            _foreach_mul_(gradients, self.config.max_grad_norm / norm)
+        norm = gradient_norm(gradients) if fused else float(torch.linalg.vector_norm(torch.stack(_foreach_norm(gradients))))
+        self.scale = self.config.max_grad_norm / norm if 0 < self.config.max_grad_norm < norm else 1.0
+        if not fused and self.scale < 1:
+            _foreach_mul_(gradients, self.scale)
         return norm
 
     @torch.no_grad()
@@ -121,18 +131,40 @@ class Optimizer:
         """One update at `factor` times the peak learning rate; the gradients are forgotten."""
         for group in self.rule.param_groups:
             group["lr"] = self.config.learning_rate * factor
-        self.rule.step()
+        fused = self.waiting and self._can_fuse()
+        if fused:
+            self._fused_step()
+        else:
+            if self.waiting:
+                _foreach_mul_(self.gradients(), self.scale)
+            self.rule.step()
         if self.muon is not None:
             self.muon.step(self.config.muon_learning_rate * factor)
         for master in self.masters:
             master.grad = None
-        self.publish()
+        self.waiting, self.scale = [], 1.0
+        self.publish(self.muon_indices if fused else None)
+
+    def _can_fuse(self) -> bool:
+        """Whether AdamW can go from bf16 gradients to bf16 weights in one pass."""
+        return self.low_precision and self.masters[0].device.type == "cpu" and isinstance(self.rule, torch.optim.AdamW) and usable()
+
+    def _fused_step(self) -> None:
+        """`rule.step()` from waiting gradients, scaled on the way; Muon's are handed over in fp32."""
+        for index in self.muon_indices:
+            self.masters[index].grad = self.waiting[index].float().mul_(self.scale)
+        place = {id(self.masters[i]): i for i in self.rule_indices}
+        for group in self.rule.param_groups:
+            for master in group["params"]:
+                index = place[id(master)]
+                adamw_(self.parameters[index].data, master, self.rule.state[master], self.waiting[index].contiguous(), group, self.scale)
 
     @torch.no_grad()
-    def publish(self) -> None:
-        """Copy the masters into the network's weights, rounding where the network is in bf16."""
-        if self.low_precision:
-            _foreach_copy_([p.data for p in self.parameters], self.masters)
+    def publish(self, indices: Sequence[int] | None = None) -> None:
+        """Copy the masters (those of `indices`, or all) into the network's weights, rounding where the network is in bf16."""
+        chosen = range(len(self.masters)) if indices is None else indices
+        if self.low_precision and chosen:
+            _foreach_copy_([self.parameters[i].data for i in chosen], [self.masters[i] for i in chosen])
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""

@@ -3,6 +3,7 @@
 B rows, T tokens, D width of the stream, H query heads, K key-value heads, W width of a head, n all positions in a line.
 """
 
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,3 +208,26 @@ def cross_entropy_(logits_nV: Tensor, targets_n: Tensor, weights_n: Tensor, smoo
     written = (logits_nV, targets_n, weights_n, smoothing, nats)
     call("cross_entropy", logits_nV.numel(), *written, rows, vocabulary, logits_nV.stride(0), with_gradient)
     return nats
+
+
+def gradient_norm(gradients: Sequence[Tensor]) -> float:
+    """sqrt of the sum of all squares, over bf16 gradients."""
+    sums = torch.empty(len(gradients), dtype=torch.float64)
+    for gradient, total in zip(gradients, sums, strict=True):
+        call("sum_of_squares", gradient.numel(), gradient.contiguous(), gradient.numel(), total)
+    return float(sums.sum().sqrt())
+
+
+def adamw_(
+    weight: Tensor, master: Tensor, state: MutableMapping[str, Tensor], gradient: Tensor, group: Mapping[str, Any], scale: float
+) -> None:
+    """torch.optim.AdamW for one weight, in place: fp32 `master` and `state`, bf16 gradient (times `scale`) and bf16 `weight`."""
+    if not state:
+        state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(master), exp_avg_sq=torch.zeros_like(master))
+    state["step"] += 1
+    steps, (beta1, beta2) = float(state["step"]), group["betas"]
+    corrections = (1 - beta1**steps, 1 - beta2**steps)
+    numbers = torch.tensor(
+        [float(group["lr"]), group["weight_decay"], beta1, beta2, group["eps"], *corrections, scale], dtype=torch.float32
+    )
+    call("adamw", weight.numel(), weight, master, state["exp_avg"], state["exp_avg_sq"], gradient, weight.numel(), numbers)
