@@ -155,10 +155,13 @@ def _report(recipe: Recipe, folder: Run) -> None:
     from hanmo.evaluate.report import write_report
 
     plan, training, costs = read_json(folder.plan), folder.read_manifest(), read_json(folder.stages)
+    hours = costs["pretrain"]["seconds"] / 3600
     plan["fact"] = {
-        "minutes": sum(costs[stage]["seconds"] for stage in ("pretrain",)) / 60,
+        "minutes": hours * 60,
         "peak_memory_bytes": training["peak_memory_bytes"],
         "disk_bytes": sum(_size(part) for part in (folder.tokens, folder.checkpoints, folder.model)),
+        "money": hours * recipe.plan.price_per_hour or None,
+        "energy_kwh": hours * recipe.plan.watts / 1000 or None,
     }
     write_json(folder.plan, plan)
     write_report(folder, title=recipe.name, language=recipe.language)

@@ -63,15 +63,8 @@ def _plot_loss(axes: Axes, rows: Rows, words: Callable[[str], str], colours: Map
             continue
         marker = "o" if style == "second" else ""
         axes.plot(steps, values, color=colours[style], linewidth=1.4, marker=marker, markersize=3.5)
-        axes.annotate(
-            f" {words(name)} {values[-1]:.3f}",
-            (steps[-1], values[-1]),
-            xytext=(-4, 14 if style == "first" else 28),
-            textcoords="offset points",
-            ha="right",
-            color=colours[style],
-            fontsize=9,
-        )
+        height = 0.93 if style == "first" else 0.84
+        axes.text(0.98, height, f"{words(name)} {values[-1]:.3f}", transform=axes.transAxes, ha="right", color=colours[style], fontsize=9)
 
 
 def _plot(axes: Axes, rows: Rows, key: str, words: Callable[[str], str], colours: Mapping[str, str], *, scale: float = 1.0) -> None:
