@@ -79,6 +79,23 @@ def test_machine_and_versions_say_what_a_timing_needs() -> None:
     assert {"hanmo", "torch", "numpy"} <= set(runtime.versions())
 
 
+def test_where_linux_tells_nothing_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = runtime.peak_memory_bytes()
+
+    def fail(*words: object, **more: object) -> None:
+        raise FileNotFoundError("/proc")
+
+    monkeypatch.setattr(runtime, "open", fail, raising=False)
+    assert runtime.peak_memory_bytes() > told / 2
+    assert runtime.machine()["processor"]
+
+
+def test_c_library_without_that_choice_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: object())
+    assert not runtime.keep_freed_memory()
+
+
 def test_library_that_is_absent_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "LIBRARIES", ("numpy", "no-such-library"))
     assert set(runtime.versions()) == {"numpy"}
