@@ -13,7 +13,7 @@ from hanmo.base.config import build, read_toml, to_toml
 from hanmo.base.errors import ConfigError, TrainingError
 from hanmo.base.progress import say
 from hanmo.base.runs import Run
-from hanmo.base.runtime import available_cores, derive_seed, machine, peak_memory_bytes, versions
+from hanmo.base.runtime import available_cores, derive_seed, keep_freed_memory, machine, peak_memory_bytes, versions
 from hanmo.base.storage import sha256
 from hanmo.batches.store import TokenStore
 from hanmo.batches.stream import BatchConfig, BatchStream
@@ -53,6 +53,7 @@ def pretrain(
     """
     settings = resolve(settings, run)
     settings.train.check_limits()
+    keep_freed_memory()
     started = time.perf_counter()
     with world() as here:
         if (finished := _finished(run)) is not None:

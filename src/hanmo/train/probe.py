@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hanmo.base.runtime import peak_memory_bytes
+from hanmo.base.runtime import keep_freed_memory, peak_memory_bytes
 from hanmo.train.config import TrainConfig
 from hanmo.train.loop import Network
 from hanmo.train.optimizer import Blocks, Optimizer
@@ -46,6 +46,7 @@ def matrix_flops(dtype: torch.dtype, *, size: int = 1024, seconds: float = 0.3) 
 
 def probe(network: Network, config: TrainConfig, *, context_length: int, blocks: Blocks, seconds: float = 10.0) -> Probe:
     """Time the real step (forward, backward, clip, update) on random ids of the real shape for about `seconds`."""
+    keep_freed_memory()
     precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
     optimizer = Optimizer(network, config, blocks, precision)
     rows = config.micro_batch_size or config.batch_size
