@@ -153,9 +153,9 @@ def test_probe_ended_by_the_system_is_told_in_one_line() -> None:
         plan.measure(DecoderConfig(vocab_size=9), Deadly(max_steps=50), 9)
 
 
-def test_measuring_here_finds_what_training_would_choose() -> None:
+def test_measuring_here_finds_what_training_would_choose(begun: Run) -> None:
     model = DecoderConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=16)
     train = TrainConfig(max_steps=30, batch_size=2, context_length=16, precision="fp32", threads=1)
-    found = plan.measure_here(model, train, 0.01)
+    found = plan.measure_here(model, train, 0.01, begun)
     assert not found.low_precision and found.probe is not None and found.probe["steps"] >= 2
     assert min(found.matrix_flops_fp32, found.matrix_flops_bf16) > 1e7 and found.seconds_to_start > 0

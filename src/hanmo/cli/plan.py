@@ -84,7 +84,7 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     rough = count_memory(model, _step(train, low_precision=train.precision != "fp32"))
     machine = _machine(folder)
     fits = rough.peak < machine.available_memory_bytes
-    measured = measure(model, train, recipe.plan.probe_seconds if fits else 0.0)
+    measured = measure(model, train, recipe.plan.probe_seconds if fits else 0.0, folder)
     machine = replace(machine, matrix_flops_fp32=measured.matrix_flops_fp32, matrix_flops_bf16=measured.matrix_flops_bf16)
     memory = count_memory(
         model, _step(train, low_precision=measured.low_precision, fused=measured.fused), process_bytes=measured.process_bytes
@@ -148,10 +148,14 @@ SAMPLE_CHARACTERS = 200_000
 
 def count_tokens(folder: Run | None) -> dict[str, int]:
     """Tokens of the training and validation documents: as stored, or from a sample; none where nothing is prepared yet."""
-    if folder is None or not (folder.data / "manifest.json").exists() or not (folder.tokenizer / "tokenizer.json").exists():
+    if folder is None or not _is_prepared(folder):
         return {}
     sums = read_json(folder.data / "manifest.json")["documents"]
     return {split: _count_tokens(folder, split, sums[split]) for split in ("train", "validation")}
+
+
+def _is_prepared(folder: Run) -> bool:
+    return (folder.data / "manifest.json").exists() and (folder.tokenizer / "tokenizer.json").exists()
 
 
 def _count_tokens(folder: Run, split: str, sums: Mapping[str, int]) -> int:
@@ -234,8 +238,8 @@ def _speed(measured: Measured, compute: Compute, machine: Machine) -> Speed:
     )
 
 
-def measure(model: DecoderConfig, train: TrainConfig, seconds: float) -> Measured:
-    """Measure in a new process, so that its memory is that of training alone.
+def measure(model: DecoderConfig, train: TrainConfig, seconds: float, folder: Run | None = None) -> Measured:
+    """Measure in a new process, so that its memory is that of training alone; data in `folder` is read as training reads it.
 
     Raises HanmoError when the system ends that process, which it does when memory runs out.
     """
@@ -243,7 +247,7 @@ def measure(model: DecoderConfig, train: TrainConfig, seconds: float) -> Measure
         say(f"probing the real training step for {seconds:g} seconds")
     try:
         with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(measure_here, model, train, seconds).result()
+            return pool.submit(measure_here, model, train, seconds, folder).result()
     except BrokenProcessPool:
         raise HanmoError(
             "the system ended the probe, most likely because memory ran out: lower train.micro_batch_size "
@@ -251,7 +255,7 @@ def measure(model: DecoderConfig, train: TrainConfig, seconds: float) -> Measure
         ) from None
 
 
-def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Measured:
+def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float, folder: Run | None = None) -> Measured:
     """Measure in this process: everything a training process loads, the matrix rates, and `seconds` of the real step."""
     import time
 
@@ -270,6 +274,7 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
     machine = Machine(cores=1, memory_bytes=0, available_memory_bytes=0, disk_free_bytes=0, matrix_flops_fp32=fp32, matrix_flops_bf16=bf16)
     low_precision = train.precision == "bf16" or (train.precision == "auto" and machine.bf16_is_fast)
     train = replace(train, precision="bf16" if low_precision else "fp32")
+    _read_once(folder)
     _use_once(train)
     process_bytes = current_memory_bytes()
     network = make_network(Settings(model=model, train=train)) if seconds else None
@@ -286,6 +291,22 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float) -> Me
         low_precision=low_precision,
         probe=None if found is None else {name: float(value) for name, value in asdict(found).items()},
     )
+
+
+def _read_once(folder: Run | None) -> None:
+    """Load the tokenizer and a few megabytes of documents: their libraries keep that memory for good."""
+    if folder is None or not _is_prepared(folder):
+        return
+    from hanmo.batches.store import GROUP_CHARACTERS
+    from hanmo.data.read import read_dataset
+    from hanmo.tokenizer.load import Tokenizer
+
+    Tokenizer.load(folder.tokenizer)
+    held = 0
+    for document in read_dataset(folder.data, "train"):
+        held += len(document.text)
+        if held > GROUP_CHARACTERS:
+            break
 
 
 def _use_once(train: TrainConfig) -> None:
