@@ -65,7 +65,9 @@ def test_killed_at_random_moments_and_started_again_gives_the_same_weights(house
     assert run(words(house, tmp_path / "killed")) == 0
     for part in ("model/model.safetensors", "model/config.json", "model/tokenizer.json", "tokens"):
         assert sha256(tmp_path / "killed" / part) == sha256(tmp_path / "whole" / part)
-    losses = [[json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").open()] for name in ("whole", "killed")]
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("whole", "killed")
+    ]
     assert losses[0] == losses[1]
 
 

@@ -81,7 +81,7 @@ def test_a_recipe_becomes_a_model_with_its_report(life):
     assert "Transformer" in page
     assert 'src="http' not in page
     stages = json.loads((out / "stages.json").read_text())
-    assert list(stages) == list(STAGES)
+    assert set(stages) == set(STAGES)
 
 
 @pytest.mark.timeout(400)
@@ -93,7 +93,7 @@ def test_the_same_command_again_does_nothing_and_a_lost_stage_is_done_again(life
     (out / "stages.json").write_text(json.dumps(stages))
     assert run(["run", str(recipe), "--out", str(out), "--json"]) == 0
     heard = capfd.readouterr()
-    assert heard.err.count("done before") == len(STAGES) - 2
+    assert heard.err.count("done before") == len(STAGES) - 2  # the sample and the report that shows it
     assert {name: sha256(out / name) for name in before} == before
     assert json.loads(heard.out.splitlines()[-1])["run"] == str(out)
 

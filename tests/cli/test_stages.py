@@ -3,12 +3,12 @@ import dataclasses
 from hanmo.base.runs import Run
 from hanmo.cli.recipe import Recipe
 from hanmo.cli.run import STAGES
-from hanmo.cli.stages import DO, INPUTS, fingerprint, is_done
+from hanmo.cli.stages import DO, INPUTS, USED_BY, fingerprint, is_done
 from hanmo.train.config import TrainConfig
 
 
 def test_every_stage_has_its_inputs_and_its_deed():
-    assert list(DO) == list(STAGES) == list(INPUTS)
+    assert list(DO) == list(STAGES) == list(INPUTS) == list(USED_BY)
 
 
 def test_a_stage_depends_on_its_own_settings_only():

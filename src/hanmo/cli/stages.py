@@ -29,6 +29,18 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "report": ("name", "language", "model", "train", "baselines", "evaluate", "sample", "plan", "tokenizer", "prepare", "sources"),
 }
 
+USED_BY: dict[str, tuple[str, ...]] = {
+    "prepare": ("tokenizer", "plan", "baselines", "pretrain", "evaluate", "sample", "report"),
+    "tokenizer": ("plan", "baselines", "pretrain", "evaluate", "sample", "report"),
+    "plan": ("report",),
+    "baselines": ("evaluate", "report"),
+    "pretrain": ("evaluate", "sample", "report"),
+    "evaluate": ("report",),
+    "sample": ("report",),
+    "report": (),
+}
+"""Which later stages read what a stage makes: done again, it undoes them."""
+
 
 def read(folder: Run) -> Recipe:
     """The recipe this run was started with."""
@@ -51,6 +63,7 @@ def do(stage: str, recipe: Recipe, folder: Run) -> None:
     started = time.monotonic()
     DO[stage](recipe, folder)
     notes = read_json(folder.stages) if folder.stages.exists() else {}
+    notes = {name: note for name, note in notes.items() if name not in USED_BY[stage]}
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     notes[stage] = {
         "settings": fingerprint(stage, recipe),
