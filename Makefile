@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: demo test test-slow check format setup clean
+.PHONY: demo test test-slow check format setup peers clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
 
+peers: $(STAMP)  # what benchmarks/ compares with and what cannot share our environment
+	test -x .venv-litgpt/bin/python || $(PYTHON) -m venv .venv-litgpt
+	.venv-litgpt/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/litgpt-constraints.txt litgpt --editable .
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,4 +41,4 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv runs build .coverage*
+	rm -rf .venv .venv-litgpt runs build .coverage*

@@ -1,7 +1,7 @@
 """Tokens a second of one training step, ours beside transformers and litgpt: same shapes, same batch, bf16, in turns.
 
-    python -m pip install -c constraints.txt '.[benchmarks]'
-    python benchmarks/pretrain_speed.py --json
+    make peers                                          # litgpt, in an environment of its own: it pins older libraries
+    .venv/bin/python benchmarks/pretrain_speed.py --json
 
 A step is forward, backward, gradient norm clipped to 1, and AdamW. Every contestant sits in a process of its own and is
 called in turn, so that the machine's moods fall on all alike; `ratio` is the median over rounds of a peer's seconds by ours
@@ -13,19 +13,19 @@ is our model FLOP/s (causal attention counted once) over the machine's own bf16 
 import argparse
 import importlib.metadata
 import json
-import multiprocessing
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from hanmo.base.runtime import keep_freed_memory
+from hanmo.base.runtime import keep_freed_memory, machine, versions
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.plan.compute import train_flops_per_token
@@ -34,7 +34,8 @@ from hanmo.train.optimizer import Optimizer
 from hanmo.train.probe import matrix_flops
 
 RATE, BETAS = 3e-4, (0.9, 0.95)
-LIBRARIES = ("hanmo", "torch", "transformers", "litgpt")
+LITGPT = Path(__file__).parents[1] / ".venv-litgpt" / "bin" / "python"
+PYTHONS = {"litgpt": str(LITGPT)}
 
 
 @dataclass(frozen=True)
@@ -183,43 +184,50 @@ def _plain_step(network: nn.Module, loss: Callable[[nn.Module, Tensor, Tensor], 
 MAKERS = {"hanmo": hanmo_step, "transformers": transformers_step, "litgpt": litgpt_step}
 
 
-def work(pipe: Connection, shape: Shape, name: str, setting: str) -> None:
-    """A contestant's process: build, warm up, then one timed step for each message."""
-    os.dup2(2, 1)  # what libraries print must not stand before the JSON object
+def work(shape: Shape, name: str, setting: str) -> None:
+    """A contestant's process: build, warm up, then one timed step for each line read."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print must not stand among the answers
     torch.manual_seed(0)
     ids = torch.randint(shape.vocabulary, (shape.rows, shape.context + 1))
     ids, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
     step = MAKERS[name](shape, setting)
     for _ in range(3):
         step(ids, targets)
-    pipe.send("ready")
-    while pipe.recv() == "step":
+    print(json.dumps({library: importlib.metadata.version(library) for library in {"torch", name}}), file=answers)
+    for _ in sys.stdin:
         started = time.perf_counter()
         step(ids, targets)
-        pipe.send(time.perf_counter() - started)
+        print(time.perf_counter() - started, file=answers)
 
 
 class Contestant:
-    """One name and setting in a process of its own."""
+    """One name and setting in a process of its own, with the environment that has the library."""
 
     def __init__(self, shape: Shape, name: str, setting: str = "") -> None:
         self.name, self.setting, self.seconds = name, setting, list[float]()
-        spawn = multiprocessing.get_context("spawn")
-        self.pipe, other = spawn.Pipe()
-        self.process = spawn.Process(target=work, args=(other, shape, name, setting), daemon=True)
-        self.process.start()
-        other.close()
-        self.pipe.recv()
+        command = [PYTHONS.get(name, sys.executable), __file__, "--contestant", shape.name, name, setting]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.versions: dict[str, str] = json.loads(self._answer())
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.name} ({self.setting}) ended with code {self.process.wait()}")
+        return line
 
     def step(self) -> None:
         """One timed step."""
-        self.pipe.send("step")
-        self.seconds.append(self.pipe.recv())
+        assert self.process.stdin is not None
+        self.process.stdin.write("step\n")
+        self.seconds.append(float(self._answer()))
 
     def close(self) -> None:
         """End the process."""
-        self.pipe.send("end")
-        self.process.join()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def best_setting(shape: Shape, name: str, steps: int = 4) -> Contestant:
@@ -264,6 +272,7 @@ def compare(shape: Shape, peers: Sequence[str], rounds: int) -> dict[str, object
         "peers": {
             c.name: {
                 "setting": c.setting,
+                "versions": c.versions,
                 "tokens_per_second": tokens / statistics.median(c.seconds),
                 "ratio": statistics.median(ratios[c.name]),
                 "spread": quartiles(ratios[c.name]),
@@ -302,24 +311,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument("--rounds", type=int, default=15, help="timed steps of each contestant")
     parser.add_argument("--shapes", nargs="*", default=[shape.name for shape in SHAPES], help="which shapes")
+    parser.add_argument("--contestant", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    installed = {name: importlib.metadata.version(name) for name in LIBRARIES if _is_installed(name)}
-    peers = [name for name in SETTINGS if name in installed]
-    if not peers:
-        sys.exit("no peer is installed: pip install -c constraints.txt '.[benchmarks]'")
+    if arguments.contestant:
+        named, name, setting = arguments.contestant
+        work(next(shape for shape in SHAPES if shape.name == named), name, setting)
+        return
+    if not LITGPT.exists():
+        sys.exit("litgpt is not installed: make peers")
+    peers = list(SETTINGS)
     results = [compare(shape, peers, arguments.rounds) for shape in SHAPES if shape.name in arguments.shapes]
     for result in results:
         show(result)
     if arguments.json:
-        print(json.dumps({"shapes": results, "versions": installed}))
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        print(json.dumps({"shapes": results, "machine": machine(), "versions": versions()}))
 
 
 if __name__ == "__main__":
