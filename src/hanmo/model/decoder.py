@@ -13,6 +13,8 @@ from hanmo.base.errors import ModelError
 from hanmo.model.attention import Angles, Attention, Sight, first_of_segment
 from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
+from hanmo.model.kernels.functions import dropout
+from hanmo.model.kernels.library import usable
 from hanmo.model.likelihood import linear_negative_log_likelihood
 from hanmo.model.mlp import MLP
 from hanmo.model.norms import Norm
@@ -40,8 +42,15 @@ class Block(nn.Module):
         return x_BTD, self.drop(self.mlp(normed_BTD))
 
     def drop(self, x_BTD: Tensor) -> Tensor:
-        """Dropout of a sub-layer's output, in training (Srivastava et al. 2014)."""
-        return F.dropout(x_BTD, self.dropout, self.training) if self.dropout else x_BTD
+        """Dropout of a sub-layer's output, in training."""
+        return drop(x_BTD, self.dropout) if self.training else x_BTD
+
+
+def drop(x: Tensor, share: float) -> Tensor:
+    """Each value zero with probability `share`, the others scaled up to keep the mean (Srivastava et al. 2014)."""
+    if not share:
+        return x
+    return dropout(x, share) if usable(x) else F.dropout(x, share)
 
 
 class Decoder(nn.Module):
@@ -114,7 +123,7 @@ class Decoder(nn.Module):
         elif self.config.position_embedding == "sinusoidal":
             table = sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1, device=ids_BT.device), self.config.hidden_size)
             x_BTD = x_BTD + table.to(x_BTD.dtype)[positions_BT]
-        return F.dropout(x_BTD, self.config.embedding_dropout, self.training) if self.config.embedding_dropout else x_BTD
+        return drop(x_BTD, self.config.embedding_dropout) if self.training else x_BTD
 
     def loss(
         self,

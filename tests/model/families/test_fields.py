@@ -9,8 +9,9 @@ from hanmo.model.families.fields import THEIR_ACTIVATIONS, Fields
 
 LIES: list[tuple[str, dict[str, object], str]] = [
     ("llama", {"hidden_size": None}, "hidden_size is missing"),
-    ("llama", {"hidden_size": "wide"}, r"hidden_size \(='wide'\) should be a whole number"),
+    ("llama", {"hidden_size": "wide"}, r"hidden_size \(='wide'\) should be a whole number below"),
     ("llama", {"hidden_size": 32.5}, "hidden_size"),
+    ("qwen3", {"num_hidden_layers": 10**300}, "num_hidden_layers .* whole number below"),
     ("llama", {"hidden_size": 0}, r"hidden_size \(=0\) should be at least 1"),
     ("llama", {"hidden_size": 33, "head_dim": None}, "not a multiple"),
     ("llama", {"num_attention_heads": True}, "num_attention_heads"),

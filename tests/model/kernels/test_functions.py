@@ -103,6 +103,23 @@ def test_a_bias_is_added_and_its_gradient_summed() -> None:
         assert_close(mine.grad, theirs.grad)
 
 
+def test_dropout_keeps_its_share_scales_the_rest_and_goes_back_through_the_same_mask() -> None:
+    x = torch.ones(64, 4096, dtype=torch.bfloat16).requires_grad_()
+    torch.manual_seed(5)
+    y = functions.dropout(x, 0.25)
+    kept = y != 0
+    assert abs(float(kept.float().mean()) - 0.75) < 0.004
+    assert kept.float().mean(0).std() < 0.08 and kept.float().mean(1).std() < 0.02
+    assert set(y.detach().float().unique().tolist()) == {0.0, float(torch.tensor(4 / 3).bfloat16())}
+    y.backward(torch.full_like(y, 3.0))
+    assert x.grad is not None and torch.equal(x.grad != 0, kept)
+    again = functions.dropout(x, 0.25)
+    assert float(((again != 0) == kept).float().mean()) < 0.7
+    torch.manual_seed(5)
+    torch.set_num_threads(1)
+    assert torch.equal(functions.dropout(x, 0.25), y)
+
+
 def attention_by_formula(qkv_BTE: Tensor, turn: functions.Turn, sight: Sight, heads: functions.Heads) -> Tensor:
     """The whole path in fp32 and plain operations."""
     sizes = (heads.query, heads.key, heads.key)

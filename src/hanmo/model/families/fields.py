@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from hanmo.base.errors import ConfigError, ModelError
 from hanmo.model.config import Activation, DecoderConfig
 
+LARGEST = 1 << 24
+"""No size of a network comes near it; beyond, Python's own lists and torch's tensors fail in ways of their own."""
 BOOKKEEPING = frozenset(
     [
         "model_type",
@@ -64,8 +66,8 @@ class Fields:
         Raises ModelError when there is neither.
         """
         value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong(key, value, "a whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= LARGEST:
+            raise self.wrong(key, value, "a whole number below 2^24")
         return value
 
     def number(self, key: str, default: float) -> float:

@@ -31,6 +31,11 @@ def biased_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return _BiasedLinear.apply(x, weight, bias)
 
 
+def dropout(x: Tensor, share: float) -> Tensor:
+    """x / (1 - share), or 0 with probability `share` (Srivastava et al. 2014); a draw from torch's generator seeds it."""
+    return _Drop.apply(x, share)
+
+
 class _AddNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, update: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
@@ -105,6 +110,25 @@ class _BiasedLinear(torch.autograd.Function):
             of_bias = flat.new_empty(flat.size(-1))
             call("column_sums", flat.numel(), flat, of_bias, *flat.shape)
         return of_x, of_weight, of_bias
+
+
+class _Drop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, share: float) -> Tensor:
+        ctx.share, ctx.seed = share, int(torch.randint(1 << 62, ()))
+        return _dropped(x, share, ctx.seed)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _dropped(grad_outputs[0], ctx.share, ctx.seed), None
+
+
+def _dropped(x: Tensor, share: float, seed: int) -> Tensor:
+    x = x.contiguous()
+    y = torch.empty_like(x)
+    call("dropout", x.numel(), x, y, share, seed, x.numel())
+    return y
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,29 @@ EXPORT void activation_backward(Size threads, Size kind, Size gated, const bf16*
   FOR_EACH_ACTIVATION(activate_backward, threads, gradient_y, x, gradient_x, n, d)
 }
 
+// ---- dropout ----
+
+// A hash of each element's number decides, so nothing is kept for the way back (bit mixer: Wellons 2018, "lowbias32").
+static inline Words mixed(Words x) {
+  x ^= x >> 16;
+  x *= 0x7feb352du;
+  x ^= x >> 15;
+  x *= 0x846ca68bu;
+  return x ^ (x >> 16);
+}
+
+// y = x / (1 - share), or 0 with probability `share`; n % LANES = 0
+EXPORT void dropout(Size threads, const bf16* x, bf16* y, float share, Size seed, Size n) {
+  const uint32_t border = uint32_t(share * 4294967296.0);
+  const float scale = 1 / (1 - share);
+  const Words low = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (Size i = 0; i < n; i += LANES) {
+    const Words key = mixed((uint32_t(i) + low) ^ uint32_t(seed)) + (uint32_t(seed >> 32) ^ uint32_t(i >> 32));
+    store(y + i, mixed(key) >= border ? load(x + i) * scale : (Floats){});
+  }
+}
+
 // ---- sum over rows: the gradient of a bias ----
 
 EXPORT void column_sums(Size threads, const bf16* x, bf16* y, Size n, Size d) {
