@@ -61,8 +61,8 @@ class TrainConfig:
     """Gradients with a larger global norm are scaled down to it; 0 leaves them."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """bf16 computes in bfloat16 with fp32 master weights; auto takes it where the machine is faster with it."""
-    compile: bool = False
-    """Whether torch.compile is applied to the network: a minute at the start, sometimes faster after it."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether torch.compile takes the place of the kernels: a minute at the start. auto does so on a GPU, where there are none."""
     eval_every: int = 100
     """Steps between evaluations on validation text; 0 evaluates only at the end."""
     eval_tokens: int = 200_000

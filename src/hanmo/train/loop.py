@@ -234,3 +234,10 @@ def as_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tens
     segments = None if batch.segments is None else torch.from_numpy(batch.segments).to(device)
     ids, targets, weights = (torch.from_numpy(array).to(device) for array in (batch.ids, batch.targets, batch.weights))
     return ids, targets, weights, segments
+
+
+def compile_network(network: Network, config: TrainConfig) -> None:
+    """Put a compiled forward pass in the place of a decoder's own, when the settings ask for it or a GPU makes it pay."""
+    on_gpu = next(network.parameters()).device.type == "cuda"
+    if isinstance(network, Decoder) and (config.compile == "on" or (config.compile == "auto" and on_gpu)):
+        setattr(network, "hidden", torch.compile(network.hidden))  # noqa: B010 - an attribute in front of the method

@@ -23,7 +23,7 @@ from hanmo.model.recurrent import Recurrent
 from hanmo.model.store import save_model
 from hanmo.train.config import TrainConfig
 from hanmo.train.distributed import World, world
-from hanmo.train.loop import Loop, Network, as_tensors
+from hanmo.train.loop import Loop, Network, as_tensors, compile_network
 from hanmo.train.optimizer import Optimizer
 from hanmo.train.probe import matrix_flops
 from hanmo.train.progress import Meter
@@ -140,6 +140,7 @@ def _assemble(settings: Settings, stores: Mapping[str, TokenStore], run: Run, he
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     network = make_network(settings)
     optimizer = Optimizer(network, config, matrix_blocks(settings.model), precision=dtype)
+    compile_network(network, config)
     context = config.context_length or getattr(settings.model, "max_position_embeddings", 0)
     if not context:
         raise ConfigError("train.context_length (=0) has no default for this kind of network: set it")

@@ -7,7 +7,7 @@ import torch
 
 from hanmo.base.runtime import keep_freed_memory, peak_memory_bytes
 from hanmo.train.config import TrainConfig
-from hanmo.train.loop import Network
+from hanmo.train.loop import Network, compile_network
 from hanmo.train.optimizer import Blocks, Optimizer
 
 
@@ -49,6 +49,7 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
     keep_freed_memory()
     precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
     optimizer = Optimizer(network, config, blocks, precision)
+    compile_network(network, config)
     rows = config.micro_batch_size or config.batch_size
     micro_batches = config.batch_size // rows
     generator = torch.Generator().manual_seed(config.seed)
