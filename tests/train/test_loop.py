@@ -198,6 +198,7 @@ import copy, torch
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.train.config import TrainConfig
+from hanmo.train.loop import compile_network
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
