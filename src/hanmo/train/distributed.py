@@ -61,7 +61,9 @@ def world() -> Generator[World]:
     if size == 1:
         yield World()
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")  # plain numbers stay on the CPU
     try:
         yield World(rank=dist.get_rank(), size=size)
     finally:
