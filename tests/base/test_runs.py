@@ -1,8 +1,11 @@
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from hanmo.base.errors import ModelError
+from hanmo.base.errors import ModelError, StorageError
 from hanmo.base.runs import Run, model_folder
 
 
@@ -56,3 +59,32 @@ def test_folder_without_a_model_says_what_it_holds(tmp_path: Path) -> None:
         model_folder(tmp_path / "notes.txt")
     with pytest.raises(ModelError, match="does not exist"):
         model_folder(tmp_path / "nowhere")
+
+
+LOCKING = """
+import sys
+from pathlib import Path
+from hanmo.base.runs import Run
+with Run(Path(sys.argv[1])).alone("training"):
+    print("inside", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_at_a_time_is_at_work_and_a_kill_ends_its_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path)
+    command = [sys.executable, "-c", LOCKING, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"inside\n"
+        with pytest.raises(StorageError, match=r"another hanmo is at work in .*: wait for it"), run.alone("training"):
+            pytest.fail("two processes are inside")
+        with run.alone("something else"):
+            threading.Timer(0.1, other.kill).start()
+            with run.alone("training", wait=True):
+                assert other.wait() < 0
+    assert "waiting for it" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_cannot_be_locked(tmp_path: Path) -> None:
+    with pytest.raises(StorageError), Run(tmp_path / "nowhere").alone("training"):
+        pytest.fail("locked a folder that is not there")

@@ -118,3 +118,26 @@ def test_first_signal_is_noted_and_the_second_interrupts(number: signal.Signals)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+PARENT = """
+import subprocess, sys
+from hanmo.base.runtime import end_with_parent
+child = subprocess.Popen([sys.executable, "-c", "print(1, flush=True); import time; time.sleep(100)"], preexec_fn=end_with_parent)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has ended")
+def test_a_child_ends_with_its_killed_parent() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        lines = {parent.stdout.readline(), parent.stdout.readline()}
+        (pid,) = (int(line) for line in lines if line != b"1\n")
+        parent.kill()
+        assert parent.stdout.read() == b""  # the pipe ends when the child, who holds it too, has ended
+    with pytest.raises(ProcessLookupError):
+        while "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[:1]:
+            os.kill(pid, 0)
+        raise ProcessLookupError

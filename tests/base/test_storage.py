@@ -144,3 +144,10 @@ def test_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path) -> None:
     renamed = storage.sha256(tmp_path / "a")
     (tmp_path / "a" / "y").write_text("two")
     assert len({before, renamed, storage.sha256(tmp_path / "a"), storage.sha256(tmp_path / "a" / "y")}) == 4
+
+
+def test_a_place_below_a_file_is_told_and_not_hidden_by_tidying_up(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageError, match="something else has this name"):
+        storage.write_text(tmp_path / "file" / "a.txt", "x")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -96,3 +96,31 @@ def test_help_is_printed_with_every_sentence(capsys: pytest.CaptureFixture[str])
         parse(Options, ["--help"], "verb")
     heard = capsys.readouterr().out
     assert not leaving.value.code and "Do something." in heard and "What it is called." in heard
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ([], "missing: --out PATH Where.; hanmo verb --help tells the rest"),
+        (["--out", "x", "--nam", "y"], "Unrecognized options: --nam, y; perhaps you meant --name STR; hanmo verb --help tells the rest"),
+        (["--out"], "Missing value for argument '--out'. Expected 1 values; hanmo verb --help tells the rest"),
+    ],
+)
+def test_an_error_is_what_is_wrong_and_what_to_do_without_a_frame(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(Options, words, "verb")
+    assert str(caught.value) == said
+
+
+def test_help_names_the_recipe_and_shows_what_holds_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, more, usage in (
+        (WholeOptions, {"whole": "recipe"}, "usage: hanmo verb RECIPE.toml "),
+        (Options, {"sections": ("train",)}, "usage: hanmo verb [RECIPE.toml] "),
+        (Options, {}, "usage: hanmo verb [-h]"),
+    ):
+        with pytest.raises(SystemExit):
+            parse(kind, ["--help"], "verb", **more)
+        heard = capsys.readouterr().out
+        assert heard.startswith(usage) and "--json" in heard
+        assert heard.count("(required)") == (kind is Options)  # --out alone
+        assert ("--train.warmup-steps" in heard) and "(default: 20)" in heard

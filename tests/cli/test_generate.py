@@ -78,7 +78,7 @@ def test_an_empty_prompt_starts_a_text(model: str) -> None:
         ),
         (["MODEL", "one", "--top-p", "2"], 2, "top_p"),
         (["MODEL", "one", "--top-kk", "1"], 2, "--top-kk"),
-        (["MODEL"], 2, "Missing"),
+        (["MODEL"], 2, "missing: PROMPT"),
         (["nowhere", "one"], 1, "nowhere does not exist"),
         (["MODEL", "one two three " * 30], 2, "takes at most 32: shorten it"),
     ],
@@ -101,3 +101,8 @@ def test_help_names_the_flags_and_leaves_torch_alone(capsys: pytest.CaptureFixtu
 
     code = "import sys; from hanmo.cli import generate; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_prompt_that_is_no_unicode_is_wrong_use(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", model, "one \udcff two"]) == 2
+    assert capsys.readouterr().err == "hanmo generate: the prompt is not UTF-8 (character 4): convert it first\n"

@@ -1,4 +1,6 @@
+import errno
 import json
+import math
 import os
 import subprocess
 import sys
@@ -84,10 +86,53 @@ def test_interruption_says_that_the_same_command_goes_on(capsys: Heard, monkeypa
     assert capsys.readouterr().err == "hanmo doctor: interrupted; the same command goes on from what is saved\n"
 
 
-def test_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    break_doctor(monkeypatch, ZeroDivisionError("ours"))
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), RuntimeError("ours"), OSError("ours")])
+def test_mistake_of_ours_is_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_doctor(monkeypatch, error)
+    with pytest.raises(type(error), match="ours"):
         run(["doctor"])
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (OSError(errno.EIO, "Input/output error", "a.txt"), "Input/output error: a.txt"),
+        (MemoryError(), "memory ran out: lower train.micro_batch_size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 51539607552 bytes."), "memory ran out"),
+        (UsageError("two\nlines"), "two lines"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error: Exception, words: str, capsys: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_doctor(monkeypatch, error)
+    assert run(["doctor"]) in (1, 2)
+    heard = capsys.readouterr()
+    assert heard.out == "" and heard.err.startswith(f"hanmo doctor: {words}") and len(heard.err.splitlines()) == 1
+
+
+def test_numbers_that_json_does_not_have_are_null(capsys: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "run", lambda options: {"a": math.nan, "b": [math.inf, 1.5], "c": {"d": (-math.inf, "x")}})
+    monkeypatch.setattr(doctor, "show", lambda result: "")
+    assert run(["doctor", "--json"]) == 0
+    assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5], "c": {"d": [null, "x"]}}\n'
+
+
+def hanmo_in_a_shell(redirections: str, *words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the program with closed or redirected streams."""
+    command = ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "hanmo.cli.main", *words]
+    return subprocess.run(command, capture_output=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str, tmp_path: Path) -> None:
+    done = hanmo_in_a_shell(closed, "doctor", "--seconds", "0.01", "--folder", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_stream_that_cannot_write_chinese_writes_numbers_and_the_same_json() -> None:
+    shown = hanmo_in_a_shell("", "--help", PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0 and rb"hanmo (\u7ff0\u58a8)" in shown.stdout
+    plain, ascii_only = (hanmo_in_a_shell("", "fetch", "--list", "--json", PYTHONIOENCODING=coding) for coding in ("utf-8", "ascii"))
+    assert json.loads(plain.stdout) == json.loads(ascii_only.stdout)
 
 
 def test_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hanmo.base.runs import Run
 from hanmo.base.storage import sha256
 from hanmo.cli.main import run
 
@@ -102,3 +103,46 @@ def test_a_misspelt_recipe_key_names_the_right_one(house, tmp_path, capsys):
     recipe.write_text("[train]\nlearning_rat = 0.1\n")
     assert run(["pretrain", str(recipe), *words(house, tmp_path / "run")[1:]]) == 2
     assert "unknown key 'train.learning_rat': did you mean 'learning_rate'?" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def others(house: Path) -> Path:
+    """Another data set and another tokenizer of the same size."""
+    (house / "other.jsonl").write_text("".join(json.dumps({"text": text[::-1]}) + "\n" for text in TEXTS), "utf-8")
+    assert run(["prepare", str(house / "other.jsonl"), "--out", str(house / "data2"), "--split.validation", "0.1"]) == 0
+    assert run(["tokenizer", "train", str(house / "data2"), "--vocab-size", "300", "--out", str(house / "tokenizer2")]) == 0
+    return house
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [("--data={}/data2", "another train documents"), ("--tokenizer={}/tokenizer2", "another tokenizer")]
+)
+def test_a_run_does_not_go_on_with_other_text_or_another_tokenizer(others, tmp_path, capsys, change, what):
+    out = tmp_path / "run"
+    assert run(words(others, out, "--train.max-steps=5")) == 0
+    before = sha256(out / "model")
+    for _ in range(2):
+        assert run(words(others, out, "--train.max-steps=5", change.format(others))) == 2
+        assert f"holds a run with {what}: choose another --out" in capsys.readouterr().err
+    assert run(words(others, out, "--train.max-steps=5")) == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert sha256(out / "model") == before
+
+
+def test_a_vocabulary_smaller_than_the_tokenizers_is_refused(house, tmp_path, capsys):
+    assert run(words(house, tmp_path / "run", "--model.vocab-size=100")) == 2
+    assert "model.vocab_size (=100) is smaller than the tokenizer's (=300)" in capsys.readouterr().err
+
+
+def test_a_data_set_without_validation_documents_says_how_to_get_some(house, tmp_path, capsys):
+    (tmp_path / "one.txt").write_text(TEXTS[0])
+    assert run(["prepare", str(tmp_path / "one.txt"), "--out", str(tmp_path / "data")]) == 0
+    capsys.readouterr()
+    assert run([*words(house, tmp_path / "run"), "--data", str(tmp_path / "data")]) == 1
+    assert "has no validation documents: prepare it again with more files" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_train_in_one_folder(house, tmp_path, capsys):
+    with Run(tmp_path).alone("training"):
+        assert run(words(house, tmp_path)) == 1
+    assert "another hanmo is at work" in capsys.readouterr().err

@@ -38,3 +38,22 @@ def test_a_misspelt_section_or_value_is_refused(tmp_path):
             read_recipe(file)
     with pytest.raises(ConfigError, match="does not exist"):
         read_recipe(tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[plan]\nwatts = -3.0\n", r"plan.watts \(=-3.0\) should be a number that is not negative"),
+        ("[plan]\nprice_per_hour = nan\n", r"plan.price_per_hour \(=nan\)"),
+        ("[plan]\nprobe_seconds = -1\n", r"plan.probe_seconds \(=-1.0\)"),
+        ("[evaluate]\nstride = -1\n", r"evaluate.stride \(=-1\) should not be negative"),
+        (
+            "[evaluate]\nstride = 65\n[model]\nmax_position_embeddings = 64\n",
+            r"evaluate.stride \(=65\) exceeds model.max_position_embeddings",
+        ),
+    ],
+)
+def test_what_would_fail_after_training_is_refused_before_it(tmp_path, text, words):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_recipe(tmp_path / "bad.toml")

@@ -1,13 +1,19 @@
 """A whole life from the command line, on a small bilingual text; then again, and half of it again."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from hanmo.base.errors import HanmoError, UsageError
+from hanmo.base.runs import Run
 from hanmo.base.storage import sha256
 from hanmo.cli.main import run
-from hanmo.cli.run import STAGES
+from hanmo.cli.run import STAGES, _raise_for
 
 TEXTS = [
     "\n".join(f"At hour {n + k} the ferry left pier {m * k}. 第{n * k}时渡船离开了{m + k}号码头。" for k in range(12))
@@ -118,3 +124,70 @@ def test_a_stage_that_fails_is_named_and_keeps_its_words(tmp_path, capfd):
     assert "missing" in heard
     assert "the stage 'prepare' did not finish" in heard
     assert "Traceback" not in heard
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is no more, or waits only to be counted out."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whoever_stops_a_run_stops_its_stage_and_the_same_command_goes_on(life, tmp_path, number):
+    recipe, out = life
+    shutil.copytree(out, tmp_path / "run")
+    untrained = Run(tmp_path / "run")
+    for folder in (untrained.checkpoints, untrained.model):
+        shutil.rmtree(folder)
+    for file in (untrained.metrics, untrained.manifest, untrained.config):
+        file.unlink()
+    more = ["--out", str(tmp_path / "run"), "--train.max-steps", "100000", "--train.checkpoint-every", "0"]
+    command = [sys.executable, "-m", "hanmo.cli.main", "run", str(recipe), *more]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as parent:
+        assert parent.stderr is not None
+        heard: list[str] = []
+        for line in parent.stderr:
+            heard.append(line)
+            if line.startswith("step ") and "— pretrain\n" in heard:
+                break
+        (child,) = (int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split())
+        parent.send_signal(number)
+        heard += parent.stderr.readlines()
+    assert ended(child)
+    assert any("saved at step" in line for line in heard), heard
+    assert not any("Traceback" in line for line in heard)
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*"))
+    if number != signal.SIGKILL:
+        assert parent.returncode == 1
+        assert f"asked to stop ({signal.Signals(number).name}) in the stage 'pretrain'" in heard[-1]
+
+
+def test_a_recipe_that_changes_what_was_trained_on_is_refused_and_changes_nothing(life, capfd):
+    recipe, out = life
+    before = {name: sha256(out / name) for name in ("recipe.toml", "stages.json", "plan.json", "data")}
+    assert run(["run", str(recipe), "--out", str(out), "--prepare.split.seed", "9"]) == 2
+    assert "holds training with prepare.split.seed = " in capfd.readouterr().err
+    assert {name: sha256(out / name) for name in before} == before
+
+
+def test_two_runs_do_not_share_a_folder(life, capfd):
+    recipe, out = life
+    with Run(out).alone("run"):
+        assert run(["run", str(recipe), "--out", str(out)]) == 1
+    assert "another hanmo is at work" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (2, UsageError, "was refused"),
+        (1, HanmoError, "goes on from here"),
+        (-9, HanmoError, r"\(SIGKILL\), most likely because memory ran out"),
+    ],
+)
+def test_the_way_a_stage_ended_is_told(code, kind, words):
+    with pytest.raises(kind, match=words):
+        _raise_for(code, "pretrain")

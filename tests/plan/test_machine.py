@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from hanmo.base.errors import StorageError
+from hanmo.plan import machine
 from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes, memory_bytes_per_second
 
 MACHINE = Machine(cores=2, memory_bytes=8 << 30, available_memory_bytes=4 << 30, disk_free_bytes=1 << 40)
@@ -30,3 +31,11 @@ def test_disk_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="something else has this name"):
         disk_bytes_per_second(tmp_path / "file" / "inner")
+
+
+def test_a_small_disk_is_not_filled_by_looking_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    real = machine.os.fsync
+    monkeypatch.setattr(machine, "disk_free_bytes", lambda folder: 12 << 20)
+    monkeypatch.setattr(machine.os, "fsync", lambda number: (written.append(machine.os.fstat(number).st_size), real(number)))
+    assert disk_bytes_per_second(tmp_path) > 0 and written == [3 << 20]

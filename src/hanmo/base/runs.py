@@ -1,6 +1,7 @@
 """The run folder: the only place that knows its layout.
 
     config.toml      the settings, fully resolved
+    parents.json     what it is trained on: digests of tokens and tokenizer
     manifest.json    stage, parents with hashes, seed, versions, machine, duration
     metrics.jsonl    one JSON object a logged step
     checkpoints/     what is needed to go on
@@ -10,13 +11,16 @@ A whole life (`hanmo run`) keeps its stages beside them: recipe.toml, stages.jso
 baselines/, plan.json, evaluation.json, samples.json.
 """
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hanmo.base.errors import ModelError
+from hanmo.base.errors import ModelError, StorageError
+from hanmo.base.progress import say
 from hanmo.base.storage import make_folder, read_json, storage_errors, write_json, write_text
 
 
@@ -29,6 +33,10 @@ class Run:
     @property
     def config(self) -> Path:  # noqa: D102
         return self.folder / "config.toml"
+
+    @property
+    def parents(self) -> Path:  # noqa: D102
+        return self.folder / "parents.json"
 
     @property
     def manifest(self) -> Path:  # noqa: D102
@@ -93,6 +101,24 @@ class Run:
         """
         make_folder(self.folder)
         return self
+
+    @contextlib.contextmanager
+    def alone(self, purpose: str, *, wait: bool = False) -> Generator[None]:
+        """This process is the only one at work here for one purpose while inside; the lock ends with the process.
+
+        Raises StorageError when another one is, or waits until it has ended.
+        """
+        with contextlib.ExitStack() as stack:
+            with storage_errors(self.folder):
+                lock = stack.enter_context((self.folder / f".{purpose}.lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise StorageError(f"another hanmo is at work in {self.folder}: wait for it, or choose another --out") from None
+                say(f"another hanmo is at work in {self.folder}: waiting for it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def write_config(self, toml: str) -> None:
         """Save the resolved settings."""

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -66,6 +66,13 @@ def keep_freed_memory() -> bool:
         return bool(library.mallopt(threshold, never)) and bool(library.mallopt(trim, never))
     except (OSError, AttributeError):
         return False
+
+
+def end_with_parent() -> None:
+    """Let the system send SIGTERM to this process when its parent ends, however that ends; on Linux only."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG of linux/prctl.h
 
 
 def available_cores() -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,6 +14,10 @@ import tyro
 from hanmo.base.errors import UsageError
 
 T = TypeVar("T")
+
+EVERYWHERE = "--json, with every verb: one JSON object last on standard output, all else on standard error."
+RECIPE_FIRST = "A RECIPE.toml may come first: its values take the place of the defaults, and flags change them.\n"
+RECIPE_NEEDED = "The defaults shown hold where RECIPE.toml says nothing; flags change both.\n"
 
 
 def parse(
@@ -31,17 +36,24 @@ def parse(
     """
     words = list(words)
     defaults = dict(defaults or {})
+    asked = bool({"-h", "--help"} & set(words))
     if (sections or whole) and words and words[0].endswith(".toml"):
         from hanmo.cli.recipe import read_recipe
 
         recipe = read_recipe(Path(words.pop(0)))
         defaults |= {name: getattr(recipe, name) for name in sections} if sections else {whole: recipe}
-    elif whole and not {"-h", "--help"} & set(words):
+    elif whole and not asked:
         raise UsageError(f"hanmo {verb} needs a recipe first: hanmo {verb} RECIPE.toml --out DIR")
-    return _parse_flags(kind, words, verb, defaults)
+    elif whole:
+        from hanmo.cli.recipe import Recipe
+
+        defaults |= {whole: Recipe()}
+    program = f"hanmo {verb}" + (" RECIPE.toml" if asked and whole else " [RECIPE.toml]" if asked and sections else "")
+    notes = (RECIPE_NEEDED if whole else RECIPE_FIRST if sections else "") + EVERYWHERE
+    return _parse_flags(kind, words, program, defaults, notes)
 
 
-def _parse_flags(kind: type[T], words: Sequence[str], verb: str, defaults: Mapping[str, object]) -> T:
+def _parse_flags(kind: type[T], words: Sequence[str], program: str, defaults: Mapping[str, object], notes: str) -> T:
     missing = {
         field.name: tyro.MISSING
         for field in dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
@@ -50,15 +62,19 @@ def _parse_flags(kind: type[T], words: Sequence[str], verb: str, defaults: Mappi
     heard = io.StringIO()
     try:
         with redirect_stderr(heard), redirect_stdout(heard):
-            return tyro.cli(kind, prog=f"hanmo {verb}", args=words, default=kind(**{**missing, **defaults}))
+            return tyro.cli(kind, prog=program, args=words, default=kind(**{**missing, **defaults}))
     except SystemExit as leaving:
         if not leaving.code:
-            sys.stdout.write(heard.getvalue())
+            sys.stdout.write(f"{heard.getvalue().rstrip()}\n\n{notes}\n")
             raise
-        raise UsageError(_one_line(heard.getvalue())) from None
+        raise UsageError(_one_line(heard.getvalue(), program)) from None
 
 
-def _one_line(panel: str) -> str:
-    """The words of an error panel, without its frame."""
-    lines = (line.strip("│╭╮╰╯─ ") for line in panel.splitlines())
-    return " ".join(line for line in lines if line)
+def _one_line(panel: str, program: str) -> str:
+    """The words of an error panel without its frame and title; of what it explains at length, the first line."""
+    lines = [line.strip("│╭╮╰╯ ") for line in panel.splitlines()]
+    parts = [part.strip().splitlines() for part in re.split(r"^[─-]{8,}.*$", "\n".join(lines), flags=re.MULTILINE)]
+    said = next((" ".join(part) for part in parts[1:] if part), " ".join(parts[0]))
+    meant = next((f"; perhaps you meant {part[1]}" for part in parts if len(part) > 1 and part[0] == "Perhaps you meant:"), "")
+    words = " ".join(said.split()).rstrip(".").replace(f"Missing from {program}:", "missing:").replace(" (required)", "")
+    return f"{words}{meant}; {program} --help tells the rest"

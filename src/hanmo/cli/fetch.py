@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from hanmo.base.errors import UsageError
 from hanmo.cli.arguments import parse as parse_arguments
@@ -13,7 +14,7 @@ from hanmo.cli.arguments import parse as parse_arguments
 class Options:
     """Bring a corpus of the catalogue to this machine; looks in HANMO_CORPORA and the cache first."""
 
-    name: Positional[str] = ""
+    name: Annotated[Positional[str], arg(metavar="NAME")] = ""
     """Name in the catalogue."""
     list: bool = False
     """Show what the catalogue has."""

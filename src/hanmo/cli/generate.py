@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Options:
     """Continue a text. Defaults of the sampling flags are the model's own, from its generation_config.json."""
 
-    model: tyro.conf.Positional[Path]
+    model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
     """Model folder or run folder."""
-    prompt: tyro.conf.Positional[str]
+    prompt: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PROMPT")]
     """What to continue; - reads it from standard input, an empty one starts a text."""
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(default_factory=SamplingOptions)
     """How tokens are drawn."""
@@ -47,14 +47,26 @@ def run(options: Options) -> dict[str, object]:
     from hanmo.generate.engine import generate
     from hanmo.generate.loaded import TextModel
 
+    prompt = _read_prompt() if options.prompt == "-" else _checked(options.prompt)
     model = TextModel(options.model)
-    prompt = _read_prompt() if options.prompt == "-" else options.prompt
     alone = options.sampling.num_return_sequences == 1
     made = generate(model.network, model.tokenizer, [prompt], options.sampling, on_text=_write if alone else None, end_ids=model.end_ids)
     if alone:
         _write(0, "\n")
         return _plain(made[0])
     return {"sequences": [_plain(each) for each in made]}
+
+
+def _checked(prompt: str) -> str:
+    """The prompt; bytes on the command line that are no UTF-8 arrive as lone surrogates.
+
+    Raises UsageError for one that is not Unicode.
+    """
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the prompt is not UTF-8 (character {error.start}): convert it first") from error
+    return prompt
 
 
 def _write(number: int, text: str) -> None:

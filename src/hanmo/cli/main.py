@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use. `--json` prints one JSON object last 
 import contextlib
 import difflib
 import importlib
+import io
 import json
+import math
 import os
 import sys
 from typing import TextIO
@@ -29,7 +31,22 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
     # threads that spin while they wait take the core from the work they wait for, as soon as the machine is shared
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    _mend_streams()
+    try:
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        code = _interrupted("hanmo")
+    sys.exit(code)
+
+
+def _mend_streams() -> None:
+    """A stream that is closed takes and gives nothing; one that cannot write a character writes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(words: list[str]) -> int:
@@ -62,17 +79,50 @@ def _run_verb(verb: str, words: list[str], as_json: bool) -> int:
         if shown:
             _print(shown, sys.stderr if as_json else sys.stdout)
         if as_json:
-            _print(json.dumps(result, ensure_ascii=False), sys.stdout)
+            plain = "utf" not in (sys.stdout.encoding or "").lower()
+            _print(json.dumps(_finite(result), ensure_ascii=plain), sys.stdout)
     except HanmoError as error:
-        _print(f"hanmo {verb}: {error}", sys.stderr)
-        return error.exit_code
+        return _failed(verb, str(error), error.exit_code)
     except KeyboardInterrupt:
-        _print(f"hanmo {verb}: interrupted; the same command goes on from what is saved", sys.stderr)
-        return 1
+        return _interrupted(f"hanmo {verb}")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 1
+    except (OSError, MemoryError, RuntimeError) as error:
+        if not (words_of_system := _of_the_system(error)):
+            raise
+        return _failed(verb, words_of_system, 1)
     return 0
+
+
+def _failed(verb: str, message: str, code: int) -> int:
+    _print(f"hanmo {verb}: {' '.join(message.splitlines())}", sys.stderr)
+    return code
+
+
+def _interrupted(who: str) -> int:
+    _print(f"{who}: interrupted; the same command goes on from what is saved", sys.stderr)
+    return 1
+
+
+def _of_the_system(error: Exception) -> str:
+    """What the system had to say, in one line; empty for a mistake of ours."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}" if error.errno else ""
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return "memory ran out: lower train.micro_batch_size or the model's size; hanmo plan RECIPE tells what a recipe takes"
+    return ""
+
+
+def _finite(value: object) -> object:
+    """`value` with null for numbers that JSON does not have (NaN, infinity)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def usage() -> str:

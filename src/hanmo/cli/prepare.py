@@ -15,7 +15,7 @@ from hanmo.data.prepare import PrepareConfig
 class Options:
     """Make a data set; the same command goes on after an interruption, and does nothing when nothing has changed."""
 
-    sources: Positional[tuple[str, ...]] = ()
+    sources: Annotated[Positional[tuple[str, ...]], arg(metavar="SOURCE...")] = ()
     """Catalogue names, files or folders."""
     out: Path
     """Data set folder to make, or to go on with."""

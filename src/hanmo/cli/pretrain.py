@@ -1,12 +1,16 @@
 """`hanmo pretrain [RECIPE] --data DATASET --tokenizer DIR --out RUN`: train a model from the beginning."""
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hanmo.base.errors import ConfigError, DataError
 from hanmo.base.progress import duration
 from hanmo.base.runs import Run
+from hanmo.base.storage import read_json, write_json
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.model.config import DecoderConfig
 from hanmo.train.config import TrainConfig
@@ -40,15 +44,29 @@ def parse(words: Sequence[str]) -> Options:
 
 
 def run(options: Options) -> dict[str, object]:
-    """Train; gives the run's manifest and folder."""
+    """Train; gives the run's manifest and folder. Of the processes that torchrun starts, the first one keeps others out."""
+    options.train.check_limits()
+    folder = Run(options.out).create()
+    first = os.environ.get("RANK", "0") == "0"
+    with folder.alone("training") if first else contextlib.nullcontext():
+        return train(options)
+
+
+def train(options: Options) -> dict[str, object]:
+    """As `run`, for a caller who has the folder alone."""
     from hanmo.plan.compute import train_flops_per_token
     from hanmo.tokenizer.load import Tokenizer
     from hanmo.train.pretrain import Settings, pretrain
 
-    options.train.check_limits()
-    folder = Run(options.out).create()
+    folder = Run(options.out)
     tokenizer = Tokenizer.load(options.tokenizer)
+    if 0 < options.model.vocab_size < tokenizer.vocab_size:
+        raise ConfigError(
+            f"model.vocab_size (={options.model.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): "
+            "leave it out, or raise it"
+        )
     stores = token_stores(options.data, tokenizer, options.tokens or folder.tokens)
+    check_parents(folder, stores, tokenizer)
     model = replace(
         options.model,
         vocab_size=options.model.vocab_size or tokenizer.vocab_size,
@@ -67,10 +85,22 @@ def run(options: Options) -> dict[str, object]:
 
 
 def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, "TokenStore"]:
-    """Encoded train and validation documents, made where they are missing."""
-    from hanmo.batches.store import TokenStore
-    from hanmo.data.read import read_dataset
+    """Encoded train and validation documents, made where they are missing.
 
+    Raises DataError when one of the two has no documents.
+    """
+    from hanmo.batches.store import TokenStore
+    from hanmo.data.read import is_dataset, read_dataset
+
+    splits = ("train", "validation")
+    if is_dataset(data):
+        sums: Mapping[str, Mapping[str, int]] = read_json(data / "manifest.json").get("documents", {})
+        for split in splits:
+            if sums.get(split, {}).get("documents") == 0:
+                raise DataError(
+                    f"{data} has no {split} documents: prepare it again with more files, with larger shares under split, "
+                    "or with --read.split-on line, heading or chapter, which cuts long files"
+                )
     return {
         split: TokenStore.build(
             folder / split,
@@ -80,8 +110,23 @@ def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, 
             tokenizer.vocab_size,
             tokenizer=tokenizer.fingerprint,
         )
-        for split in ("train", "validation")
+        for split in splits
     }
+
+
+def check_parents(folder: Run, stores: "Mapping[str, TokenStore]", tokenizer: "Tokenizer") -> None:
+    """Note at a run's first start what it is trained on.
+
+    Raises ConfigError when a later start would go on with something else.
+    """
+    made_from = {**{name: store.fingerprint for name, store in stores.items()}, "tokenizer": tokenizer.fingerprint}
+    if folder.config.exists() and folder.parents.exists():
+        earlier = read_json(folder.parents)
+        for name, digest in made_from.items():
+            if earlier.get(name) != digest:
+                other = "tokenizer" if earlier.get("tokenizer") != made_from["tokenizer"] else f"{name} documents"
+                raise ConfigError(f"{folder.folder} holds a run with another {other}: choose another --out, or remove the folder")
+    write_json(folder.parents, made_from)
 
 
 def show(result: dict[str, object]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from hanmo.base.config import build, read_toml
+from hanmo.base.errors import ConfigError
 from hanmo.data.prepare import PrepareConfig
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
@@ -35,6 +36,14 @@ class EvaluateConfig:
     unit: Literal["document", "passage"] = "document"
     """What the bootstrap draws again and again."""
 
+    def __post_init__(self) -> None:
+        """Check the stride.
+
+        Raises ConfigError when it is negative.
+        """
+        if self.stride < 0:
+            raise ConfigError(f"evaluate.stride (={self.stride}) should not be negative")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig:
@@ -56,6 +65,15 @@ class PlanConfig:
     """Power it draws under load."""
     probe_seconds: float = 10.0
     """How long the real training step is tried."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises ConfigError naming the key.
+        """
+        for name in ("price_per_hour", "watts", "probe_seconds"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"plan.{name} (={getattr(self, name)}) should be a number that is not negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +102,17 @@ class Recipe:
     """What it is asked to continue."""
     plan: PlanConfig = field(default_factory=PlanConfig)
     """Prices for the forecast."""
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail after training.
+
+        Raises ConfigError naming the keys.
+        """
+        if self.evaluate.stride > self.model.max_position_embeddings:
+            raise ConfigError(
+                f"evaluate.stride (={self.evaluate.stride}) exceeds model.max_position_embeddings "
+                f"(={self.model.max_position_embeddings}): lower it, or leave it out"
+            )
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -4,12 +4,14 @@ import dataclasses
 import hashlib
 import json
 import resource
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hanmo.base.config import to_table
+from hanmo.base.errors import ConfigError, HanmoError
 from hanmo.base.runs import Run
 from hanmo.base.runtime import derive_seed, peak_memory_bytes
 from hanmo.base.storage import read_json, write_json
@@ -54,23 +56,111 @@ def fingerprint(stage: str, recipe: Recipe) -> str:
 
 
 def is_done(stage: str, recipe: Recipe, folder: Run) -> bool:
-    """Whether a stage has finished with these settings."""
-    return folder.stages.exists() and read_json(folder.stages).get(stage, {}).get("settings") == fingerprint(stage, recipe)
+    """Whether a stage has finished with these settings and inputs, and what it made is still there."""
+    note = _notes(folder).get(stage, {})
+    if note.get("settings") != fingerprint(stage, recipe) or not all(path.exists() for path in _made(stage, recipe, folder)):
+        return False
+    return stage != "prepare" or (note.get("data") == _data(folder) and _files(recipe) in ("", note.get("files")))
 
 
 def do(stage: str, recipe: Recipe, folder: Run) -> None:
-    """Do one stage and note what it cost."""
+    """Do one stage and note what it cost; what later stages made from an earlier result counts no more.
+
+    The notes that fall are taken back before anything is written, so a kill never leaves one that is not true. Only
+    `prepare` finds out by doing whether its result is another one; its note names the data it stands for.
+    """
     started = time.monotonic()
+    notes = _notes(folder)
+    before = notes.get(stage, {})
+    if stage != "prepare":
+        notes = _without(notes, stage)
+        write_json(folder.stages, notes)
+    files = _files(recipe) if stage == "prepare" else ""
     DO[stage](recipe, folder)
-    notes = read_json(folder.stages) if folder.stages.exists() else {}
-    notes = {name: note for name, note in notes.items() if name not in USED_BY[stage]}
+    if stage == "prepare" and before.get("data") != _data(folder):
+        notes = _without(notes, stage)
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     notes[stage] = {
         "settings": fingerprint(stage, recipe),
         "seconds": time.monotonic() - started,
         "peak_memory_bytes": max(peak_memory_bytes(), children),
+        **({"files": files, "data": _data(folder)} if stage == "prepare" else {}),
     }
     write_json(folder.stages, notes)
+
+
+def _notes(folder: Run) -> dict[str, Any]:
+    return read_json(folder.stages) if folder.stages.exists() else {}
+
+
+def _without(notes: dict[str, Any], stage: str) -> dict[str, Any]:
+    return {name: note for name, note in notes.items() if name != stage and name not in USED_BY[stage]}
+
+
+def _made(stage: str, recipe: Recipe, folder: Run) -> list[Path]:
+    """What has to be there for a stage to count as done."""
+    names = ("uniform", "unigram", "kneser-ney")
+    made = {
+        "prepare": [folder.data / "manifest.json", folder.data / "documents"],
+        "tokenizer": [folder.tokenizer / "tokenizer.json"],
+        "plan": [folder.plan],
+        "baselines": [
+            *(folder.baselines / name / "config.json" for name in names),
+            Run(folder.baselines / recipe.baselines.recurrent.cell).model / "config.json",
+        ],
+        "pretrain": [folder.manifest, folder.model / "config.json"],
+        "evaluate": [folder.evaluation],
+        "sample": [folder.samples],
+        "report": [folder.report],
+    }
+    return made[stage]
+
+
+def _data(folder: Run) -> str:
+    """What the data set was made from, by its own account."""
+    manifest = folder.data / "manifest.json"
+    return str(read_json(manifest).get("fingerprint")) if manifest.exists() else ""
+
+
+def _files(recipe: Recipe) -> str:
+    """SHA-256 over names, sizes and times of all source files; empty when a source is not at hand, whose data may well be."""
+    from hanmo.data.catalogue import ENTRIES, find
+    from hanmo.data.inputs import Source, list_files, name_sources
+
+    paths = [find(ENTRIES[source]) if source in ENTRIES else Path(source) for source in recipe.sources]
+    try:
+        files, _ = list_files(name_sources([Source(path=path) for path in paths if path is not None]))
+        facts = [(file.label, (state := file.path.stat()).st_size, state.st_mtime_ns) for file in files]
+    except (HanmoError, OSError):
+        return ""
+    return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def refuse_other_training(recipe: Recipe, folder: Run) -> None:
+    """Raise ConfigError when the folder holds training that was begun with settings which this recipe changes."""
+    if not (folder.config.exists() and folder.recipe.exists()):
+        return
+    now, before = (_flat({key: to_table(each)[key] for key in INPUTS["pretrain"]}) for each in (recipe, read(folder)))
+    changed = [name for name in now if before.get(name) != now[name]]
+    if not changed:
+        return
+    from hanmo.train.pretrain import FREE_TO_CHANGE
+
+    free = {"prepare.workers", "prepare.card_language", *(f"train.{name}" for name in FREE_TO_CHANGE)}
+    for name in changed:
+        if name not in free:
+            raise ConfigError(
+                f"{folder.folder} holds training with {name} = {before.get(name)!r}, now {now[name]!r}: "
+                "choose another --out, or remove the folder"
+            )
+
+
+def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """A table of tables as one of dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
 
 
 def _prepare(recipe: Recipe, folder: Run) -> None:
@@ -103,6 +193,7 @@ def _baselines(recipe: Recipe, folder: Run) -> None:
 
     tokenizer = Tokenizer.load(folder.tokenizer)
     stores = token_stores(folder.data, tokenizer, folder.tokens)
+    _forget_other_baselines(folder, {"settings": fingerprint("baselines", recipe), "tokens": stores["train"].fingerprint})
     size = tokenizer.vocab_size
     config = dataclasses.replace(recipe.baselines.ngram, vocab_size=size)
     counted = {
@@ -123,10 +214,20 @@ def _baselines(recipe: Recipe, folder: Run) -> None:
     )
 
 
+def _forget_other_baselines(folder: Run, made_from: dict[str, Any]) -> None:
+    """Remove baselines that were begun with other settings or on other text: they take a minute, and are always ours."""
+    mark = folder.baselines / "made_from.json"
+    if folder.baselines.exists() and (not mark.exists() or read_json(mark) != made_from):
+        shutil.rmtree(folder.baselines)
+    write_json(mark, made_from)
+
+
 def _pretrain(recipe: Recipe, folder: Run) -> None:
     from hanmo.cli import pretrain
 
-    pretrain.run(pretrain.Options(data=folder.data, tokenizer=folder.tokenizer, out=folder.folder, model=recipe.model, train=recipe.train))
+    pretrain.train(
+        pretrain.Options(data=folder.data, tokenizer=folder.tokenizer, out=folder.folder, model=recipe.model, train=recipe.train)
+    )
 
 
 def _evaluate(recipe: Recipe, folder: Run) -> None:

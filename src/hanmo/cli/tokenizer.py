@@ -24,7 +24,7 @@ USAGE = """usage: hanmo tokenizer train [RECIPE] DATASET --out DIR [--kind bpe] 
 class Train:
     """Train a tokenizer on the training documents of a data set, or on bare text."""
 
-    data: tyro.conf.Positional[Path]
+    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
     """Data set folder made by hanmo prepare (its training split), or any file or folder of text."""
     out: Path
     """Folder for tokenizer.json, tokenizer_config.json and vocabulary.tsv."""
@@ -36,7 +36,7 @@ class Train:
 class Show:
     """Show a tokenizer: its size, its most frequent tokens, how it cuts a text, what each language costs."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
     """Folder with tokenizer.json: a tokenizer's or a model's."""
     text: str = ""
     """A text to cut into tokens."""

@@ -62,6 +62,7 @@ def disk_bytes_per_second(folder: Path, *, size: int = 1 << 26) -> float:
     Raises StorageError where that cannot be.
     """
     block = os.urandom(1 << 20)
+    size = max(len(block), min(size, disk_free_bytes(folder) // 4))  # a small disk is not filled by looking at it
     with storage_errors(folder), tempfile.TemporaryFile(dir=folder) as stream:
         started = time.perf_counter()
         for _ in range(size // len(block)):
