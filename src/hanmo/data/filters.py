@@ -238,6 +238,11 @@ def thresholds(config: FilterConfig, chinese: bool = False) -> dict[str, float]:
     return found
 
 
+def active_thresholds(config: FilterConfig) -> dict[str, dict[str, float]]:
+    """The thresholds that can refuse, by rule, for texts of mostly Chinese words and for others."""
+    return {among: {name: threshold for name, _, threshold, _ in limits(config, among == "chinese")} for among in ("other", "chinese")}
+
+
 def judge(values: Mapping[str, object], config: FilterConfig) -> Verdict:
     """The verdict on measured values; a document without any text is refused in any case, a value of None passes."""
     if values["characters"] == 0:

@@ -122,8 +122,8 @@ def read_assignments(text: str) -> dict[str, object]:
             raise ConfigError(f'--replay {part.strip()!r} is no assignment: write --replay "filters.min_words=20"')
         if section != SECTION:
             known = [f"{SECTION}.{each.name}" for each in fields(FilterConfig)]
-            if not section or section in ("read", "clean", "duplicates", "split"):
-                raise ConfigError(f"--replay {key} cannot be told from receipts: only keys of filters, such as {known[3]}")
+            if section in ("read", "clean", "duplicates", "split"):
+                raise ConfigError(f"--replay {key} cannot be told from receipts: only keys of filters, such as filters.min_words")
             raise ConfigError(unknown_key(key, key, known))
         given[name] = _value(value)
     return given
