@@ -1,9 +1,18 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.data.test_filters import LETTER_EN
+from tests.data.test_prepare import make_texts
 
 from hanmo.base.errors import ConfigError
+from hanmo.base.storage import sha256
 from hanmo.data.clean import CleanConfig, clean, sentences_only, without_punctuation, without_stop_words
+from hanmo.data.filters import FilterConfig
+from hanmo.data.prepare import PrepareConfig, prepare
+from hanmo.data.read import SPLITS, read_dataset
+from hanmo.data.tables import read_rows
 from hanmo.data.words import listed, word_list
 
 TEXT = "Skip to content\nThe men of the harbour mended their nets; it’s slow work.\n他們說：「軟體壞了。」\n目錄"
@@ -53,3 +62,19 @@ def test_lines_that_are_no_sentences_go() -> None:
 def test_an_unknown_conversion_names_its_key() -> None:
     with pytest.raises(ConfigError, match=r"clean.chinese \(='s2'\)"):
         CleanConfig(chinese="s2")  # pyright: ignore[reportArgumentType]
+
+
+def test_cleaned_filtered_and_labelled_data_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    texts = make_texts(tmp_path / "texts", count=15)
+    (texts / "page.txt").write_text(TEXT + "\n" + LETTER_EN, "utf-8")
+    options = {
+        "clean": CleanConfig(chinese="t2s", boilerplate=True, lowercase=True),
+        "filters": FilterConfig(preset="gopher", min_words=10, min_stop_words=0, languages=("en", "zh")),
+        "card_language": "zh",
+        "shard_bytes": 3000,
+    }
+    manifests = [prepare([texts], tmp_path / str(workers), PrepareConfig(workers=workers, **options)) for workers in (1, 2)]
+    assert sha256(tmp_path / "1") == sha256(tmp_path / "2") and manifests[0]["languages"] == manifests[1]["languages"]
+    rows = {row["source"]: row for row in read_rows(tmp_path / "1" / "receipts.parquet")}
+    page = next(d for split in SPLITS for d in read_dataset(tmp_path / "1", split) if d.source == "texts/page.txt")
+    assert (rows["texts/page.txt"]["removed_lines"], page.language, page.text[:8]) == (1, "en", "the men ")

@@ -107,22 +107,17 @@ def grouped(groups: Mapping[str, Group], say: Phrases) -> Rows:
 def diversity(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
     """What the sample says."""
     sample = found.diversity
-    rows: Rows = [[say("sampled"), sample.documents], [say("sampled_words"), sample.words]]
-    for name in ("type_token_ratio", "compression_ratio"):
-        if getattr(sample, name) is not None:
-            rows.append([say(name), getattr(sample, name)])
-    rows += [[say("novelty", n=n), share] for n, share in sample.novelty.items()]
-    return [say("diversity"), ""], rows
+    pairs: list[tuple[str, Cell]] = [(say("sampled"), sample.documents), (say("sampled_words"), sample.words)]
+    pairs += [(say(name), getattr(sample, name)) for name in ("type_token_ratio", "compression_ratio")]
+    pairs += [(say("novelty", n=n), share) for n, share in sample.novelty.items()]
+    return [say("diversity"), ""], [[name, value] for name, value in pairs if value is not None]
 
 
 def duplicates(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
     """Copies that were left out, and the documents with most of them."""
     copies = found.statistics.copies
-    if not copies:
-        return [], []
-    rows: Rows = [[say("copies"), sum(copies.values())], [say("clusters"), len(copies)]]
-    rows += [[name, number] for name, number in found.statistics.largest]
-    return [say("duplicates"), ""], rows
+    pairs: list[tuple[str, Cell]] = [(say("copies"), sum(copies.values())), (say("clusters"), len(copies)), *found.statistics.largest]
+    return [say("duplicates"), ""], [[name, number] for name, number in pairs] if copies else []
 
 
 def personal(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
