@@ -77,3 +77,19 @@ def test_mistakes_are_one_line_and_an_exit_code(
     assert hanmo(filled) == code
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("hanmo prepare: ") and message in last
+
+
+def test_a_replay_tells_what_would_change_and_makes_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "data"
+    assert hanmo(["prepare", str(folder), "--out", str(out)]) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert hanmo(["prepare", "--out", str(out), "--replay", "filters.min_words=11,filters.preset=mild"]) == 0
+    shown = capsys.readouterr().out
+    assert "kept: 2 -> 1" in shown and "refused by min_words: 1 -> 2" in shown and "texts/1.txt: min_words (9 against 11)" in shown
+    assert hanmo(["prepare", "--out", str(out), "--replay", "filters.min_words=1", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["kept"] == {"before": 2, "after": 3} and result["uncompared"] == 1
+    assert hanmo(["prepare", "--out", str(out), "--replay", "filters.min_wrods=1"]) == 2
+    assert "did you mean 'min_words'" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

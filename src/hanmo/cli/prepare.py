@@ -19,6 +19,8 @@ class Options:
     """Catalogue names, files or folders."""
     out: Path
     """Data set folder to make, or to go on with."""
+    replay: str = ""
+    """Tell from the receipts of --out what other filters would keep, such as "filters.min_words=20,filters.preset=web"; nothing is made."""
     prepare: Annotated[PrepareConfig, arg(name="")] = field(default_factory=PrepareConfig)
     """How."""
 
@@ -29,7 +31,11 @@ def parse(words: Sequence[str]) -> Options:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Make the data set; gives its folder and manifest."""
+    """Make the data set, or replay its receipts; gives its folder and manifest, or what would change."""
+    if options.replay:
+        from hanmo.data.replay import replay
+
+        return {"out": str(options.out), **replay(options.out, options.replay)}
     return {"out": str(options.out), **prepare_sources(options.sources, options.out, options.prepare)}
 
 
@@ -42,9 +48,34 @@ def prepare_sources(sources: Sequence[str], out: Path, config: PrepareConfig) ->
 
 def show(result: dict[str, Any]) -> str:
     """What a person reads at the end."""
+    if "replay" in result:
+        return _show_replay(result)
     receipts, documents = result["receipts"], result["documents"]
     splits = ", ".join(f"{split} {sums['documents']:,}" for split, sums in documents.items())
     size = sum(sums["bytes"] for sums in documents.values()) / 1e6
     lines = [f"{result['out']}: kept {receipts['kept']:,} of {receipts['total']:,} documents, {size:,.1f} MB ({splits})"]
     lines += [f"  refused by {rule}: {number:,}" for rule, number in receipts["refused"].items()]
     return "\n".join(lines)
+
+
+def _show_replay(result: dict[str, Any]) -> str:
+    """Counts before and after, and some of the documents that change sides."""
+    changes = ", ".join(f"{key} = {value}" for key, value in result["replay"].items())
+    lines = [f"{result['out']} with {changes}, from the receipts of {result['total']:,} inputs:"]
+    lines += [f"  {name}: {result[name]['before']:,} -> {result[name]['after']:,}" for name in ("kept", "words", "characters")]
+    for rule, pair in result["refused"].items():
+        if pair["before"] != pair["after"]:
+            lines.append(f"  refused by {rule}: {pair['before']:,} -> {pair['after']:,}")
+    for change in ("gained", "lost"):
+        if result[change]:
+            lines.append(f"  {change} {result[change]:,} documents, such as")
+            lines += [f"    {_example(example)}" for example in result["examples"][change]]
+    if result["uncompared"]:
+        lines.append(f"  {result['uncompared']:,} of the gained were never compared with others: some may prove to be duplicates")
+    return "\n".join(lines)
+
+
+def _example(example: dict[str, Any]) -> str:
+    value, threshold = example["value"], example["threshold"]
+    figures = f" ({value:.4g} against {threshold:.4g})" if value is not None and threshold is not None else ""
+    return f"{example['source']}: {example['rule']}{figures}"

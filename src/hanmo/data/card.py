@@ -1,118 +1,46 @@
-"""The data card and the report of a data set, in English or Chinese, from facts only.
+"""The data card of a data set, in English or Chinese, from facts only.
 
-In: the manifest and the counts over the receipts. Out: `card.md` (who, whence, licence, how cleaned, how much) and
-`report.html` (one page that opens offline). What is not known is said to be unknown.
+In: the manifest and what was found. Out: `card.md`: whence, licence, how much, in which languages, what was left out and why, how
+cleaned; and the tables that the report shows too. What is not known is said to be unknown.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from hanmo.base.page import Block, Cell, Details, Facts, Paragraph, Section, Table, Tiles, page, show
+from hanmo.base.page import Cell, show
+from hanmo.data.phrases import Language, Phrases
 from hanmo.data.read import SPLITS
-from hanmo.data.receipts import Counts
+from hanmo.data.statistics import Findings, Group
 
-Language = Literal["en", "zh"]
-WORDS: dict[str, tuple[str, str]] = {
-    "title": ("Data set", "数据集"),
-    "sources": ("Sources", "来源"),
-    "source": ("source", "来源"),
-    "license": ("licence", "许可"),
-    "citation": ("citation", "引用"),
-    "language": ("language", "语言"),
-    "unknown": ("not stated", "未注明"),
-    "size": ("Size", "规模"),
-    "split": ("split", "划分"),
-    "train": ("train", "训练"),
-    "validation": ("validation", "验证"),
-    "test": ("test", "测试"),
-    "documents": ("documents", "文档"),
-    "characters": ("characters", "字符"),
-    "words": ("words", "词"),
-    "bytes": ("bytes", "字节"),
-    "refused": ("Refused", "未收录"),
-    "rule": ("rule", "规则"),
-    "value": ("value", "测得值"),
-    "threshold": ("threshold", "阈值"),
-    "detail": ("detail", "说明"),
-    "duplicate_of": ("duplicate of", "重复于"),
-    "examples": ("examples", "例子"),
-    "cleaning": ("How it was made", "如何制成"),
-    "chosen": ("value", "取值"),
-    "setting": ("setting", "设置"),
-    "lengths": ("Lengths of kept documents", "收录文档的长度"),
-    "from": ("from", "从"),
-    "below": ("below", "到（不含）"),
-    "kept": ("kept", "已收录"),
-    "total": ("inputs", "输入"),
-    "versions": ("Versions", "版本"),
-    "nothing": ("Nothing was refused.", "没有文档被拒绝。"),
-    "receipts": (
-        "receipts.parquet has one row for every input: kept or not, by which rule, each measured value.",
-        "receipts.parquet 为每个输入记一行：是否收录、依据哪条规则、各项测得值。",
-    ),
-    "words_note": (
-        "A word is what rjieba cuts from a run of Chinese characters, and a run of letters and digits elsewhere.",
-        "词：连续汉字由 rjieba 切分；其他文字为连续的字母与数字。",
-    ),
-    "split_note": (
-        "A document's split depends on its own text and the seed alone, so it stays when the data grows; equal texts never straddle.",
-        "文档归入哪一划分只取决于其文本与种子，数据增多时不变；相同文本不会跨划分。",
-    ),
-    "moved_note": (
-        "{number} documents were moved so that no split stays empty; with more data they may go back.",
-        "为避免划分为空，移动了 {number} 篇文档；数据增多后它们可能移回。",
-    ),
-    "inputs_note": (
-        "{files} files, {bytes} bytes read; SHA-256 over their names and contents {sha256}",
-        "读取 {files} 个文件，共 {bytes} 字节；名称与内容的 SHA-256 为 {sha256}",
-    ),
-}
+Rows = list[list[Cell]]
+MOST_GROUPS = 20
 
 
-def card(manifest: Mapping[str, Any], language: Language) -> str:
+def card(manifest: Mapping[str, Any], found: Findings, language: Language) -> str:
     """The data card as markdown."""
-    say = _Words(language)
-    inputs = manifest["inputs"]
+    say = Phrases(language)
     lines = [f"# {say('title')}: {names(manifest)}", "", f"## {say('sources')}", ""]
     for source in manifest["sources"]:
         facts = [f"{say(key)}: {source[key] or say('unknown')}" for key in ("license", "language", "citation")]
         lines.append(f"- **{source['name']}** — {'; '.join(facts)}")
-    lines += ["", say("inputs_note", files=show(inputs["files"]), bytes=show(inputs["bytes"]), sha256=inputs["sha256"])]
-    lines += ["", f"## {say('size')}", "", *_markdown(*_size(manifest, say)), "", say("words_note"), "", say("split_note")]
-    lines += _moved(manifest, say)
+    lines += ["", inputs_note(manifest, say)]
+    lines += ["", f"## {say('size')}", "", *_markdown(*size(manifest, say)), "", say("words_note"), "", say("split_note")]
+    lines += ["", *moved(manifest, say)] if moved(manifest, say) else []
+    lines += ["", f"## {say('languages')}", "", *_markdown(*languages(found, say)), "", say("languages_note")]
     lines += ["", f"## {say('refused')}", ""]
     refused = manifest["receipts"]["refused"]
     lines += _markdown([say("rule"), say("documents")], list(refused.items())) if refused else [say("nothing")]
-    lines += ["", say("receipts"), "", f"## {say('cleaning')}", ""]
-    lines += _markdown([say("setting"), say("chosen")], settings(manifest))
+    lines += ["", say("receipts")]
+    for heading, table in (
+        ("diversity", diversity(found, say)),
+        ("duplicates", duplicates(found, say)),
+        ("personal", personal(found, say)),
+    ):
+        lines += ["", f"## {say(heading)}", "", *_markdown(*table)] if table[1] else []
+    lines += ["", f"## {say('cleaning')}", "", *_markdown([say("setting"), say("chosen")], settings(manifest))]
+    lines += ["", *_markdown(*thresholds(manifest, say))] if manifest.get("thresholds") else []
     lines += ["", f"{say('versions')}: " + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())]
     return "\n".join(lines) + "\n"
-
-
-def report(manifest: Mapping[str, Any], counts: Counts, language: Language) -> str:
-    """The report as one page of HTML."""
-    say = _Words(language)
-    inputs, receipts = manifest["inputs"], manifest["receipts"]
-    total_bytes = sum(sums["bytes"] for sums in manifest["documents"].values())
-    note = say("inputs_note", files=show(inputs["files"]), bytes=show(inputs["bytes"]), sha256=inputs["sha256"])
-    tiles = [(show(receipts["kept"]), say("kept")), (show(receipts["total"]), say("total")), (show(total_bytes), say("bytes"))]
-    sources: list[list[Cell]] = [
-        [source["name"], source["license"] or say("unknown"), source["language"] or say("unknown"), source["citation"] or say("unknown")]
-        for source in manifest["sources"]
-    ]
-    columns = [say("source"), say("license"), say("language"), say("citation")]
-    notes: list[Block] = [Paragraph(text, quiet=True) for text in (say("words_note"), say("split_note"), *_moved(manifest, say)) if text]
-    return page(
-        f"{say('title')}: {names(manifest)}",
-        [
-            Section(say("size"), [Tiles(tiles), Table(*_size(manifest, say)), *notes]),
-            Section(say("refused"), _refused(counts, say)),
-            Section(say("lengths"), [_lengths(counts, say)]),
-            Section(say("sources"), [Table(columns, sources), Paragraph(note, quiet=True)]),
-            Section(say("cleaning"), [Facts(settings(manifest)), Facts(list(manifest["versions"].items()))]),
-        ],
-        language,
-    )
 
 
 def names(manifest: Mapping[str, Any]) -> str:
@@ -121,66 +49,94 @@ def names(manifest: Mapping[str, Any]) -> str:
 
 
 def settings(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every setting as (dotted key, value)."""
+    """Every setting as (dotted key, value), but for those left to a preset."""
     found: list[tuple[str, str]] = []
     for key, value in cast("Mapping[str, object]", manifest["settings"]).items():
         if isinstance(value, Mapping):
-            found += [(f"{key}.{name}", str(each)) for name, each in cast("Mapping[str, object]", value).items()]
+            pairs = cast("Mapping[str, object]", value).items()
+            found += [(f"{key}.{name}", _setting(each)) for name, each in pairs if key != "filters" or each != "none"]
         else:
-            found.append((key, str(value)))
+            found.append((key, _setting(value)))
     return found
 
 
-class _Words:
-    """Fixed phrases in one language."""
-
-    def __init__(self, language: Language) -> None:
-        self._column = 0 if language == "en" else 1
-
-    def __call__(self, key: str, **values: object) -> str:
-        return WORDS[key][self._column].format(**values)
+def inputs_note(manifest: Mapping[str, Any], say: Phrases) -> str:
+    """How much was read, and its hash."""
+    inputs = manifest["inputs"]
+    return say("inputs_note", files=show(inputs["files"]), bytes=show(inputs["bytes"]), sha256=inputs["sha256"])
 
 
-def _size(manifest: Mapping[str, Any], say: _Words) -> tuple[list[str], list[list[Cell]]]:
+def size(manifest: Mapping[str, Any], say: Phrases) -> tuple[list[str], Rows]:
+    """Documents, characters, words and bytes of each split."""
     measured = ("documents", "characters", "words", "bytes")
-    rows: list[list[Cell]] = [[say(split), *(manifest["documents"][split][name] for name in measured)] for split in SPLITS]
+    rows: Rows = [[say(split), *(manifest["documents"][split][name] for name in measured)] for split in SPLITS]
     return [say("split"), *map(say, measured)], rows
 
 
-def _moved(manifest: Mapping[str, Any], say: _Words) -> list[str]:
+def moved(manifest: Mapping[str, Any], say: Phrases) -> list[str]:
+    """The note on documents that were moved between splits, if any."""
     number = len(manifest["moved_to_fill_a_split"])
-    return ["", say("moved_note", number=number)] if number else []
+    return [say("moved_note", number=number)] if number else []
 
 
-def _refused(counts: Counts, say: _Words) -> list[Block]:
-    if not counts.rules:
-        return [Paragraph(say("nothing"))]
-    rows: list[list[Cell]] = [[rule, number] for rule, number in counts.rules.most_common()]
-    columns = [say(name) for name in EXAMPLE_COLUMNS]
-    examples = [
-        Details(f"{rule}: {say('examples')}", [Table(columns, [[_cell(row.get(name)) for name in EXAMPLE_COLUMNS] for row in found])])
-        for rule, found in sorted(counts.examples.items())
-    ]
-    return [Table([say("rule"), say("documents")], rows), *examples, Paragraph(say("receipts"), quiet=True)]
+def languages(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
+    """Inputs and kept documents by language."""
+    groups = {name or say("no_language"): group for name, group in found.statistics.languages.items()}
+    return [say("recognised"), *_group_columns(say)], grouped(groups, say)
 
 
-EXAMPLE_COLUMNS = ("source", "value", "threshold", "detail", "duplicate_of")
+def origins(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
+    """Inputs and kept documents by source or host."""
+    return [say("origin"), *_group_columns(say)], grouped(found.statistics.origins, say)
 
 
-def _cell(value: object) -> Cell:
-    return value if isinstance(value, str | int | float) else None
+def _group_columns(say: Phrases) -> list[str]:
+    return [say("inputs"), say("kept"), say("characters")]
 
 
-def _lengths(counts: Counts, say: _Words) -> Table:
-    """Documents by length, each row twice as long as the one before."""
-    most = max(counts.lengths.values(), default=1)
-    rows: list[list[Cell]] = [
-        [2**power, 2 ** (power + 1), counts.lengths[power], "█" * round(40 * counts.lengths[power] / most)]
-        for power in range(min(counts.lengths, default=0), max(counts.lengths, default=-1) + 1)
-    ]
-    return Table([f"{say('characters')} {say('from')}", say("below"), say("documents"), ""], rows)
+def grouped(groups: Mapping[str, Group], say: Phrases) -> Rows:
+    """The largest groups, by kept characters, and the rest as one row."""
+    ordered = sorted(groups.items(), key=lambda pair: (-pair[1].characters, -pair[1].inputs, pair[0]))
+    rows: Rows = [[name, group.inputs, group.kept, group.characters] for name, group in ordered[:MOST_GROUPS]]
+    if rest := [group for _, group in ordered[MOST_GROUPS:]]:
+        inputs, kept = sum(group.inputs for group in rest), sum(group.kept for group in rest)
+        rows.append([say("rest", number=len(rest)), inputs, kept, sum(group.characters for group in rest)])
+    return rows
 
 
-def _markdown(columns: list[str], rows: Any) -> list[str]:
+def diversity(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
+    """What the sample says."""
+    sample = found.diversity
+    pairs: list[tuple[str, Cell]] = [(say("sampled"), sample.documents), (say("sampled_words"), sample.words)]
+    pairs += [(say(name), getattr(sample, name)) for name in ("type_token_ratio", "compression_ratio")]
+    pairs += [(say("novelty", n=n), share) for n, share in sample.novelty.items()]
+    return [say("diversity"), ""], [[name, value] for name, value in pairs if value is not None]
+
+
+def duplicates(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
+    """Copies that were left out, and the documents with most of them."""
+    copies = found.statistics.copies
+    pairs: list[tuple[str, Cell]] = [(say("copies"), sum(copies.values())), (say("clusters"), len(copies)), *found.statistics.largest]
+    return [say("duplicates"), ""], [[name, number] for name, number in pairs] if copies else []
+
+
+def personal(found: Findings, say: Phrases) -> tuple[list[str], Rows]:
+    """Personal data by kind."""
+    rows: Rows = [[kind, places, documents] for kind, (places, documents) in sorted(found.statistics.personal.items())]
+    return [say("kind"), say("places"), say("documents")], rows
+
+
+def thresholds(manifest: Mapping[str, Any], say: Phrases) -> tuple[list[str], Rows]:
+    """The thresholds of the rules that could refuse, for Chinese texts and for others."""
+    other, chinese = manifest["thresholds"]["other"], manifest["thresholds"]["chinese"]
+    rows: Rows = [[rule, other.get(rule), chinese.get(rule)] for rule in dict.fromkeys((*other, *chinese))]
+    return [say("rule"), say("thresholds_other"), say("thresholds_chinese")], rows
+
+
+def _setting(value: object) -> str:
+    return ", ".join(map(str, cast("list[object]", value))) or "–" if isinstance(value, list) else str(value)
+
+
+def _markdown(columns: Sequence[str], rows: Any) -> list[str]:
     body = ["| " + " | ".join(show(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns), *body]

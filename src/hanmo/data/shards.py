@@ -5,15 +5,18 @@ where a kill struck. The idea: a shard writes its documents in row groups by the
 takes its row groups from every shard, sorts them by id and writes them, and no process ever holds more than a bucket.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from hanmo.base.storage import write_atomically
+from hanmo.data.clean import CleanConfig, clean
 from hanmo.data.duplicates import text_digest
-from hanmo.data.filters import COUNTS, MEASURES, MEASURES_AS_FOUND, FilterConfig, judge, measure
+from hanmo.data.filters import FilterConfig, judge
 from hanmo.data.inputs import InputFile, Refused, Text, Unit
+from hanmo.data.language import sure_code
+from hanmo.data.measures import COUNTS, TEXTS, VALUES, measure
 from hanmo.data.normalize import normalize, without_surrogates
 from hanmo.data.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
@@ -26,8 +29,8 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "license": "text",
     "metadata": "metadata",
 }
-MEASURE_COLUMNS: dict[str, ColumnKind] = {"bytes": "count"}
-MEASURE_COLUMNS.update({name: "count" if name in COUNTS else "number" for name in (*MEASURES_AS_FOUND, *MEASURES)})
+MEASURE_COLUMNS: dict[str, ColumnKind] = {"bytes": "count", "removed_lines": "count"}
+MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in VALUES})
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "source": "text",
@@ -53,6 +56,7 @@ class ShardJob:
     repair: bool
     filters: FilterConfig
     num_buckets: int
+    clean: CleanConfig = field(default_factory=CleanConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +132,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     if isinstance(entry, Refused):
         fields = {"source": entry.source, "rule": entry.rule, "detail": entry.detail, "value": entry.value, "threshold": entry.threshold}
         return {"id": document_id(entry.source, "\0" + entry.rule), **fields}, None
-    text = normalize(entry.text, job.repair)
+    text, removed_lines = clean(normalize(entry.text, job.repair), job.clean)
     values = measure(entry.text, text)
     verdict = judge(values, job.filters)
     identifier = document_id(entry.source, text)
@@ -136,16 +140,18 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         "id": identifier,
         "source": entry.source,
         "rule": verdict.rule or None,
+        "detail": verdict.detail or None,
         "value": verdict.value,
         "threshold": verdict.threshold,
         "bytes": len(text.encode()),
+        "removed_lines": removed_lines,
         **values,
         "digest": text_digest(text),
     }
     if verdict.rule:
         return row, None
     metadata = {name: without_surrogates(value) for name, value in entry.metadata.items()}
-    facts = {"source": entry.source, "language": file.language, "license": file.license, "metadata": metadata}
+    facts = {"source": entry.source, "language": file.language or sure_code(values), "license": file.license, "metadata": metadata}
     return row, {"id": identifier, "text": text, **facts}
 
 

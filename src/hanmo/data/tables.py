@@ -128,6 +128,12 @@ class Table:
         """A column of whole numbers or flags."""
         return cast("NDArray[np.int64]", self._table.column(column).to_numpy().astype(np.int64))
 
+    def floats(self, column: str) -> NDArray[np.float64]:
+        """A column of numbers; null is NaN."""
+        import pyarrow as pa
+
+        return cast("NDArray[np.float64]", self._table.column(column).cast(pa.float64()).to_numpy())
+
     def digests(self, column: str) -> NDArray[np.uint64]:
         """A column of 16-byte digests as pairs of numbers [rows, 2]; null is (0, 0)."""
         import pyarrow.compute as pc

@@ -1,0 +1,113 @@
+"""What the receipts say of a data set besides counts: languages, origins, duplicates, personal data.
+
+In: `receipts.parquet`. Out: numbers for the card and the report, in an order that depends on nothing but the receipts. The idea:
+columns are read one row group at a time, and what is not there (a column that another step adds) leaves its part empty.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+
+from hanmo.data.diversity import Diversity
+from hanmo.data.receipts import Counts
+from hanmo.data.tables import Table, column_names, row_groups
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)")
+PII = "pii_"
+NEEDED = ("id", "source", "kept", "rule", "duplicate_of", "language", "script", "characters")
+LARGEST = 5
+
+
+@dataclass(slots=True)
+class Group:
+    """Inputs with something in common."""
+
+    inputs: int = 0
+    kept: int = 0
+    characters: int = 0
+    """Of those kept."""
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Sums over all receipts."""
+
+    languages: dict[str, Group] = field(default_factory=dict[str, Group])
+    """By code and script of what was recognised; empty where there are no letters."""
+    origins: dict[str, Group] = field(default_factory=dict[str, Group])
+    """By host for addresses, else by the name of the source."""
+    copies: Counter[str] = field(default_factory=Counter[str])
+    """Inputs refused as a copy, by the id of the document that was kept."""
+    largest: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    """Source of the kept document and number of its copies, for those with most."""
+    personal: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """Places found and documents they stand in, by kind, in kept documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that the card and the report tell besides the manifest."""
+
+    counts: Counts
+    statistics: Statistics
+    diversity: Diversity
+
+
+def statistics(receipts: Path) -> Statistics:
+    """Read the receipts of a data set."""
+    there = column_names(receipts)
+    personal = [name for name in there if name.startswith(PII)]
+    columns = [name for name in there if name in NEEDED or name in personal]
+    found = Statistics()
+    for group in range(len(row_groups(receipts))):
+        _add(found, Table.read(receipts, columns=columns, groups=[group]), personal)
+    most = sorted(found.copies.items(), key=lambda pair: (-pair[1], pair[0]))[:LARGEST]
+    names = _sources(receipts, {identifier for identifier, _ in most})
+    found.largest = [(names.get(identifier, identifier), number) for identifier, number in most]
+    return found
+
+
+def origin(source: str) -> str:
+    """Where a document comes from: the host of an address, else the name of the source.
+
+    >>> origin("https://example.org/a/b"), origin("letters/1901/a.txt"), origin("rows.jsonl#12")
+    ('example.org', 'letters', 'rows.jsonl')
+    """
+    found = ADDRESS.search(source)
+    return found.group(1) if found else re.split(r"[/#]", source, maxsplit=1)[0]
+
+
+def _add(found: Statistics, table: Table, personal: Sequence[str]) -> None:
+    kept = [bool(each) for each in table.numbers("kept")]
+    characters = [float(each) for each in table.floats("characters")]
+    measured = [bool(each) for each in table.present("characters")]
+    codes, scripts = (table.texts(name) if name in table.names else [None] * len(table) for name in ("language", "script"))
+    tags = [f"{code}-{script}" if script else code or "" for code, script in zip(codes, scripts, strict=True)]
+    _group(found.languages, compress(tags, measured), compress(kept, measured), compress(characters, measured))
+    _group(found.origins, map(origin, table.texts("source")), kept, characters)
+    found.copies.update(name for name in table.texts("duplicate_of") if name)
+    for column in personal:
+        numbers = [number for number, stays in zip(map(float, table.floats(column)), kept, strict=True) if stays and number > 0]
+        places, documents = found.personal.get(column.removeprefix(PII), (0, 0))
+        found.personal[column.removeprefix(PII)] = (places + int(sum(numbers)), documents + len(numbers))
+
+
+def _group(groups: dict[str, Group], names: Iterable[str], kept: Iterable[bool], characters: Iterable[float]) -> None:
+    for name, stays, length in zip(names, kept, characters, strict=True):
+        group = groups.setdefault(name, Group())
+        group.inputs += 1
+        if stays:
+            group.kept += 1
+            group.characters += int(length)
+
+
+def _sources(receipts: Path, wanted: set[str]) -> dict[str, str]:
+    """Sources of some ids."""
+    names: dict[str, str] = {}
+    for group in range(len(row_groups(receipts)) if wanted else 0):
+        table = Table.read(receipts, columns=("id", "source"), groups=[group])
+        names |= {i: name for i, name in zip(table.texts("id"), table.texts("source"), strict=True) if i in wanted}
+    return names
