@@ -76,7 +76,11 @@ def _from_text(path: Path, label: str) -> Iterator[Item]:
 
 
 def _from_json(path: Path, label: str) -> Iterator[Item]:
-    value = json.loads(_content(path))
+    text = _content(path)
+    try:
+        value = json.loads(text)
+    except ValueError:  # many files named .json hold one object a line
+        value = [json.loads(line) for line in text.split("\n") if line.strip()]
     if isinstance(value, list):
         for number, row in enumerate(cast("list[object]", value), 1):
             yield from _walk(row, f"{label}#{number}")

@@ -78,7 +78,14 @@ def without_recurring(text: str, recurring: Path, kind: Kind) -> tuple[str, int]
     cut = {place for place in range(0, len(pieces), 2) if pieces[place].strip() and line_hash(pieces[place]) in known}
     if not cut or 2 * sum(len(pieces[place]) for place in cut) > sum(map(len, pieces[::2])):
         return text, 0
-    kept = [piece for place, piece in enumerate(pieces) if place not in cut and place - 1 not in cut]
+    kept: list[str] = []
+    gap = ""
+    for place, piece in enumerate(pieces):
+        if place % 2:
+            gap = max(gap, piece, key=len)
+        elif place not in cut:
+            kept += [gap, piece]
+            gap = ""
     return normalize("".join(kept), repair=False), len(cut)
 
 

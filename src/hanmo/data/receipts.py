@@ -35,7 +35,7 @@ RECEIPT_COLUMNS: dict[str, ColumnKind] = {
     "detail": "text",
     "value": "number",
     "threshold": "number",
-    "lines_removed": "count",
+    "recurring_lines": "count",
     **MEASURE_COLUMNS,
 }
 EXACT_DUPLICATE = "exact_duplicate"

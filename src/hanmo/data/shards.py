@@ -38,7 +38,7 @@ VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "detail": "text",
     "value": "number",
     "threshold": "number",
-    "lines_removed": "count",
+    "recurring_lines": "count",
     **MEASURE_COLUMNS,
     "digest": "digest",
 }
@@ -155,9 +155,9 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     if isinstance(entry, Refused):
         fields = {"source": entry.source, "rule": entry.rule, "detail": entry.detail, "value": entry.value, "threshold": entry.threshold}
         return {"id": document_id(entry.source, "\0" + entry.rule), **fields}, None
-    text, lines_removed = normalize(entry.text, job.repair), 0
+    text, recurring_lines = normalize(entry.text, job.repair), 0
     if job.duplicates.lines:
-        text, lines_removed = without_recurring(text, job.recurring, job.duplicates.unit)
+        text, recurring_lines = without_recurring(text, job.recurring, job.duplicates.unit)
     values = measure(entry.text, text)
     verdict = judge(values, job.filters)
     identifier = document_id(entry.source, text)
@@ -167,7 +167,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         "rule": verdict.rule or None,
         "value": verdict.value,
         "threshold": verdict.threshold,
-        "lines_removed": lines_removed,
+        "recurring_lines": recurring_lines,
         "bytes": len(text.encode()),
         **values,
         "digest": text_digest(text),
