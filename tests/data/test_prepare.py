@@ -13,6 +13,8 @@ import pytest
 import hanmo.data.prepare as prepare_module
 from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.storage import sha256
+from hanmo.data.contamination import ContaminationConfig
+from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.filters import FilterConfig
 from hanmo.data.prepare import PrepareConfig, prepare, read_manifest
 from hanmo.data.read import SPLITS, ReadConfig, read_dataset
@@ -31,6 +33,11 @@ def make_texts(folder: Path, count: int = 60) -> Path:
         chinese = "".join(dice.choices(CHARACTERS, k=dice.randrange(20, 200))) + "。"
         (folder / f"en-{i:03d}.txt").write_text(english)
         (folder / f"zh-{i:03d}.md").write_text(f"# 第{i}篇\n\n{chinese}\n", "utf-8")
+        if i % 20 == 5:
+            (folder / f"en-{i:03d}-longer.txt").write_text(english.upper() + " and so on")
+        if i % 20 == 7:
+            (folder / f"zh-{i:03d}-longer.md").write_text(f"# 第{i}篇\n\n{chinese * 3}\n", "utf-8")
+            (folder / f"zh-{i:03d}.md").write_text(f"# 第{i}篇\n\n{chinese * 3}"[:-6], "utf-8")
         if i % 10 == 0:
             (folder / f"copy-{i:03d}.txt").write_text(english + " \r\n", newline="")
     rows = [json.dumps({"text": "".join(dice.choices(CHARACTERS, k=60))}, ensure_ascii=False) for _ in range(count)]
@@ -58,9 +65,9 @@ def wanted(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_input_is_a_document_or_a_receipt(wanted: Path) -> None:
     receipts = pq.read_table(wanted / "receipts.parquet").to_pylist()
-    assert len(receipts) == 60 + 60 + 6 + 62 + 3 == len({row["id"] for row in receipts})
+    assert len(receipts) == 60 + 60 + 6 + 62 + 3 + 6 == len({row["id"] for row in receipts})
     refused = {row["source"]: row["rule"] for row in receipts if not row["kept"]}
-    assert {name.removeprefix("texts/"): rule for name, rule in refused.items() if rule != "exact_duplicate"} == {
+    assert {name.removeprefix("texts/"): rule for name, rule in refused.items() if "duplicate" not in rule} == {
         "broken.txt": "undecodable",
         "empty.txt": "empty",
         "picture.txt": "binary",
@@ -69,6 +76,12 @@ def test_every_input_is_a_document_or_a_receipt(wanted: Path) -> None:
     }
     # of two equal texts the first by name is kept: copy-000 comes before en-000
     assert [name for name, rule in refused.items() if rule == "exact_duplicate"] == [f"texts/en-{i:03d}.txt" for i in range(0, 60, 10)]
+    near = {row["source"]: row for row in receipts if row["rule"] == "near_duplicate"}
+    assert list(near) == [f"texts/{name}" for name in ("en-005.txt", "en-025.txt", "en-045.txt", "zh-007.md", "zh-027.md", "zh-047.md")]
+    names = {row["id"]: row["source"] for row in receipts if row["kept"]}
+    for name, row in near.items():
+        assert names[row["duplicate_of"]] == name.replace(".", "-longer.")
+        assert row["value"] >= row["threshold"] == 0.65
     documents = {split: list(read_dataset(wanted, split)) for split in SPLITS}
     kept = {row["id"]: row["split"] for row in receipts if row["kept"]}
     assert {d.id: split for split, found in documents.items() for d in found} == kept
@@ -79,9 +92,9 @@ def test_every_input_is_a_document_or_a_receipt(wanted: Path) -> None:
 def test_the_manifest_counts_and_hashes_what_lies_there(wanted: Path) -> None:
     manifest = read_manifest(wanted)
     assert manifest["receipts"] == {
-        "total": 191,
+        "total": 197,
         "kept": 180,
-        "refused": {"binary": 1, "empty": 1, "exact_duplicate": 6, "malformed": 1, "min_words": 1, "undecodable": 1},
+        "refused": {"binary": 1, "empty": 1, "exact_duplicate": 6, "malformed": 1, "min_words": 1, "near_duplicate": 6, "undecodable": 1},
     }
     assert {name: facts["sha256"] for name, facts in manifest["files"].items()} == {
         path.relative_to(wanted).as_posix(): sha256(path) for path in wanted.rglob("*") if path.is_file() and path.name != "manifest.json"
@@ -112,6 +125,40 @@ def test_many_files_hold_the_same_documents_in_the_same_order(
     for split in SPLITS:
         assert list(read_dataset(tmp_path / "many", split)) == list(read_dataset(wanted, split))
     assert (tmp_path / "many" / "receipts.parquet").read_bytes() == (wanted / "receipts.parquet").read_bytes()
+
+
+def test_near_copies_that_are_kept_share_a_split(texts: Path, tmp_path: Path) -> None:
+    keeping = PrepareConfig(duplicates=DuplicateConfig(keep="all"), split=SplitConfig(validation=0.2, test=0.2))
+    assert prepare([texts], tmp_path / "data", keeping)["receipts"]["kept"] == 186
+    splits = {row["source"]: row["split"] for row in pq.read_table(tmp_path / "data" / "receipts.parquet").to_pylist()}
+    pairs = [(name, name.replace("-longer.", ".")) for name in splits if "longer" in name]
+    assert len(pairs) == 6 and len({splits[longer] for longer, _ in pairs}) > 1
+    assert all(splits[longer] == splits[shorter] for longer, shorter in pairs)
+
+
+def test_boilerplate_goes_and_evaluation_text_is_kept_out_whatever_the_workers(tmp_path: Path) -> None:
+    dice, texts = random.Random(3), tmp_path / "texts"
+    texts.mkdir()
+    rows = [" ".join(dice.choices(WORDS, k=40)) for _ in range(30)]
+    for i, row in enumerate(rows):
+        (texts / f"{i:02d}.txt").write_text(f"{row}\nWrite to the editor of this page.")
+    (tmp_path / "dev.jsonl").write_text(json.dumps({"question": rows[7].title()}) + "\n")
+    chosen = DuplicateConfig(lines=30)
+    against = ContaminationConfig(against=(str(tmp_path / "dev.jsonl"),))
+    for workers in (1, 2):
+        config = PrepareConfig(shard_bytes=1000, workers=workers, duplicates=chosen, contamination=against)
+        manifest = prepare([texts], tmp_path / str(workers), config)
+    assert manifest["receipts"] == {"total": 30, "kept": 29, "refused": {"contaminated": 1}}
+    assert str(tmp_path) not in json.dumps(manifest) and manifest["settings"]["contamination"]["against"] == ["dev.jsonl"]
+    assert sha256(tmp_path / "1") == sha256(tmp_path / "2")
+    receipts = {row["source"]: row for row in pq.read_table(tmp_path / "1" / "receipts.parquet").to_pylist()}
+    assert {row["recurring_lines"] for row in receipts.values()} == {1}
+    leaked = receipts["texts/07.txt"]
+    assert (leaked["rule"], leaked["detail"], leaked["value"]) == ("contaminated", "dev.jsonl#1:question: 40 of 40 words", 1.0)
+    kept = {d.text for split in SPLITS for d in read_dataset(tmp_path / "1", split)}
+    assert kept == set(rows) - {rows[7]}
+    with pytest.raises(ConfigError, match=r"contamination.against: .* does not exist"):
+        prepare([texts], tmp_path / "3", PrepareConfig(contamination=ContaminationConfig(against=("nowhere.jsonl",))))
 
 
 def command(texts: Path, out: Path) -> list[str]:

@@ -65,3 +65,23 @@ def test_duplicates_can_be_kept_and_then_share_a_split(receipts: list[dict[str, 
     write_receipts(tmp_path / "all.parquet", tmp_path, decisions)
     rows = {str(row["source"]): row for row in read_rows(tmp_path / "all.parquet")}
     assert rows["2.txt"]["kept"] and rows["0.txt"]["split"] == rows["2.txt"]["split"]
+
+
+LONG = (
+    "春天来了，燕子也从南方回来了，屋檐下又有了做窝的声音，孩子们放学以后总要在门前站上一会儿，"
+    "看它们衔着泥飞进飞出，一直看到天黑才肯回家吃饭。"
+)
+
+
+def test_what_repeats_a_near_duplicate_exactly_shares_its_fate(tmp_path: Path) -> None:
+    """Equal texts: the first is the original; but a longer version of both is kept."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"text": "{text}"}}\n' for text in (LONG, LONG + "明天也是。", LONG)), "utf-8")
+    unit = Unit(file=InputFile(path=path, label="a"), kind="jsonl")
+    do_shard(ShardJob(number=0, units=(unit,), folder=tmp_path, read=ReadConfig(), repair=True, filters=FilterConfig(), num_buckets=1))
+    write_receipts(tmp_path / "receipts.parquet", tmp_path, decide(tmp_path, 1, DuplicateConfig(), SplitConfig()))
+    first, longer, second = read_rows(tmp_path / "receipts.parquet")
+    assert longer["kept"] and (longer["rule"], longer["value"]) == (None, None)
+    for row in (first, second):
+        assert (row["kept"], row["rule"], row["duplicate_of"], row["threshold"]) == (False, "near_duplicate", longer["id"], 0.65)
+        assert 0.9 < float(str(row["value"])) < 1

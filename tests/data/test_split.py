@@ -52,3 +52,11 @@ def test_a_split_nobody_wants_stays_empty_and_one_document_trains() -> None:
 def test_impossible_shares_name_their_key(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"split\."):
         SplitConfig(**wrong)
+
+
+def test_equal_positions_go_together_when_a_split_is_filled() -> None:
+    positions = np.array([0.5, 0.9, 0.5, 0.5, 0.7, 0.8])
+    splits, moved = assign(positions, SplitConfig(validation=0, test=0.1))
+    assert splits.tolist() == [2, 0, 2, 2, 0, 0] and moved.tolist() == [0, 2, 3]
+    splits, moved = assign(np.array([0.5, 0.5, 0.5]), SplitConfig())
+    assert splits.tolist() == [0, 0, 0] and len(moved) == 0

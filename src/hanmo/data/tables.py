@@ -125,8 +125,9 @@ class Table:
         return cls(pa.concat_tables([table._table for table in tables]))
 
     def numbers(self, column: str) -> NDArray[np.int64]:
-        """A column of whole numbers or flags."""
-        return cast("NDArray[np.int64]", self._table.column(column).to_numpy().astype(np.int64))
+        """A column of whole numbers or flags; null is 0."""
+        found = self._table.column(column)
+        return cast("NDArray[np.int64]", (found.fill_null(0) if found.null_count else found).to_numpy().astype(np.int64))
 
     def floats(self, column: str) -> NDArray[np.float64]:
         """A column of numbers; null is NaN."""

@@ -1,0 +1,55 @@
+"""`hanmo contamination TRAINING EVALUATION`: which pieces of an evaluation set stand in the training text, both texts shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tyro.conf import Positional
+
+from hanmo.base.errors import UsageError
+from hanmo.cli.arguments import parse as parse_arguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """List every item of the second file or data set that the first one holds: 13 words in a row, or a short item whole."""
+
+    paths: Positional[tuple[str, ...]] = ()
+    """What a model learns from, then what it is measured on: files (txt, jsonl, json, csv, tsv, parquet), folders or data sets."""
+    most: int = 10
+    """Hits to print; --json lists all of them."""
+
+
+def parse(words: Sequence[str]) -> Options:
+    """The options in the words after the verb."""
+    options = parse_arguments(Options, words, "contamination")
+    if len(options.paths) != 2:
+        raise UsageError(f"hanmo contamination takes two paths, {len(options.paths)} given: hanmo contamination TRAINING EVALUATION")
+    return options
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Find the hits; gives their list and the counts."""
+    from hanmo.data.contamination import compare_files
+
+    training, evaluation = options.paths
+    return {"training": training, "evaluation": evaluation, "most": options.most, **compare_files(Path(training), Path(evaluation))}
+
+
+def show(result: dict[str, Any]) -> str:
+    """What a person reads at the end."""
+    counts = (
+        f"{result['hit_items']:,} of {result['items']:,} items of {result['evaluation']} stand in {result['training']}"
+        f" ({result['short_items']:,} are too short to say)"
+    )
+    lines = [counts]
+    for hit in result["hits"][: result["most"]]:
+        lines += [
+            f"  {hit['item']} in {hit['document']}: {hit['covered']} of {hit['length']} words",
+            f"    evaluation: {hit['item_text']}",
+            f"    training:   {hit['document_text']}",
+        ]
+    if len(result["hits"]) > result["most"]:
+        lines.append(f"  ... and {len(result['hits']) - result['most']:,} more: --json lists all")
+    return "\n".join(lines)
