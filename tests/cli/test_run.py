@@ -22,6 +22,8 @@ TEXTS = [
 ]
 RECIPE = """
 sources = ["texts"]
+[prepare.duplicates]
+near = false # its texts differ by a number
 [prepare.split]
 validation = 0.15
 test = 0.25

@@ -152,7 +152,11 @@ def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
         _flush(verdict_writer, rows, writer, kept, job.num_buckets)
     if job.duplicates.near:
         values = np.stack(signatures) if signatures else np.zeros((0, SIGNATURE_VALUES), np.uint32)
-        write_atomically(signatures_file(job.folder, job.number), values.tofile)
+        write_atomically(signatures_file(job.folder, job.number), lambda path: _write_bytes(path, values.tobytes()))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)  # numpy's own tofile says nothing of a disk that is full
 
 
 def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, Row | None]:

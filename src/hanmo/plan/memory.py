@@ -166,7 +166,7 @@ def activation_bytes_per_token(config: NetworkConfig, step: Step) -> int:
         return RECURRENT_BYTES[config.cell][width] * units + (dropped if config.hidden_dropout else 0) + 8
     fused = step.fused and step.low_precision
     block = 2 * _norm(config, width, fused) + _attention(config, step, fused) + _mlp(config, width, fused)
-    masks = 2 * width * config.hidden_size if config.hidden_dropout else 0
+    masks = 2 * width * config.hidden_size if config.hidden_dropout and not fused else 0  # the kernels draw theirs again
     last = _norm(config, width, fused) - width * config.hidden_size
     return config.num_hidden_layers * (block + masks) + last + 8
 
