@@ -10,9 +10,9 @@ from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.train import train_tokenizer
 
 
-@pytest.mark.parametrize("kind", ["bpe", "character", "word"])
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "character", "word"])
 def test_the_same_texts_in_any_order_give_the_same_files(texts, kind, tmp_path):
-    config = TokenizerConfig(kind=kind, vocab_size=300)
+    config = TokenizerConfig(kind=kind, vocab_size=450)
     for place, order in (("a", texts), ("b", random.Random(3).sample(texts, len(texts)))):
         train_tokenizer(iter(order), config).save(tmp_path / place)
     for file in ("tokenizer.json", "tokenizer_config.json", "vocabulary.tsv"):
