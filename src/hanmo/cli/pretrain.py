@@ -69,19 +69,9 @@ def run(options: Options) -> dict[str, object]:
 def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, "TokenStore"]:
     """Encoded train and validation documents, made where they are missing."""
     from hanmo.batches.store import TokenStore
-    from hanmo.data.read import read_dataset
+    from hanmo.cli.tokenizer import encode_dataset
 
-    return {
-        split: TokenStore.build(
-            folder / split,
-            read_dataset(data, split),
-            tokenizer.encode_batch,
-            tokenizer.eot_id,
-            tokenizer.vocab_size,
-            tokenizer=tokenizer.fingerprint,
-        )
-        for split in ("train", "validation")
-    }
+    return encode_dataset(data, tokenizer, folder, ("train", "validation"))
 
 
 def show(result: dict[str, object]) -> str:

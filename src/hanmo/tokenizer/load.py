@@ -7,7 +7,7 @@ Text is only ever text: a special token written out in a document is encoded as 
 import codecs
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -135,13 +135,35 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, on all cores; a long text is worked on in pieces, with the same ids as in one."""
-        pieces = [cut(text, LONGEST_PIECE) if self._ours else [text] for text in texts]
-        try:
-            encoded = self._backend.encode_batch_fast([piece for group in pieces for piece in group], add_special_tokens=False)
-        except (TypeError, UnicodeEncodeError) as error:
-            raise DataError(f"a text is not valid Unicode and cannot be encoded: {error}") from error
+        pieces = self._cut(texts)
+        encoded = self._encoded(pieces, self._backend.encode_batch_fast)
         arrays = iter([np.array(each.ids, dtype=np.int32) for each in encoded])
         return [next(arrays) if len(group) == 1 else np.concatenate([next(arrays) for _ in group]) for group in pieces]
+
+    def encode_spans(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]]:
+        """The ids of each text, and the characters where each token begins and ends; slower than `encode_batch`."""
+        pieces = self._cut(texts)
+        encoded = iter(self._encoded(pieces, self._backend.encode_batch))
+        found: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
+        for group in pieces:
+            ids, spans, start = list[int](), list[NDArray[np.int64]](), 0
+            for piece in group:
+                part = next(encoded)
+                ids += part.ids
+                spans.append(np.array(part.offsets, dtype=np.int64).reshape(-1, 2) + start)
+                start += len(piece)
+            both = np.concatenate(spans)
+            found.append((np.array(ids, dtype=np.int32), both[:, 0], both[:, 1]))
+        return found
+
+    def _cut(self, texts: Sequence[str]) -> list[list[str]]:
+        return [cut(text, LONGEST_PIECE) if self._ours else [text] for text in texts]
+
+    def _encoded(self, pieces: Sequence[Sequence[str]], encode: Callable[..., list[tokenizers.Encoding]]) -> list[tokenizers.Encoding]:
+        try:
+            return encode([piece for group in pieces for piece in group], add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise DataError(f"a text is not valid Unicode and cannot be encoded: {error}") from error
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; special tokens give no text except <unk>.
