@@ -19,6 +19,7 @@ from hanmo.tokenizer.load import Tokenizer
 
 _CHINESE = "\\u3400-\\u9fff\\uf900-\\ufaff\\U00020000-\\U0003ffff"
 _RUN = re.compile(rf"([{_CHINESE}]+)|[^\s{_CHINESE}]+")
+_INSIDE = re.compile(r"\W*(.*?)\W*", re.DOTALL)
 _PART = re.compile(r"#\d+$")
 GROUP = 256
 
@@ -107,22 +108,28 @@ def count_words(text: str) -> int:
 
 
 def word_spans(text: str) -> NDArray[np.int64]:
-    """Where each word begins and ends, [words, 2].
+    """Where each word begins and ends without the signs around it, [words, 2].
 
-    >>> word_spans("two 我们学习").tolist()
-    [[0, 3], [4, 6], [6, 8]]
+    >>> word_spans("(two) 我们学习").tolist()
+    [[1, 4], [6, 8], [8, 10]]
     """
     spans: list[tuple[int, int]] = []
     for run in _RUN.finditer(text):
-        end = run.start()
-        for word in rjieba.cut(run[1]) if run[1] else [run[0]]:
-            spans.append((end, end + len(word)))
-            end += len(word)
+        start = run.start()
+        if not run[1]:
+            inside = _INSIDE.fullmatch(run[0])
+            assert inside is not None
+            spans.append((start + inside.start(1), start + inside.end(1)))
+            continue
+        for word in rjieba.cut(run[1]):
+            spans.append((start, start + len(word)))
+            start += len(word)
     return np.array(spans, dtype=np.int64).reshape(-1, 2)
 
 
 def _continued(words: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
     """How many words meet more than one token."""
+    words = words[words[:, 1] > words[:, 0]]
     first = np.searchsorted(ends, words[:, 0], side="right")
     after = np.searchsorted(starts, words[:, 1], side="left")
     return int((after - first > 1).sum())
