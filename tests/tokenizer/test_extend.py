@@ -88,10 +88,10 @@ def test_add_is_the_most_that_words_may_take(trained):
     assert extend(trained["deepseek"], words=WORDS, add=9).tokenizer.vocab_size <= trained["deepseek"].vocab_size + 9
 
 
-@pytest.mark.parametrize(("options", "said"), [({}, "nothing to extend"), ({"words": ["the"]}, "no token could be added"), ({"add": 5}, "no token could")])
+@pytest.mark.parametrize(("options", "said"), [({}, "nothing to extend"), ({"words": ["渔船"]}, "no token could be added"), ({"add": 5}, "no token could")])
 def test_nothing_to_add_is_an_error(trained, options, said):
     with pytest.raises(DataError, match=said):
-        extend(trained["unigram"], **options)
+        extend(trained["deepseek"], **options)
 
 
 def _outside(model, tmp_path) -> Tokenizer:

@@ -65,7 +65,7 @@ def _words(pieces: Sequence[str], pattern: tuple[PreTokenizerName, int], room: i
     for piece in pieces:
         characters.update(piece)
         found.update(word for word, _ in steps.pre_tokenize_str(piece))
-    alphabet = _alphabet(characters, room // 2)
+    alphabet = _alphabet(characters, (room - len(ALWAYS)) // 2)
     rare = "".join(map(re.escape, sorted(characters.keys() - set(alphabet))))
     cut_out = re.compile(f"[{rare}]+" if rare else "(?!)")
     words = Counter[str]()
@@ -77,11 +77,11 @@ def _words(pieces: Sequence[str], pattern: tuple[PreTokenizerName, int], room: i
 
 
 def _alphabet(characters: Mapping[str, int], room: int) -> list[str]:
-    """The characters that make up `COVERAGE` of the text, no more than `room`, and those that have to be there."""
+    """The characters that have to be there, and no more than `room` others, which make up `COVERAGE` of the text with them."""
     kept, total = set(ALWAYS), sum(characters.values())
     covered = sum(characters.get(character, 0) for character in ALWAYS)
     for character in sorted(characters.keys() - kept, key=lambda each: (-characters[each], each)):
-        if len(kept) >= room or covered >= COVERAGE * total:
+        if len(kept) >= room + len(ALWAYS) or covered >= COVERAGE * total:
             break
         kept.add(character)
         covered += characters[character]
@@ -153,7 +153,10 @@ class Lattice:
 
 
 def fit(words: Mapping[str, int], alphabet: Sequence[str], room: int, min_frequency: int) -> dict[str, float]:
-    """The probability of each of at most `room` pieces, all of the alphabet among them."""
+    """The probability of each of at most `room` pieces, all of the alphabet among them.
+
+    The loss of a piece is what the likelihood falls by when it is written with others wherever it is expected.
+    """
     characters = len(alphabet)
     grams, lattice = collect(words, alphabet, SEEDS_PER_TOKEN * room, min_frequency)
     kept = np.ones(len(grams.counts), dtype=bool)
@@ -161,22 +164,23 @@ def fit(words: Mapping[str, int], alphabet: Sequence[str], room: int, min_freque
     while True:
         for _ in range(2):
             expected = lattice.expected(probabilities)
-            kept[characters:] &= expected[characters:] >= 0.5
-            weighed = np.where(kept, np.maximum(expected, 0.5), 0.5)
+            # A floor, for a piece that longer ones make superfluous now may be needed when they are gone.
+            weighed = np.maximum(expected, 0.5)
             probabilities = np.exp(_digamma(weighed) - _digamma(np.array([weighed[kept].sum()])))
             probabilities = np.where(kept, np.maximum(probabilities, LEAST), 0.0)
-            lattice = lattice.only(kept)
         longer = int(kept[characters:].sum())
         if longer <= room - characters:
             break
-        losses = expected * _log(probabilities) - expected * _alternatives(grams, probabilities)
-        losses[:characters] = np.inf
-        losses[~kept] = -np.inf
+        losses = np.where(kept, np.inf, -np.inf)
+        longer_ones = np.flatnonzero(kept[characters:]) + characters
+        gained = _log(probabilities)[longer_ones] - _alternatives(grams, probabilities)[longer_ones]
+        losses[longer_ones] = expected[longer_ones] * gained
         count = characters + max(room - characters, int(KEPT_EACH_ROUND * longer))
         kept = np.zeros_like(kept)
         kept[np.argsort(-losses, kind="stable")[:count]] = True
         probabilities = np.where(kept, probabilities, 0.0)
         lattice = lattice.only(kept)
+    kept[characters:] &= expected[characters:] >= 0.5
     return {grams.text(int(gram)): float(probabilities[gram]) for gram in np.flatnonzero(kept)}
 
 
