@@ -36,7 +36,8 @@ def small_groups(monkeypatch):
     monkeypatch.setattr(module, "CHECKPOINT_BYTES", 1)
 
 
-def test_any_number_of_processes_gives_the_same_bytes(tmp_path, monkeypatch, small_groups):
+@pytest.mark.usefixtures("small_groups")
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "POOL_AFTER", 20)
     tokenizer = train_tokenizer(SENTENCES * 3, TokenizerConfig(vocab_size=300))
     items = [Document(id=f"d{i}", text=SENTENCES[i % 4] * (i % 7)) for i in range(40)]
@@ -84,7 +85,8 @@ class Counting:
         return encode_batch(texts)
 
 
-def test_a_killed_process_loses_only_what_came_after_its_last_checkpoint(tmp_path, small_groups):
+@pytest.mark.usefixtures("small_groups")
+def test_a_killed_process_loses_only_what_came_after_its_last_checkpoint(tmp_path):
     killed(tmp_path / "a", 30, 24)
     counting = Counting()
     build(tmp_path / "a", documents([2] * 30), counting)
@@ -94,7 +96,8 @@ def test_a_killed_process_loses_only_what_came_after_its_last_checkpoint(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["a", "b"]
 
 
-def test_documents_that_changed_after_a_kill_are_encoded_again(tmp_path, small_groups):
+@pytest.mark.usefixtures("small_groups")
+def test_documents_that_changed_after_a_kill_are_encoded_again(tmp_path):
     killed(tmp_path / "a", 30, 24)
     other = documents([2] * 30)
     other[4] = Document(id="d4", text="7 7 7")
@@ -104,7 +107,8 @@ def test_documents_that_changed_after_a_kill_are_encoded_again(tmp_path, small_g
 
 
 @pytest.mark.parametrize("count", [0, 5])
-def test_fewer_documents_than_before_the_kill_leave_no_trace_of_the_others(tmp_path, small_groups, count):
+@pytest.mark.usefixtures("small_groups")
+def test_fewer_documents_than_before_the_kill_leave_no_trace_of_the_others(tmp_path, count):
     killed(tmp_path / "a", 30, 24)
     if not count:
         with pytest.raises(DataError, match="no documents"):
@@ -116,7 +120,8 @@ def test_fewer_documents_than_before_the_kill_leave_no_trace_of_the_others(tmp_p
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
-def test_what_another_tokenizer_left_is_not_used(tmp_path, small_groups):
+@pytest.mark.usefixtures("small_groups")
+def test_what_another_tokenizer_left_is_not_used(tmp_path):
     killed(tmp_path / "a", 30, 24)
     counting = Counting()
     build(tmp_path / "a", documents([2] * 30), counting, tokenizer="xyz")
@@ -166,7 +171,8 @@ def test_ids_take_the_narrowest_type():
     assert (flat.tolist(), lengths.tolist()) == ([0, 3, 4, 0], [3, 1])
 
 
-def test_an_error_in_another_process_reaches_the_user(tmp_path, monkeypatch, small_groups):
+@pytest.mark.usefixtures("small_groups")
+def test_an_error_in_another_process_reaches_the_user(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "POOL_AFTER", 0)
     tokenizer = train_tokenizer(SENTENCES, TokenizerConfig(vocab_size=300))
     with pytest.raises(DataError, match="its vocabulary has 5"):

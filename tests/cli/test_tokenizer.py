@@ -98,7 +98,7 @@ def test_a_tokenizer_of_every_kind_learns_the_words_of_a_domain(kind, text, data
     assert run([*command, "--json"]) == 0
     made = result_of(capsys)
     assert 0 < len(made["added"]) <= 60
-    assert kind == "word" or made["tokens_after"] < made["tokens_before"]
+    assert made["tokens_after"] < made["tokens_before"] or made["unknown_after"] < made["unknown_before"]
     assert made["saved_share"] == pytest.approx(1 - made["tokens_after"] / made["tokens_before"])
     assert (tmp_path / "new" / "chat_template.jinja").exists()
 

@@ -14,7 +14,7 @@ from hanmo.tokenizer.extend import extend
 from hanmo.tokenizer.load import EOT, Tokenizer
 
 DOMAIN = [
-    "The patient with cardiomyopathy had an infarction. 心肌梗死患者的心肌病变很重。" * 3,
+    "The patient with cardiomyopathy had arrhythmia. 心肌梗死患者的心肌病变很重。" * 3,
     "Cardiomyopathy of the patient: 心肌病变，心肌梗死。\n" * 3,
 ]
 WORDS = ["cardiomyopathy", "心肌梗死", "patient"]
@@ -43,7 +43,9 @@ def test_old_ids_stay_and_the_domain_costs_less(trained, extended, name):
 
 @pytest.mark.parametrize("name", LOSSLESS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.lists(st.one_of(st.sampled_from([*WORDS, " cardio", "心肌", EOT, "<0xE6>", " ", "\n", "😀"]), st.text(max_size=4))).map("".join))
+@given(
+    text=st.lists(st.one_of(st.sampled_from([*WORDS, " cardio", "心肌", EOT, "<0xE6>", " ", "\n", "😀"]), st.text(max_size=4))).map("".join)
+)
 def test_decoding_still_gives_any_text_back(extended, name, text):
     ids = extended[name].encode(text).tolist()
     assert extended[name].decode(ids) == text
@@ -88,7 +90,9 @@ def test_add_is_the_most_that_words_may_take(trained):
     assert extend(trained["deepseek"], words=WORDS, add=9).tokenizer.vocab_size <= trained["deepseek"].vocab_size + 9
 
 
-@pytest.mark.parametrize(("options", "said"), [({}, "nothing to extend"), ({"words": ["渔船"]}, "no token could be added"), ({"add": 5}, "no token could")])
+@pytest.mark.parametrize(
+    ("options", "said"), [({}, "nothing to extend"), ({"words": ["渔船"]}, "no token could be added"), ({"add": 5}, "no token could")]
+)
 def test_nothing_to_add_is_an_error(trained, options, said):
     with pytest.raises(DataError, match=said):
         extend(trained["deepseek"], **options)

@@ -83,5 +83,5 @@ def test_sources_and_languages_are_counted_in_one_pass(trained):
     found = fertility(items, trained["deepseek"], key=lambda document: (document.language, origin(document)))
     assert {name: counts.documents for name, counts in summed(found, 0).items()} == {"en": 2, "zh": 1}
     assert {name: counts.documents for name, counts in summed(found, 1).items()} == {"a.jsonl": 2, "b#c.txt": 1}
-    assert sum((counts.tokens for counts in summed(found, 1).values())) == sum(counts.tokens for counts in found.values())
+    assert sum(counts.tokens for counts in summed(found, 1).values()) == sum(counts.tokens for counts in found.values())
     assert Fertility().rates()["continued_share"] == 0

@@ -24,7 +24,9 @@ def recounted(words, known, add, least):
         for word, count in state:
             for pair in neighbours(word):
                 counts[pair] += count
-        best = sorted((-count, pair) for pair, count in counts.items() if count >= least and pair[0] + pair[1] not in known and fits("".join(pair)))
+        best = sorted(
+            (-count, pair) for pair, count in counts.items() if count >= least and pair[0] + pair[1] not in known and fits("".join(pair))
+        )
         if not best:
             break
         count, pair = best[0]

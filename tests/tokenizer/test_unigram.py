@@ -99,5 +99,7 @@ def test_text_costs_no_more_tokens_than_with_the_librarys_own_trainer():
     theirs = tokenizers.Tokenizer(models.Unigram())
     theirs.pre_tokenizer = pre_tokenizer("deepseek", 3, as_bytes=False)
     size = 420 - 256 - len(set(ALWAYS) - set(text))
-    theirs.train_from_iterator([text], trainers.UnigramTrainer(vocab_size=size, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False))
+    theirs.train_from_iterator(
+        [text], trainers.UnigramTrainer(vocab_size=size, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False)
+    )
     assert len(ours.encode(text)) <= 1.05 * len(theirs.encode(text).ids)

@@ -16,7 +16,13 @@ from hanmo.tokenizer.merges import join, neighbours
 from hanmo.tokenizer.train import train_tokenizer
 from hanmo.tokenizer.vocabularies import import_vocabulary
 
-TEXTS = ["The lamp's on the hill, isn't it?  12 boats\n\n came.", "渔船已经出海了，孩子们在码头上等着。", "déjà vu 😀 ＝ ｆｕｌｌ", "", "a\tb\r\nc "]
+TEXTS = [
+    "The lamp's on the hill, isn't it?  12 boats\n\n came.",
+    "渔船已经出海了，孩子们在码头上等着。",
+    "déjà vu 😀 ＝ ｆｕｌｌ",
+    "",
+    "a\tb\r\nc ",
+]
 
 
 def published(name: str) -> Path:

@@ -32,7 +32,11 @@ def test_prose_with_single_spaces_comes_back(trained, pairs):
 
 
 @LAW
-@given(text=st.lists(st.one_of(st.sampled_from(["the", " ", "渔", "，", ".", "(", "'t", "##s", "\u0301", "＝", "\t"]), st.text(max_size=3))).map("".join))
+@given(
+    text=st.lists(
+        st.one_of(st.sampled_from(["the", " ", "渔", "，", ".", "(", "'t", "##s", "\u0301", "＝", "\t"]), st.text(max_size=3))
+    ).map("".join)
+)
 def test_what_is_read_back_has_the_ids_of_the_text(trained, text):
     tokenizer = trained["wordpiece"]
     ids = tokenizer.encode(text).tolist()

@@ -50,4 +50,6 @@ def read_counts(dataset: Path, tokenizer: str) -> dict[str, int]:
     path = counts_file(dataset, tokenizer)
     if not path.exists():
         return {}
-    return {str(row["id"]): int(str(row["tokens"])) for row in read_rows(path, ("id", "tokens", "tokenizer")) if row["tokenizer"] == tokenizer}
+    return {
+        str(row["id"]): int(str(row["tokens"])) for row in read_rows(path, ("id", "tokens", "tokenizer")) if row["tokenizer"] == tokenizer
+    }

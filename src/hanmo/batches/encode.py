@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,11 @@ GROWING = ("ids.bin", "documents.jsonl", "index.bin")
 JOURNAL = "journal.json"
 
 
-class Earlier(Protocol):
-    """A whole store made with the same tokenizer."""
+@dataclass(frozen=True)
+class Earlier:
+    """A whole store made with the same tokenizer: what can be taken from it."""
 
     folder: Path
-    num_documents: int
     offsets: NDArray[np.int64]
     ids: NDArray[np.unsignedinteger]
 
@@ -129,7 +129,7 @@ class Writer:
                 progress.advance(len(group))
             while waiting:
                 self._put(waiting.popleft())
-            if self._matching and self.earlier and self.resumed is None and self._prefix == self.earlier.num_documents:
+            if self._matching and self.earlier and self.resumed is None and self._prefix == len(self.earlier.offsets) - 1:
                 return False
             self._open()
         return True
@@ -170,15 +170,15 @@ class Writer:
             ids, lengths = self._merged(group.places, ids, lengths)
         rows = np.empty(len(lengths), dtype=INDEX)
         rows["tokens"], rows["bytes"], rows["digest"] = lengths, group.sizes, group.digests
-        for file, data in zip(self._files, (ids.tobytes(), "".join(group.names).encode("utf-8", "surrogatepass"), rows.tobytes()), strict=True):
+        for file, data in zip(
+            self._files, (ids.tobytes(), "".join(group.names).encode("utf-8", "surrogatepass"), rows.tobytes()), strict=True
+        ):
             file.write(data)
         self._since_checkpoint += sum(group.sizes)
         if self._since_checkpoint >= CHECKPOINT_BYTES:
             self._checkpoint()
 
-    def _merged(
-        self, places: NDArray[np.int64], ids: NDArray[np.unsignedinteger], lengths: NDArray[np.int64]
-    ) -> Rows:
+    def _merged(self, places: NDArray[np.int64], ids: NDArray[np.unsignedinteger], lengths: NDArray[np.int64]) -> Rows:
         """Documents from the earlier store and new ones in their order."""
         assert self.earlier is not None
         new = iter(np.split(ids, np.cumsum(lengths)[:-1]))

@@ -25,7 +25,7 @@ from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.folders import recover_folder, write_folder
 from hanmo.base.records import Document
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json
-from hanmo.batches.encode import INDEX, EncodeBatch, Vocabulary, Writer, id_type
+from hanmo.batches.encode import INDEX, Earlier, EncodeBatch, Vocabulary, Writer, id_type
 
 FILES = ("ids.bin", "offsets.npy", "bytes.npy", "digests.npy", "documents.jsonl")
 
@@ -131,7 +131,7 @@ class TokenStore:
         work = folder.with_name(f".{folder.name}.encoding")
         with _alone(folder), storage_errors(folder):
             earlier = _earlier(folder, vocabulary)
-            writer = Writer(work, vocabulary, earlier)
+            writer = Writer(work, vocabulary, Earlier(earlier.folder, earlier.offsets, earlier.ids) if earlier else None)
             if writer.write(documents, encode_batch, workers) and _finish(work, vocabulary, earlier):
                 write_folder(folder, lambda new: _link(work, new))
             shutil.rmtree(work, ignore_errors=True)

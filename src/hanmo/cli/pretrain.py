@@ -68,7 +68,6 @@ def run(options: Options) -> dict[str, object]:
 
 def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, "TokenStore"]:
     """Encoded train and validation documents, made where they are missing."""
-    from hanmo.batches.store import TokenStore
     from hanmo.cli.tokenizer import encode_dataset
 
     return encode_dataset(data, tokenizer, folder, ("train", "validation"))

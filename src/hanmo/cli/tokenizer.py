@@ -183,11 +183,20 @@ def _extend(action: Extend) -> dict[str, object]:
         "not_single": extension.not_single,
     }
     if action.data is not None:
-        before = after = 0
-        for document in _documents(action.data, "validation"):
-            before, after = before + len(old.encode(document.text)), after + len(new.encode(document.text))
-        result |= {"tokens_before": before, "tokens_after": after, "saved_share": 1 - after / max(1, before)}
+        result |= _saved(action.data, old, new)
     return result
+
+
+def _saved(data: Path, old: "Tokenizer", new: "Tokenizer") -> dict[str, object]:
+    """What the validation split of a data set, or a text, costs with both; unknown tokens, for they are cheap and worthless."""
+    sums = {"before": [0, 0], "after": [0, 0]}
+    for document in _documents(data, "validation"):
+        for name, tokenizer in (("before", old), ("after", new)):
+            ids = tokenizer.encode(document.text)
+            sums[name][0] += len(ids)
+            sums[name][1] += 0 if tokenizer.unk_id is None else int((ids == tokenizer.unk_id).sum())
+    tokens, unknown = ({f"{kind}_{name}": sums[name][place] for name in sums} for place, kind in enumerate(("tokens", "unknown")))
+    return {**tokens, **unknown, "saved_share": 1 - tokens["tokens_after"] / max(1, tokens["tokens_before"])}
 
 
 def _read_words(path: Path) -> list[str]:
@@ -220,7 +229,9 @@ def _encode(action: Encode) -> dict[str, object]:
     folder, tokenizer = _load(action.tokenizer)
     splits = [split for split in SPLITS if next(read_dataset(action.data, split), None) is not None]
     stores = encode_dataset(action.data, tokenizer, action.out, splits, action.workers)
-    made = {split: {"documents": store.num_documents, "tokens": store.num_tokens, "bytes": store.num_bytes} for split, store in stores.items()}
+    made = {
+        split: {"documents": store.num_documents, "tokens": store.num_tokens, "bytes": store.num_bytes} for split, store in stores.items()
+    }
     return {"folder": str(folder), **_facts(tokenizer, 0), "out": str(action.out), "splits": made}
 
 
@@ -291,11 +302,15 @@ def show(result: dict[str, Any]) -> str:
         if name in result:
             lines += _table(result[name], title)
     if "added" in result:
-        lines.append(f"  {len(result['added']):,} tokens added to those of {result['extended_from']}: {' '.join(map(repr, result['added'][:20]))}")
+        lines.append(
+            f"  {len(result['added']):,} tokens added to those of {result['extended_from']}: {' '.join(map(repr, result['added'][:20]))}"
+        )
         if result["not_single"]:
             lines.append(f"  still more than one token: {' '.join(result['not_single'][:20])}")
     if "saved_share" in result:
-        lines.append(f"  on the data: {result['tokens_before']:,} tokens before, {result['tokens_after']:,} after, {result['saved_share']:.1%} saved")
+        lines.append(f"  tokens: {result['tokens_before']:,} before, {result['tokens_after']:,} after, {result['saved_share']:.1%} saved")
+        if result["unknown_before"]:
+            lines.append(f"  unknown: {result['unknown_before']:,} before, {result['unknown_after']:,} after")
     for split, sums in result.get("splits", {}).items():
         lines.append(f"  {result['out']}/{split}: {sums['documents']:,} documents, {sums['tokens']:,} tokens, {sums['bytes']:,} bytes")
     return "\n".join(lines)

@@ -59,7 +59,9 @@ def extend(tokenizer: Tokenizer, *, words: Sequence[str] = (), texts: Iterable[s
     if add and room and (pieces := sample(texts, MEMORY_BYTES).pieces):
         new = _with_texts(new, pieces, room)
     if new.vocab_size == tokenizer.vocab_size:
-        raise DataError("no token could be added: the words are single tokens already or cannot be, and the texts offer nothing that repeats")
+        raise DataError(
+            "no token could be added: the words are single tokens already or cannot be, and the texts offer nothing that repeats"
+        )
     if new.names()[: tokenizer.vocab_size] != tokenizer.names():
         raise ModelError("this tokenizer keeps special tokens in a place that new ones would take: it cannot be extended")
     origin = {"extended_from": tokenizer.fingerprint, "words": len(words), "add": add}
@@ -213,7 +215,7 @@ def _with_entries(old: Tokenizer, entries: Sequence[str]) -> Tokenizer:
     if model["type"] == "Unigram":
         if len(model["vocab"]) != old.vocab_size:
             raise ModelError("this tokenizer keeps special tokens behind its vocabulary, where new ones would stand: it cannot be extended")
-        scores = {token: score for token, score in model["vocab"]}
+        scores: dict[str, float] = dict(model["vocab"])
         least = min((score for score in scores.values() if score > BYTE_SCORE), default=0.0)
         model["vocab"] = [*model["vocab"], *([entry, _score(old, entry, scores, least)] for entry in entries)]
     elif model["type"] in ("BPE", "WordPiece"):

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 Pair = tuple[str, str]
 
 
-def grow(words: Mapping[tuple[str, ...], int], known: set[str], add: int, least: int, fits: Callable[[str], bool]) -> list[tuple[Pair, int]]:
+def grow(
+    words: Mapping[tuple[str, ...], int], known: set[str], add: int, least: int, fits: Callable[[str], bool]
+) -> list[tuple[Pair, int]]:
     """The next `add` merges of byte-pair encoding (Sennrich et al. 2016), each with the number of tokens it saves.
 
     The most frequent pair first, ties by the pair itself; none that occurs fewer than `least` times, that is a token

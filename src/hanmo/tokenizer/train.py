@@ -120,9 +120,7 @@ def _train_words(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.T
 
 
 def _train_wordpiece(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
-    return wordpiece.train_wordpiece(
-        pieces, vocab_size=config.vocab_size, min_frequency=config.min_frequency, lowercase=config.lowercase
-    )
+    return wordpiece.train_wordpiece(pieces, vocab_size=config.vocab_size, min_frequency=config.min_frequency, lowercase=config.lowercase)
 
 
 def _train_unigram(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:

@@ -12,7 +12,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import tokenizers
@@ -134,22 +135,28 @@ class Lattice:
     def only(self, kept: NDArray[np.bool_]) -> "Lattice":
         """The lattice of fewer grams."""
         left = kept[self.grams]
-        edges = (array[left] for array in (self.grams, self.starts, self.stops, self.depths, self.words))
-        return Lattice(*edges, self.first_nodes, self.last_nodes, self.weights)
+        return replace(
+            self,
+            grams=self.grams[left],
+            starts=self.starts[left],
+            stops=self.stops[left],
+            depths=self.depths[left],
+            words=self.words[left],
+        )
 
     def expected(self, probabilities: Floats) -> Floats:
         """How often each gram is expected, over all segmentations in proportion to their probability (forward-backward)."""
-        p = probabilities[self.grams]
-        forward, backward = np.zeros(self.last_nodes[-1] + 1), np.zeros(self.last_nodes[-1] + 1)
+        p, nodes = probabilities[self.grams], int(self.last_nodes[-1]) + 1
+        forward, backward = np.zeros(nodes), np.zeros(nodes)
         forward[self.first_nodes] = backward[self.last_nodes] = 1.0
-        borders = np.searchsorted(self.depths, np.arange(self.depths[-1] + 2))
-        slices = [slice(start, stop) for start, stop in zip(borders[:-1], borders[1:], strict=True)]
+        borders = np.searchsorted(self.depths, np.arange(int(self.depths[-1]) + 2))
+        slices = [slice(int(start), int(stop)) for start, stop in pairwise(borders)]
         for at in slices:
             np.add.at(forward, self.stops[at], forward[self.starts[at]] * p[at])
         for at in reversed(slices):
             np.add.at(backward, self.starts[at], backward[self.stops[at]] * p[at])
         share = (self.weights / backward[self.first_nodes])[self.words]
-        return np.bincount(self.grams, weights=forward[self.starts] * p * backward[self.stops] * share, minlength=len(probabilities))
+        return _weigh(self.grams, forward[self.starts] * p * backward[self.stops] * share, len(probabilities))
 
 
 def fit(words: Mapping[str, int], alphabet: Sequence[str], room: int, min_frequency: int) -> dict[str, float]:
@@ -162,12 +169,8 @@ def fit(words: Mapping[str, int], alphabet: Sequence[str], room: int, min_freque
     kept = np.ones(len(grams.counts), dtype=bool)
     probabilities = np.maximum(grams.counts, 1) / max(1.0, grams.counts.sum())
     while True:
-        for _ in range(2):
-            expected = lattice.expected(probabilities)
-            # A floor, for a piece that longer ones make superfluous now may be needed when they are gone.
-            weighed = np.maximum(expected, 0.5)
-            probabilities = np.exp(_digamma(weighed) - _digamma(np.array([weighed[kept].sum()])))
-            probabilities = np.where(kept, np.maximum(probabilities, LEAST), 0.0)
+        _, probabilities = _estimated(lattice, probabilities, kept)
+        expected, probabilities = _estimated(lattice, probabilities, kept)
         longer = int(kept[characters:].sum())
         if longer <= room - characters:
             break
@@ -184,6 +187,17 @@ def fit(words: Mapping[str, int], alphabet: Sequence[str], room: int, min_freque
     return {grams.text(int(gram)): float(probabilities[gram]) for gram in np.flatnonzero(kept)}
 
 
+def _estimated(lattice: Lattice, probabilities: Floats, kept: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """How often each piece is expected, and the probabilities that follow, leaning towards few pieces as in variational Bayes.
+
+    With a floor, for a piece that longer ones make superfluous now may be needed when they are gone.
+    """
+    expected = lattice.expected(probabilities)
+    weighed = np.maximum(expected, 0.5)
+    found = np.exp(_digamma(weighed) - _digamma(np.array([weighed[kept].sum()])))
+    return expected, np.where(kept, np.maximum(found, LEAST), 0.0)
+
+
 def collect(words: Mapping[str, int], alphabet: Sequence[str], most: int, least: int) -> tuple[Grams, Lattice]:
     """Substrings of at most `LONGEST` characters that occur `least` times, or more often so as to be no more than `most`."""
     spelled = sorted(word for word in words if word)
@@ -196,7 +210,7 @@ def collect(words: Mapping[str, int], alphabet: Sequence[str], most: int, least:
     depth = np.arange(len(codes)) - begins[word_of]
     position = np.arange(len(codes))
     found = [(position, here)]
-    counts = [np.bincount(here, weights=weights[word_of], minlength=len(alphabet))]
+    counts = [_weigh(here, weights[word_of], len(alphabet))]
     links: list[tuple[Ints, Ints]] = [(np.full(len(alphabet), -1), np.full(len(alphabet), -1))]
     levels, gram_at = [0], np.full(len(codes) + 1, -1)
     gram_at[position] = here
@@ -206,7 +220,7 @@ def collect(words: Mapping[str, int], alphabet: Sequence[str], most: int, least:
         position = position[gram_at[position + 1] >= 0]
         pairs = gram_at[position] * total + gram_at[position + 1]
         distinct, which = np.unique(pairs, return_inverse=True)
-        often = np.bincount(which, weights=weights[word_of[position]], minlength=len(distinct))
+        often = _weigh(which, weights[word_of[position]], len(distinct))
         frequent = often >= least
         number = np.where(frequent, total + np.cumsum(frequent) - 1, -1)
         levels.append(total)
@@ -228,6 +242,11 @@ def collect(words: Mapping[str, int], alphabet: Sequence[str], most: int, least:
     at, length, gram = at[order], length[order], gram[order]
     start, first = at + word_of[at], begins + np.arange(len(spelled))
     return grams, Lattice(gram, start, start + length, depth[at], word_of[at], first, first + lengths, weights)
+
+
+def _weigh(numbers: Ints, weights: Floats, size: int) -> Floats:
+    """The weights of each number below `size`, summed."""
+    return np.bincount(numbers, weights=weights, minlength=size).astype(np.float64)
 
 
 def _threshold(counts: Sequence[Floats], most: int) -> int:
@@ -253,7 +272,7 @@ def _alternatives(grams: Grams, probabilities: Floats) -> Floats:
     """The log-probability of the best way to write each gram with other pieces."""
     alone = _log(probabilities)
     best, other = alone.copy(), np.full(len(alone), -np.inf)
-    for n, (start, stop) in enumerate(zip(grams.levels[1:-1], grams.levels[2:], strict=True), 2):
+    for n, (start, stop) in enumerate(pairwise(grams.levels[1:]), 2):
         this = np.arange(start, stop)
         beginnings, ends = [grams.beginnings[this]], [grams.ends[this]]
         for _ in range(n - 2):

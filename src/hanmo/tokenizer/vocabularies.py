@@ -42,7 +42,9 @@ def _wordpiece(path: Path, lowercase: bool) -> Tokenizer:
     _make_special(backend, special)
     if CLS in vocabulary and SEP in vocabulary:
         backend.post_processor = TemplateProcessing(  # pyright: ignore[reportAttributeAccessIssue]
-            single=f"{CLS} $A {SEP}", pair=f"{CLS} $A {SEP} $B:1 {SEP}:1", special_tokens=[(token, vocabulary[token]) for token in (CLS, SEP)]
+            single=f"{CLS} $A {SEP}",
+            pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
+            special_tokens=[(token, vocabulary[token]) for token in (CLS, SEP)],
         )
     roles = {role: token for role, token in ROLES.items() if token in vocabulary}
     return _tokenizer(backend, "wordpiece", roles, path)
@@ -78,4 +80,3 @@ def _tokenizer(backend: tokenizers.Tokenizer, kind: str, roles: dict[str, str], 
         "hanmo_kind": kind,
     }
     return Tokenizer(backend, settings, training={"imported_from": path.name})
-
