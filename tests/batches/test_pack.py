@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanmo.batches.pack import Concatenated, Isolated, best_fit, cut_documents
+from hanmo.base.errors import DataError
+from hanmo.batches.pack import Concatenated, Fixed, Isolated, best_fit, cut_documents
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 CONTEXT = st.integers(1, 17)
@@ -15,7 +16,7 @@ def offsets_of(sizes) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(sizes)))
 
 
-@given(sizes=SIZES, context=CONTEXT, start=st.integers(0, 2000), kind=st.sampled_from([Concatenated, Isolated]))
+@given(sizes=SIZES, context=CONTEXT, start=st.integers(0, 2000), kind=st.sampled_from([Concatenated, Isolated, Fixed]))
 def test_every_position_stands_in_exactly_one_row(sizes, context, start, kind):
     offsets = offsets_of(sizes)
     packing = kind(offsets, context)
@@ -79,14 +80,43 @@ def test_best_fit_takes_the_fullest_row_that_has_room():
 
 def test_rows_in_any_order_hold_the_same(rng_seed=5):
     offsets = offsets_of([5, 30, 2, 9, 14])
-    for packing in (Concatenated(offsets, 8), Isolated(offsets, 8)):
+    for packing in (Concatenated(offsets, 8), Isolated(offsets, 8), Fixed(offsets, 8)):
         order = np.random.default_rng(rng_seed).permutation(packing.num_rows)
         straight, mixed = packing.fill(np.arange(packing.num_rows), 4), packing.fill(order, 4)
         assert (straight.positions[order] == mixed.positions).all()
         assert (straight.valid[order] == mixed.valid).all()
 
 
-@pytest.mark.parametrize("kind", [Concatenated, Isolated])
+@pytest.mark.parametrize("kind", [Concatenated, Isolated, Fixed])
 def test_no_rows_asked_none_given(kind):
     filled = kind(offsets_of([5, 3]), 4).fill(np.arange(0), 0)
     assert filled.positions.shape == (0, 4)
+
+
+@given(sizes=SIZES, context=CONTEXT, too_long=st.sampled_from(["split", "truncate", "drop"]))
+def test_a_fixed_row_is_one_document_or_a_piece_and_what_is_lost_is_counted(sizes, context, too_long):
+    offsets = offsets_of(sizes)
+    if too_long == "drop" and min(sizes) > context:
+        with pytest.raises(DataError, match="every document has more than"):
+            Fixed(offsets, context, too_long)
+        return
+    packing = Fixed(offsets, context, too_long)
+    filled = packing.fill(np.arange(packing.num_rows), 5)
+    assert filled.segments is None
+    expected = {
+        "split": list(range(offsets[-1])),
+        "truncate": [start + i for start, size in zip(offsets, sizes, strict=False) for i in range(min(size, context))],
+        "drop": [start + i for start, size in zip(offsets, sizes, strict=False) if size <= context for i in range(size)],
+    }
+    assert filled.positions[filled.valid].tolist() == expected[too_long]
+    for positions, valid in zip(filled.positions, filled.valid, strict=True):
+        assert len({int(np.searchsorted(offsets, position, "right")) for position in positions[valid]}) == 1
+        assert not np.diff(valid.astype(int)).max(initial=0)
+    longer = sum(size > context for size in sizes)
+    assert (packing.documents_cut, packing.documents_dropped) == ((0, longer) if too_long == "drop" else (longer, 0))
+
+
+def test_too_long_documents_are_an_error_where_that_is_asked_for():
+    with pytest.raises(DataError, match=r"2 of 3 documents have more than train.context_length \(=4\) tokens, the longest 9"):
+        Fixed(offsets_of([3, 9, 5]), 4, "error")
+    assert Fixed(offsets_of([3, 4]), 4, "error").num_rows == 2

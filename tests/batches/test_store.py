@@ -12,8 +12,8 @@ from tests.batches.conftest import EOT, VOCAB, documents, encode_batch
 
 from hanmo.base.errors import DataError, StorageError
 from hanmo.base.records import Document
-from hanmo.batches import store as module
-from hanmo.batches.store import TokenStore, id_type
+from hanmo.batches import encode as module
+from hanmo.batches.store import FILES, TokenStore, id_type
 
 LENGTHS = [3, 0, 7, 1, 12]
 
@@ -76,6 +76,7 @@ def test_the_same_documents_are_not_written_again(tmp_path, options):
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     assert second.fingerprint == first.fingerprint
     assert encode.texts == (0 if options else 5)
+    assert not list(tmp_path.glob(".train.encoding"))
 
 
 def test_only_new_documents_are_encoded_when_the_tokenizer_is_known(tmp_path):
@@ -159,7 +160,7 @@ def test_another_vocabulary_is_refused_when_opening(tmp_path):
         TokenStore.open(tmp_path / "train", 6)
 
 
-@pytest.mark.parametrize("name", module.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_that_was_cut_or_lost_is_noticed_and_made_again(tmp_path, name):
     folder = build(tmp_path / "train", documents(LENGTHS)).folder
     whole = content(folder)

@@ -18,7 +18,8 @@ LENGTHS = [30, 2, 0, 17, 5, 41, 8, 1, 9]
 TOKENS = sum(LENGTHS) + len(LENGTHS)
 CONFIG = BatchConfig(batch_size=4, context_length=7)
 ISOLATED = dataclasses.replace(CONFIG, packing="isolate")
-BOTH = pytest.mark.parametrize("config", [CONFIG, ISOLATED], ids=["concatenate", "isolate"])
+FIXED = dataclasses.replace(CONFIG, packing="fixed")
+BOTH = pytest.mark.parametrize("config", [CONFIG, ISOLATED, FIXED], ids=["concatenate", "isolate", "fixed"])
 FIELDS = ("ids", "targets", "weights", "segments")
 
 
@@ -36,7 +37,7 @@ def test_batches_have_the_shapes_and_types_of_the_record(store, config):
     batch = BatchStream(store, config).batch(3)
     assert batch.ids.shape == batch.targets.shape == batch.weights.shape == (4, 7)
     assert (batch.ids.dtype, batch.targets.dtype, batch.weights.dtype) == (np.int64, np.int64, np.float32)
-    assert (batch.segments is None) == (config.packing == "concatenate")
+    assert (batch.segments is None) == (config.packing != "isolate")
     if batch.segments is not None:
         assert (batch.segments.shape, batch.segments.dtype) == ((4, 7), np.int32)
 
@@ -205,3 +206,13 @@ def test_impossible_sizes_are_named(key, values):
 def test_rows_that_processes_cannot_share_are_named(store):
     with pytest.raises(ConfigError, match=r"number of processes \(=3\)"):
         BatchStream(store, CONFIG).batch(0, 0, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("too_long", "lost", "cut", "dropped"), [("split", 0, 5, 0), ("truncate", TOKENS - 47, 5, 0), ("drop", TOKENS - 12, 0, 5)]
+)
+def test_the_receipt_of_fixed_rows_says_what_was_lost(store, too_long, lost, cut, dropped):
+    stream = BatchStream(store, dataclasses.replace(FIXED, too_long=too_long))
+    receipt = stream.receipt(steps=1)
+    assert (receipt["tokens_lost"], receipt["documents_cut"], receipt["documents_dropped"]) == (lost, cut, dropped)
+    assert receipt["targets_per_epoch"] == TOKENS - lost

@@ -30,9 +30,11 @@ CONFIGS = {
     "deepseek": TokenizerConfig(vocab_size=400, digits_per_token=1),
     "character": TokenizerConfig(kind="character"),
     "closed": TokenizerConfig(kind="character", byte_fallback=False),
+    "wordpiece": TokenizerConfig(kind="wordpiece", vocab_size=300),
+    "unigram": TokenizerConfig(kind="unigram", vocab_size=500),
     "word": TokenizerConfig(kind="word", vocab_size=200),
 }
-LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character"]
+LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character", "unigram"]
 
 
 @pytest.fixture(scope="session")

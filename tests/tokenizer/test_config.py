@@ -10,7 +10,14 @@ from hanmo.tokenizer.config import TokenizerConfig
 
 @pytest.mark.parametrize(
     ("key", "values"),
-    [("vocab_size", {"vocab_size": 256}), ("vocab_size", {"kind": "word", "vocab_size": 2}), ("digits_per_token", {"digits_per_token": 0})],
+    [
+        ("vocab_size", {"vocab_size": 256}),
+        ("vocab_size", {"kind": "unigram", "vocab_size": 399}),
+        ("vocab_size", {"kind": "wordpiece", "vocab_size": 7}),
+        ("max_sample_bytes", {"max_sample_bytes": -1}),
+        ("vocab_size", {"kind": "word", "vocab_size": 2}),
+        ("digits_per_token", {"digits_per_token": 0}),
+    ],
 )
 def test_impossible_settings_are_named(key, values):
     with pytest.raises(ConfigError, match=rf"tokenizer\.{key}"):

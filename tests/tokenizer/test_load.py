@@ -13,8 +13,8 @@ from hanmo.base.errors import DataError, ModelError
 from hanmo.tokenizer import load
 from hanmo.tokenizer.load import EOT, StreamDecoder, Tokenizer, byte_characters
 
-LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character"]
-EVERY = [*LOSSLESS, "closed", "word"]
+LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character", "unigram"]
+EVERY = [*LOSSLESS, "closed", "wordpiece", "word"]
 PARTS = st.sampled_from([EOT, "<unk>", "<0x41>", " ", "\n", "\r\n", "渔船", "，", "。", "the", " the", "1987", "'t", "😀", "\u3000", "\0"])
 ANY_TEXT = st.lists(st.one_of(PARTS, st.text(max_size=6)), max_size=8).map("".join)
 LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -29,6 +29,14 @@ def test_a_text_is_cut_only_where_it_must_be():
     assert cut("渔船出海，老人等着。孩子", 3) == ["渔船出海", "，老人等着", "。孩子"]
 
 
+@given(text=st.one_of(MIXED, st.text(max_size=60)), longest=st.integers(1, 9))
+def test_a_text_for_training_is_cut_everywhere_if_need_be(text, longest):
+    pieces = cut(text, longest, anywhere=True)
+    assert "".join(pieces) == text
+    assert all(longest <= len(piece) <= 2 * longest for piece in pieces[:-1])
+    assert len(pieces[-1]) <= 2 * longest
+
+
 def test_chinese_punctuation_clings_to_no_word_in_the_default_pattern():
     shown = [span for _, span in pre_tokenizer("deepseek", 3).pre_tokenize_str("他说：“渔船，2024年abc”")]
     text = "他说：“渔船，2024年abc”"

@@ -35,3 +35,27 @@ def test_chinese_counts_as_what_it_costs():
 def test_no_sample_is_larger_than_the_library_can_count(monkeypatch):
     monkeypatch.setattr(module, "LARGEST_SAMPLE", 500)
     assert 0 < sample(LINES, 10**9).bytes <= 500
+
+
+@given(order=st.randoms(use_true_random=False), most=st.integers(1, 3000))
+def test_a_cap_in_bytes_is_kept_and_recorded_the_same_in_any_order(order: random.Random, most):
+    shuffled = LINES.copy()
+    order.shuffle(shuffled)
+    seen = sample(shuffled, 10**9, most)
+    assert seen.facts() == sample(LINES, 10**9, most).facts()
+    assert seen.bytes <= most
+    assert seen.limits == (("max_sample_bytes",) if seen.of_bytes > most else ())
+    assert (seen.share < 1) == (seen.bytes < seen.of_bytes)
+
+
+def test_what_limited_the_sample_is_named(monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_SAMPLE", 500)
+    assert sample(LINES, 400 * module.COST_OF_ASCII_BYTE).limits == ("max_training_memory_bytes", "32-bit counts")
+    assert sample(LINES[:3], 10**9).limits == ()
+
+
+def test_one_endless_line_is_still_sampled():
+    line = "".join(chr(0x4E00 + i * i % 7919) for i in range(160_000))
+    seen = sample([line], 10**9, 200_000)
+    assert 0 < seen.bytes <= 200_000
+    assert max(map(len, seen.pieces)) <= 2 * module.LONGEST_PIECE

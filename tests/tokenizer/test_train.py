@@ -1,3 +1,5 @@
+import hashlib
+import json
 import random
 import subprocess
 import sys
@@ -10,25 +12,41 @@ from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.train import train_tokenizer
 
 
-@pytest.mark.parametrize("kind", ["bpe", "character", "word"])
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "character", "word"])
 def test_the_same_texts_in_any_order_give_the_same_files(texts, kind, tmp_path):
-    config = TokenizerConfig(kind=kind, vocab_size=300)
+    config = TokenizerConfig(kind=kind, vocab_size=450)
     for place, order in (("a", texts), ("b", random.Random(3).sample(texts, len(texts)))):
         train_tokenizer(iter(order), config).save(tmp_path / place)
     for file in ("tokenizer.json", "tokenizer_config.json", "vocabulary.tsv"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_another_process_gives_the_same_tokenizer(texts):
+# What these settings gave when they were first released: vocabulary and merges, SHA-256.
+RELEASED = {
+    "gpt2": "c1c11c43b63b4d5b",
+    "gpt4": "cc54e05a7190b191",
+    "deepseek": "ed3b6b9f281dbf5d",
+    "character": "64f5bde8ae71041a",
+    "closed": "e7aa53998e3b87f1",
+    "word": "c48c61d44d77c805",
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_same_settings_give_the_tokenizer_that_they_always_gave(trained, name):
+    model = trained[name].form["model"]
+    assert hashlib.sha256(json.dumps([model["vocab"], model.get("merges")]).encode()).hexdigest()[:16] == RELEASED[name]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
+def test_another_process_gives_the_same_tokenizer(texts, kind):
     program = (
         "import sys, json\n"
         "from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer\n"
-        "print(train_tokenizer(json.load(sys.stdin), TokenizerConfig(vocab_size=300)).fingerprint)"
+        f"print(train_tokenizer(json.load(sys.stdin), TokenizerConfig(kind={kind!r}, vocab_size=430)).fingerprint)"
     )
-    import json
-
     made = subprocess.run([sys.executable, "-c", program], input=json.dumps(texts), capture_output=True, text=True, check=True)
-    assert made.stdout.strip() == train_tokenizer(texts, TokenizerConfig(vocab_size=300)).fingerprint
+    assert made.stdout.strip() == train_tokenizer(texts, TokenizerConfig(kind=kind, vocab_size=430)).fingerprint
 
 
 def test_frequent_pieces_become_one_token_each(trained, texts):
@@ -88,3 +106,44 @@ def test_no_text_is_an_error_in_one_line(texts_):
 def test_too_small_a_budget_is_named():
     with pytest.raises(DataError, match=r"max_training_memory_bytes \(=1\)"):
         train_tokenizer(["some text"], TokenizerConfig(max_training_memory_bytes=1))
+
+
+def test_the_sample_and_the_settings_are_recorded_beside_the_tokenizer(texts, tmp_path):
+    config = TokenizerConfig(vocab_size=300, max_sample_bytes=1000)
+    train_tokenizer(texts, config).save(tmp_path)
+    recorded = json.loads((tmp_path / "tokenizer_training.json").read_text("utf-8"))
+    assert recorded["tokenizer"]["max_sample_bytes"] == 1000
+    assert recorded["sample"]["limits"] == ["max_sample_bytes"]
+    assert 0 < recorded["sample"]["bytes"] <= 1000 < recorded["sample"]["of_bytes"] == sum(len(text.encode()) for text in texts)
+
+
+def test_more_text_than_the_library_can_count_is_sampled_and_said(texts, monkeypatch, capsys):
+    from hanmo.tokenizer import sample
+
+    monkeypatch.setattr(sample, "LARGEST_SAMPLE", 900)
+    train_tokenizer(texts, TokenizerConfig(vocab_size=300))
+    assert "counts in 32 bits" in capsys.readouterr().err
+
+
+ENDLESS = """
+import resource, sys
+import numpy as np
+from hanmo.tokenizer.config import TokenizerConfig
+from hanmo.tokenizer.train import train_tokenizer
+
+characters = np.array([ord(c) for c in map(chr, range(0x4E00, 0x4E00 + 3000))], dtype=np.uint32)
+drawn = np.minimum(np.random.default_rng(1).zipf(1.2, 6_700_000) - 1, 2999)
+line = characters[drawn].tobytes().decode("utf-32-le")
+assert len(line.encode()) > 20_000_000 and "\\n" not in line
+tokenizer = train_tokenizer([line], TokenizerConfig(kind=sys.argv[1], vocab_size=3000, max_training_memory_bytes=int(sys.argv[2])))
+print(tokenizer.vocab_size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.parametrize(("kind", "memory"), [("bpe", 200_000_000), ("unigram", 200_000_000)])
+def test_one_line_of_20_megabytes_of_chinese_keeps_the_memory_setting(kind, memory):
+    """The text itself is 27 MB in Python, libraries take some 60: 200 MB for everything but training."""
+    made = subprocess.run([sys.executable, "-c", ENDLESS, kind, str(memory)], capture_output=True, text=True, check=True)
+    size, peak = map(int, made.stdout.split())
+    assert size == 3000
+    assert peak < memory + 250_000_000

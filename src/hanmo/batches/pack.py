@@ -1,18 +1,22 @@
-"""How a store's tokens become rows, so that every token is a target exactly once an epoch.
+"""How a store's tokens become rows, so that every token is a target exactly once an epoch, or its loss is counted.
 
 A token's input position p has the target p + 1 in the store; the last token's target is the first one, the end-of-text
-token, which is right: a document ends. So a row is known by its positions alone. Two ways to fill rows:
+token, which is right: a document ends. So a row is known by its positions alone. Three ways to fill rows:
 
 - Concatenated: the store as one circle, cut every `context` positions from a starting place that each epoch moves.
 - Isolated: each document cut into pieces of at most `context` positions, the pieces put into rows by best fit,
   longest first (Ding et al. 2024, "Fewer Truncations Improve Language Modeling"); no piece sees another.
+- Fixed: each document a row of its own, padded to `context` positions; one that is longer is cut into several rows
+  (split), cut off (truncate), left out (drop), or an error.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hanmo.base.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Filled:
     segments: NDArray[np.int32] | None
 
 
+TooLong = Literal["split", "truncate", "drop", "error"]
+
+
 class Packing(Protocol):
     """One way to fill rows."""
 
@@ -35,6 +42,8 @@ class Packing(Protocol):
     """Rows in an epoch."""
     documents_cut: int
     """Documents that no single row holds, for the receipt; of concatenated text, those longer than a row."""
+    documents_dropped: int
+    """Documents in no row at all."""
 
     def fill(self, rows: NDArray[np.int64], start: int) -> Filled:
         """The given rows of an epoch; `start` moves the borders where a packing allows that."""
@@ -53,6 +62,7 @@ class Concatenated:
         self.context = context
         self.num_rows = -(-self.num_tokens // context)
         self.documents_cut = int((np.diff(offsets) > context).sum())
+        self.documents_dropped = 0
 
     def fill(self, rows: NDArray[np.int64], start: int) -> Filled:
         """Row r holds the positions from start + r * context on, modulo the number of tokens."""
@@ -77,6 +87,7 @@ class Isolated:
         self.first_piece = np.searchsorted(row_of[order], np.arange(self.num_rows + 1))
         self.row_lengths = np.bincount(row_of, weights=lengths, minlength=self.num_rows).astype(np.int64)
         self.documents_cut = int((np.diff(offsets) > context).sum())
+        self.documents_dropped = 0
 
     def fill(self, rows: NDArray[np.int64], start: int) -> Filled:
         """The pieces of each row from left to right; pieces stay as they are in every epoch."""
@@ -90,6 +101,42 @@ class Isolated:
         segments = np.repeat(counts.astype(np.int32), self.context).reshape(positions.shape)
         segments[row, column] = np.repeat(_ranges(np.zeros(len(rows), np.int64), counts), lengths)
         return Filled(positions, np.arange(self.context) < self.row_lengths[rows, None], segments)
+
+    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions taken in each row."""
+        return self.row_lengths[rows]
+
+
+class Fixed:
+    """One document, or one piece of it, a row.
+
+    Raises DataError when documents are too long and that is asked to be an error, or when every one is left out.
+    """
+
+    def __init__(self, offsets: NDArray[np.int64], context: int, too_long: TooLong = "split") -> None:
+        sizes = np.diff(offsets)
+        longer = sizes > context
+        if too_long == "error" and longer.any():
+            raise DataError(
+                f"{int(longer.sum()):,} of {len(sizes):,} documents have more than train.context_length (={context}) tokens, "
+                f"the longest {int(sizes.max()):,}: raise it, or set train.too_long to split, truncate or drop"
+            )
+        if too_long == "split":
+            self.starts, self.row_lengths = cut_documents(offsets, context)
+        else:
+            kept = ~longer if too_long == "drop" else np.ones(len(sizes), bool)
+            self.starts, self.row_lengths = offsets[:-1][kept], np.minimum(sizes[kept], context)
+        if not len(self.starts):
+            raise DataError(f"every document has more than train.context_length (={context}) tokens: raise it, or do not drop them")
+        self.context = context
+        self.num_rows = len(self.starts)
+        self.documents_dropped = int(longer.sum()) if too_long == "drop" else 0
+        self.documents_cut = int(longer.sum()) - self.documents_dropped
+
+    def fill(self, rows: NDArray[np.int64], start: int) -> Filled:
+        """The document of each row, then padding; rows stay as they are in every epoch."""
+        valid = np.arange(self.context) < self.row_lengths[rows, None]
+        return Filled(np.where(valid, self.starts[rows, None] + np.arange(self.context), 0), valid, None)
 
     def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions taken in each row."""

@@ -12,8 +12,9 @@ import contextlib
 import fcntl
 import hashlib
 import json
-from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import os
+import shutil
+from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -22,14 +23,10 @@ from numpy.typing import NDArray
 
 from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.folders import recover_folder, write_folder
-from hanmo.base.progress import Progress
 from hanmo.base.records import Document
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json
+from hanmo.batches.encode import INDEX, Earlier, EncodeBatch, Vocabulary, Writer, id_type
 
-EncodeBatch = Callable[[Sequence[str]], list[NDArray[np.int32]]]
-"""Texts -> the ids of each, without the end-of-text token."""
-
-GROUP_DOCUMENTS, GROUP_CHARACTERS = 1024, 4_000_000
 FILES = ("ids.bin", "offsets.npy", "bytes.npy", "digests.npy", "documents.jsonl")
 
 
@@ -112,140 +109,76 @@ class TokenStore:
 
     @classmethod
     def build(
-        cls, folder: Path, documents: Iterable[Document], encode_batch: EncodeBatch, eot_id: int, vocab_size: int, *, tokenizer: str = ""
+        cls,
+        folder: Path,
+        documents: Iterable[Document],
+        encode_batch: EncodeBatch,
+        eot_id: int,
+        vocab_size: int,
+        *,
+        tokenizer: str = "",
+        workers: int = 1,
     ) -> "TokenStore":
         """Encode documents into `folder`, whole or not at all, in one pass with bounded memory.
 
-        What an earlier store holds of the same documents under the same tokenizer is taken from there, and nothing is
-        written when that is all. `tokenizer` is a fingerprint of the tokenizer's file; without it, the first texts are
-        encoded again to see whether it is the same. Processes that build one folder wait for the first.
+        `tokenizer` is a fingerprint of the tokenizer's file: what an earlier store, or a killed process, holds of the same
+        documents under the same tokenizer is taken from there, and nothing is written when that is all. With more than one
+        of `workers`, `encode_batch` runs in other processes, so it has to be a function of a module or the method of
+        something that can be sent there. Processes that build one folder wait for the first.
         Raises DataError for no documents, or ids outside the vocabulary.
         """
-        with _alone(folder):
-            writer = Writer(encode_batch, eot_id, vocab_size, tokenizer, earlier=_earlier(folder, eot_id, vocab_size, tokenizer))
-            with contextlib.suppress(Unchanged):
-                write_folder(folder, lambda new: writer.write(new, documents))
-            return cls.open(folder)
+        vocabulary = Vocabulary(eot_id, vocab_size, tokenizer)
+        work = folder.with_name(f".{folder.name}.encoding")
+        with _alone(folder), storage_errors(folder):
+            earlier = _earlier(folder, vocabulary)
+            writer = Writer(work, vocabulary, Earlier(earlier.folder, earlier.offsets, earlier.ids) if earlier else None)
+            if writer.write(documents, encode_batch, workers) and _finish(work, vocabulary, earlier):
+                write_folder(folder, lambda new: _link(work, new))
+            shutil.rmtree(work, ignore_errors=True)
+        return cls.open(folder)
 
 
-def id_type(vocab_size: int) -> np.dtype[np.unsignedinteger]:
-    """The narrowest width that holds every id."""
-    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+def _finish(work: Path, vocabulary: Vocabulary, earlier: TokenStore | None) -> bool:
+    """Write what a store has beside tokens and names; False when the earlier store is the same."""
+    index = np.fromfile(work / "index.bin", dtype=INDEX)
+    if not len(index):
+        shutil.rmtree(work)
+        raise DataError(f"there are no documents to encode for {work.parent}: is this split of the data set empty?")
+    np.save(work / "offsets.npy", np.concatenate(([0], np.cumsum(index["tokens"], dtype=np.int64))))
+    np.save(work / "bytes.npy", index["bytes"].astype(np.int64))
+    np.save(work / "digests.npy", index["digest"].astype(np.uint64))
+    digest = _digest(work)
+    manifest: dict[str, object] = {
+        "documents": len(index),
+        "tokens": int(index["tokens"].sum()),
+        "bytes": int(index["bytes"].sum()),
+        "vocab_size": vocabulary.size,
+        "eot_id": vocabulary.eot_id,
+        "tokenizer": vocabulary.tokenizer,
+        "sizes": {name: (work / name).stat().st_size for name in FILES},
+        "sha256": digest,
+    }
+    write_json(work / "manifest.json", manifest)
+    return earlier is None or earlier.fingerprint != digest
 
 
-class Unchanged(Exception):
-    """The earlier store already holds all of this."""
+def _link(work: Path, new: Path) -> None:
+    """Give the finished files another name; where the system knows no second names, move them."""
+    for name in (*FILES, "manifest.json"):
+        try:
+            os.link(work / name, new / name)
+        except OSError:
+            (work / name).replace(new / name)
 
 
-class Writer:
-    """Documents to files, group by group."""
-
-    def __init__(self, encode_batch: EncodeBatch, eot_id: int, vocab_size: int, tokenizer: str, *, earlier: TokenStore | None) -> None:
-        self.encode_batch, self.eot_id, self.vocab_size, self.tokenizer = encode_batch, eot_id, vocab_size, tokenizer
-        self.earlier = earlier
-        self.old_digests = np.load(earlier.folder / "digests.npy") if earlier else np.empty(0, np.uint64)
-        self.trusted = bool(earlier and tokenizer)
-        self.offsets, self.sizes, self.digests = array("q", [0]), array("q"), array("Q")
-        self.reused = 0
-
-    def write(self, folder: Path, documents: Iterable[Document]) -> None:
-        """Write every file of a store; raises Unchanged when all of it is in the earlier one."""
-        with (
-            (folder / "ids.bin").open("wb") as ids,
-            (folder / "documents.jsonl").open("w", encoding="utf-8") as names,
-            Progress(f"encode {folder.parent.name}", unit="documents") as progress,
-        ):
-            for group in _groups(documents):
-                for tokens in self.encode(group):
-                    ids.write(tokens.tobytes())
-                    self.offsets.append(self.offsets[-1] + len(tokens))
-                names.writelines(json.dumps(document.id, ensure_ascii=False) + "\n" for document in group)
-                progress.advance(len(group))
-        if not self.sizes:
-            raise DataError(f"there are no documents to encode for {folder.parent}: is this split of the data set empty?")
-        if self.earlier and self.reused == len(self.sizes) == self.earlier.num_documents:
-            raise Unchanged
-        for name, values, kind in (
-            ("offsets", self.offsets, np.int64),
-            ("bytes", self.sizes, np.int64),
-            ("digests", self.digests, np.uint64),
-        ):
-            np.save(folder / f"{name}.npy", np.frombuffer(values, dtype=kind))
-        write_json(folder / "manifest.json", self.manifest(folder))
-
-    def manifest(self, folder: Path) -> dict[str, object]:
-        """Sizes and digests of what was written."""
-        return {
-            "documents": len(self.sizes),
-            "tokens": self.offsets[-1],
-            "bytes": sum(self.sizes),
-            "vocab_size": self.vocab_size,
-            "eot_id": self.eot_id,
-            "tokenizer": self.tokenizer,
-            "sizes": {name: (folder / name).stat().st_size for name in FILES},
-            "sha256": _digest(folder),
-        }
-
-    def encode(self, group: Sequence[Document]) -> list[NDArray[np.unsignedinteger]]:
-        """End-of-text token and ids of each document, from the earlier store where it has them."""
-        first = len(self.sizes)
-        texts = [document.text.encode("utf-8", "surrogatepass") for document in group]
-        digests = [_document_digest(document.id, text) for document, text in zip(group, texts, strict=True)]
-        self.sizes.extend(len(text) for text in texts)
-        self.digests.extend(digests)
-        same = [
-            self.earlier is not None and i < len(self.old_digests) and int(self.old_digests[i]) == d for i, d in enumerate(digests, first)
-        ]
-        new = [i for i, known in enumerate(same) if not (known and self.trusted)]
-        encoded = dict(zip(new, self.encode_batch([group[i].text for i in new]), strict=True)) if new else {}
-        rows = [self.row(encoded[i]) if i in encoded else self.old(first + i) for i in range(len(group))]
-        if self.earlier and not self.trusted:
-            self.trusted = all(np.array_equal(rows[i], self.old(first + i)) for i in new if same[i])
-            if not self.trusted:
-                self.earlier = None
-        self.reused += sum(same) if self.earlier else 0
-        return rows
-
-    def row(self, ids: NDArray[np.int32]) -> NDArray[np.unsignedinteger]:
-        """One document as stored; raises DataError for an id outside the vocabulary."""
-        if len(ids) and not 0 <= ids.min() <= ids.max() < self.vocab_size:
-            raise DataError(f"the tokenizer gave ids from {ids.min()} to {ids.max()}, its vocabulary has {self.vocab_size:,}")
-        return np.concatenate(([self.eot_id], ids)).astype(id_type(self.vocab_size))
-
-    def old(self, index: int) -> NDArray[np.unsignedinteger]:
-        """One document of the earlier store as stored."""
-        assert self.earlier is not None
-        start, end = self.earlier.offsets[index : index + 2]
-        return self.earlier.ids[start:end]
-
-
-def _document_digest(id: str, text: bytes) -> int:
-    digest = hashlib.sha256(id.encode("utf-8", "surrogatepass") + b"\0" + text).digest()
-    return int.from_bytes(digest[:8], "big")
-
-
-def _groups(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Documents by hundreds; the first group is small, for it may be encoded only to be compared."""
-    group, characters = list[Document](), 0
-    most = GROUP_CHARACTERS // 16
-    for document in documents:
-        group.append(document)
-        characters += len(document.text)
-        if len(group) >= GROUP_DOCUMENTS or characters >= most:
-            yield group
-            group, characters, most = [], 0, GROUP_CHARACTERS
-    if group:
-        yield group
-
-
-def _earlier(folder: Path, eot_id: int, vocab_size: int, tokenizer: str) -> TokenStore | None:
+def _earlier(folder: Path, vocabulary: Vocabulary) -> TokenStore | None:
     """A whole store in this place made with the same vocabulary, as far as the manifest can tell."""
     try:
         store = TokenStore.open(folder)
     except HanmoError:
         return None
-    known = (store.eot_id, store.vocab_size, store.manifest.get("tokenizer"))
-    return store if known == (eot_id, vocab_size, tokenizer) else None
+    known = Vocabulary(store.eot_id, store.vocab_size, str(store.manifest.get("tokenizer")))
+    return store if known == vocabulary else None
 
 
 def _digest(folder: Path) -> str:

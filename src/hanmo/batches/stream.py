@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hanmo.base.errors import ConfigError
 from hanmo.base.records import Batch
 from hanmo.base.runtime import derive_seed
-from hanmo.batches.pack import Concatenated, Filled, Isolated, Packing
+from hanmo.batches.pack import Concatenated, Filled, Fixed, Isolated, Packing, TooLong
 from hanmo.batches.store import TokenStore
 
 
@@ -28,8 +28,10 @@ class BatchConfig:
     """Positions in a row."""
     micro_batch_size: int = 0
     """Rows in one micro-batch of one process; 0 takes all rows of a process at once."""
-    packing: Literal["concatenate", "isolate"] = "concatenate"
-    """Whether documents share a row freely, or never see their neighbours."""
+    packing: Literal["concatenate", "isolate", "fixed"] = "concatenate"
+    """Whether documents share a row freely, never see their neighbours, or have each a padded row of their own."""
+    too_long: TooLong = "split"
+    """What becomes of a document longer than its row (fixed): more rows, its beginning only, nothing, or an error."""
     seed: int = 1
     """Decides the order of rows and where they begin."""
     shuffle: bool = True
@@ -57,8 +59,7 @@ class BatchStream:
     def __init__(self, store: TokenStore, config: BatchConfig) -> None:
         self.store = store
         self.config = config
-        kinds = {"concatenate": Concatenated, "isolate": Isolated}
-        self.packing: Packing = kinds[config.packing](store.offsets, config.context_length)
+        self.packing: Packing = _packing(store.offsets, config)
         self._orders: dict[int, NDArray[np.integer]] = {}
 
     @property
@@ -146,6 +147,7 @@ class BatchStream:
             "context_length": context,
             "documents": self.store.num_documents,
             "documents_cut": self.packing.documents_cut,
+            "documents_dropped": self.packing.documents_dropped,
             "tokens": self.store.num_tokens,
             "targets_per_epoch": targets,
             "tokens_lost": self.store.num_tokens - targets,
@@ -164,6 +166,12 @@ class BatchStream:
             "targets_used": whole * targets + begun,
             "epochs": whole + part / rows,
         }
+
+
+def _packing(offsets: NDArray[np.int64], config: BatchConfig) -> Packing:
+    if config.packing == "fixed":
+        return Fixed(offsets, config.context_length, config.too_long)
+    return {"concatenate": Concatenated, "isolate": Isolated}[config.packing](offsets, config.context_length)
 
 
 def permutation(size: int, seed: int) -> NDArray[np.integer]:

@@ -297,7 +297,7 @@ def _read_once(folder: Run | None) -> None:
     """Load the tokenizer and a few megabytes of documents: their libraries keep that memory for good."""
     if folder is None or not _is_prepared(folder):
         return
-    from hanmo.batches.store import GROUP_CHARACTERS
+    from hanmo.batches.encode import GROUP_CHARACTERS
     from hanmo.data.read import read_dataset
     from hanmo.tokenizer.load import Tokenizer
 
@@ -305,7 +305,7 @@ def _read_once(folder: Run | None) -> None:
     held = 0
     for document in read_dataset(folder.data, "train"):
         held += len(document.text)
-        if held > GROUP_CHARACTERS:
+        if held > 4 * GROUP_CHARACTERS:
             break
 
 

@@ -89,8 +89,8 @@ def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, 
 
     Raises DataError when one of the two has no documents.
     """
-    from hanmo.batches.store import TokenStore
-    from hanmo.data.read import is_dataset, read_dataset
+    from hanmo.cli.tokenizer import encode_dataset
+    from hanmo.data.read import is_dataset
 
     splits = ("train", "validation")
     if is_dataset(data):
@@ -101,17 +101,7 @@ def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, 
                     f"{data} has no {split} documents: prepare it again with more files, with larger shares under split, "
                     "or with --read.split-on line, heading or chapter, which cuts long files"
                 )
-    return {
-        split: TokenStore.build(
-            folder / split,
-            read_dataset(data, split),
-            tokenizer.encode_batch,
-            tokenizer.eot_id,
-            tokenizer.vocab_size,
-            tokenizer=tokenizer.fingerprint,
-        )
-        for split in splits
-    }
+    return encode_dataset(data, tokenizer, folder, splits)
 
 
 def check_parents(folder: Run, stores: "Mapping[str, TokenStore]", tokenizer: "Tokenizer") -> None:

@@ -7,7 +7,7 @@ Text is only ever text: a special token written out in a document is encoded as 
 import codecs
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,36 +19,49 @@ from tokenizers.decoders import DecodeStream
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.storage import read_json, write_json, write_text
 from hanmo.tokenizer.patterns import FIRST, LAST, cut
+from hanmo.tokenizer.wordpiece import VOCAB_FILE, vocab_text
 
 EOT = "<|endoftext|>"
 UNKNOWN = "<unk>"
-VOCABULARY_FILE = "vocabulary.tsv"
+VOCABULARY_FILE, TRAINING_FILE = "vocabulary.tsv", "tokenizer_training.json"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 LONGEST_PIECE = 100_000
+REMEMBERED = 8
+"""Tokens that decide what the next one adds: spaces depend on two characters, and all but special tokens have one."""
 
 
 class Tokenizer:
     """One vocabulary with its rules.
 
     `settings` is the content of `tokenizer_config.json`; `counts[id]` how often each token occurs in the text it was
-    trained on, or None when nobody knows.
+    trained on, or None when nobody knows; `training` what it was made from, with which settings.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, settings: Mapping[str, Any], counts: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        settings: Mapping[str, Any],
+        counts: NDArray[np.int64] | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> None:
         backend.encode_special_tokens = True
         backend.no_padding()
         backend.no_truncation()
         self._backend = backend
         self._settings = dict(settings)
         self._counts = counts
+        self._training = dict(training or {})
         self._form: dict[str, Any] = json.loads(backend.to_str())
         self._ours = "hanmo_kind" in settings
         self._tokens = _tokens_by_id(backend)
-        self._bytes = self._token_bytes() if self._ours or _decoder_types(self._form) == ["ByteLevel"] else None
+        added = cast("list[dict[str, Any]]", self._form["added_tokens"])
+        self._silent = {int(each["id"]) for each in added if each["special"]} - {self.unk_id}
+        adds_bytes = self._ours and self.kind != "wordpiece"
+        self._bytes = self._token_bytes() if adds_bytes or _decoder_types(self._form) == ["ByteLevel"] else None
 
     @property
     def kind(self) -> str:
-        """bpe, character or word; for tokenizers from elsewhere the model's name in lower case."""
+        """bpe, wordpiece, unigram, character or word; for tokenizers from elsewhere the model's name in lower case."""
         return str(self._settings.get("hanmo_kind") or self._form["model"]["type"].lower())
 
     @property
@@ -80,6 +93,34 @@ class Tokenizer:
         name, id = model.get("unk_token"), model.get("unk_id")
         return id if isinstance(id, int) else None if name is None else self._backend.token_to_id(str(name))
 
+    def names(self) -> list[str]:
+        """Every token as the library writes it, by id."""
+        return list(self._tokens)
+
+    @property
+    def is_byte_level(self) -> bool:
+        """Whether tokens are written with one character for each byte."""
+        return "ByteLevel" in _decoder_types(self._form)
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The content of `tokenizer.json`, to change and build another from."""
+        return json.loads(self._backend.to_str())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The content of `tokenizer_config.json`."""
+        return dict(self._settings)
+
+    def pre_tokens(self, text: str) -> list[str]:
+        """The parts of a normalized text that no token crosses, as the model is given them."""
+        normal = self._backend.normalizer.normalize_str(text) if self._backend.normalizer else text
+        return [part for part, _ in self._backend.pre_tokenizer.pre_tokenize_str(normal)] if self._backend.pre_tokenizer else [normal]
+
+    def pieces(self, pre_token: str) -> list[tuple[str, int]]:
+        """Name and id of the tokens that one pre-token becomes."""
+        return [(each.value, each.id) for each in self._backend.model.tokenize(pre_token)]
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all rules and the vocabulary."""
@@ -94,13 +135,35 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, on all cores; a long text is worked on in pieces, with the same ids as in one."""
-        pieces = [cut(text, LONGEST_PIECE) if self._ours else [text] for text in texts]
-        try:
-            encoded = self._backend.encode_batch_fast([piece for group in pieces for piece in group], add_special_tokens=False)
-        except (TypeError, UnicodeEncodeError) as error:
-            raise DataError(f"a text is not valid Unicode and cannot be encoded: {error}") from error
+        pieces = self._cut(texts)
+        encoded = self._encoded(pieces, self._backend.encode_batch_fast)
         arrays = iter([np.array(each.ids, dtype=np.int32) for each in encoded])
         return [next(arrays) if len(group) == 1 else np.concatenate([next(arrays) for _ in group]) for group in pieces]
+
+    def encode_spans(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]]:
+        """The ids of each text, and the characters where each token begins and ends; slower than `encode_batch`."""
+        pieces = self._cut(texts)
+        encoded = iter(self._encoded(pieces, self._backend.encode_batch))
+        found: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
+        for group in pieces:
+            ids, spans, start = list[int](), list[NDArray[np.int64]](), 0
+            for piece in group:
+                part = next(encoded)
+                ids += part.ids
+                spans.append(np.array(part.offsets, dtype=np.int64).reshape(-1, 2) + start)
+                start += len(piece)
+            both = np.concatenate(spans)
+            found.append((np.array(ids, dtype=np.int32), both[:, 0], both[:, 1]))
+        return found
+
+    def _cut(self, texts: Sequence[str]) -> list[list[str]]:
+        return [cut(text, LONGEST_PIECE) if self._ours else [text] for text in texts]
+
+    def _encoded(self, pieces: Sequence[Sequence[str]], encode: Callable[..., list[tokenizers.Encoding]]) -> list[tokenizers.Encoding]:
+        try:
+            return encode([piece for group in pieces for piece in group], add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise DataError(f"a text is not valid Unicode and cannot be encoded: {error}") from error
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; special tokens give no text except <unk>.
@@ -108,7 +171,7 @@ class Tokenizer:
         Bytes that are no UTF-8, and ids outside the vocabulary, give U+FFFD.
         """
         if self._bytes is None:
-            return self._backend.decode([int(i) for i in ids], skip_special_tokens=True)
+            return self._backend.decode([int(i) for i in ids if i not in self._silent], skip_special_tokens=False)
         return b"".join(self.bytes_of(int(i)) for i in ids).decode("utf-8", "replace")
 
     def bytes_of(self, id: int) -> bytes:
@@ -122,13 +185,19 @@ class Tokenizer:
         """Whether a text is its tokens' bytes one after another."""
         return self._bytes is not None
 
-    def stream(self) -> DecodeStream:
-        """The library's own incremental decoder, for tokenizers that build text in another way."""
-        return DecodeStream(skip_special_tokens=True)
+    def stream(self) -> "DecodeStream | list[int]":
+        """An incremental decoder, for tokenizers that build text in another way: the library's, or for word pieces the last ids."""
+        return [] if self._ours else DecodeStream(skip_special_tokens=False)
 
-    def step(self, stream: DecodeStream, id: int) -> str:
+    def step(self, stream: "DecodeStream | list[int]", id: int) -> str:
         """What one more id adds to `stream`."""
-        return stream.step(self._backend, id) or ""
+        if id in self._silent:
+            return ""
+        if isinstance(stream, DecodeStream):
+            return stream.step(self._backend, id) or ""
+        before, after = self.decode(stream), self.decode([*stream, id])
+        stream[:] = [*stream, id][-REMEMBERED:]
+        return after[len(before) :]
 
     @property
     def has_counts(self) -> bool:
@@ -148,10 +217,17 @@ class Tokenizer:
         return "".join(_visible(character) for character in text)
 
     def save(self, folder: Path) -> None:
-        """Write `tokenizer.json`, `tokenizer_config.json` and, when counts are known, `vocabulary.tsv`."""
+        """Write `tokenizer.json`, `tokenizer_config.json` and what else is known.
+
+        `vocabulary.tsv` holds counts, `tokenizer_training.json` the settings and the sample, `vocab.txt` word pieces.
+        """
         if self._counts is not None:
             rows = (f"{token}\t{id}\t{count}\n" for token, id, count in self.vocabulary())
             write_text(folder / VOCABULARY_FILE, "token\tid\tcount\n" + "".join(rows))
+        if self._training:
+            write_json(folder / TRAINING_FILE, self._training)
+        if self._form["model"]["type"] == "WordPiece" and "" not in self._tokens:
+            write_text(folder / VOCAB_FILE, vocab_text(self._tokens))
         write_json(folder / "tokenizer_config.json", self._settings)
         write_text(folder / "tokenizer.json", self._backend.to_str(pretty=True))
 
@@ -169,21 +245,21 @@ class Tokenizer:
         except Exception as error:  # the library raises plain Exception
             raise ModelError(f"{file} cannot be read as a tokenizer: {error}") from error
         settings = folder / "tokenizer_config.json"
-        counts = folder / VOCABULARY_FILE
+        counts, training = folder / VOCABULARY_FILE, folder / TRAINING_FILE
         return cls(
             backend,
             read_json(settings) if settings.exists() else {},
             _read_counts(counts, backend.get_vocab_size()) if counts.exists() else None,
+            read_json(training) if training.exists() else None,
         )
 
     def _token_bytes(self) -> list[bytes]:
-        special = {entry["id"] for entry in self._form["added_tokens"] if entry["special"] and entry["content"] != UNKNOWN}
         byte_level = "ByteLevel" in _decoder_types(self._form)
         fallback = bool(self._form["model"].get("byte_fallback"))
         of_character = {character: byte for byte, character in enumerate(byte_characters())}
         table: list[bytes] = []
         for id, token in enumerate(self._tokens):
-            if id in special:
+            if id in self._silent and token != UNKNOWN:
                 table.append(b"")
             elif byte_level and all(character in of_character for character in token):
                 table.append(bytes(of_character[character] for character in token))

@@ -29,8 +29,8 @@ FIRST, LAST = "\x02", "\x03"
 _SAFE_CUT = re.compile(r"(?<=\S\n)(?=\S)|(?<=\S)(?= )|(?<=[一-龥])(?=[，。！？；：、])")
 
 
-def pre_tokenizer(name: PreTokenizerName, digits_per_token: int, *, training: bool = False) -> PreTokenizer:
-    """Cut by the named pattern, then show every byte as a character.
+def pre_tokenizer(name: PreTokenizerName, digits_per_token: int, *, training: bool = False, as_bytes: bool = True) -> PreTokenizer:
+    """Cut by the named pattern, then show every byte as a character where `as_bytes` says so.
 
     In training, long pre-tokens are cut further: a Chinese clause is hardly ever seen twice, and the library keeps some
     hundred bytes for every byte of a distinct pre-token (its issue 1795).
@@ -38,7 +38,7 @@ def pre_tokenizer(name: PreTokenizerName, digits_per_token: int, *, training: bo
     steps = list(_steps(name, digits_per_token))
     if training:
         steps += [_split(rf"\p{{Han}}{{1,{LONGEST_CHINESE_RUN}}}"), FixedLength(LONGEST_PRE_TOKEN)]
-    return Sequence([*steps, ByteLevel(add_prefix_space=False, use_regex=False)])
+    return Sequence([*steps, ByteLevel(add_prefix_space=False, use_regex=False)] if as_bytes else steps)
 
 
 def _steps(name: PreTokenizerName, digits_per_token: int) -> list[PreTokenizer]:
@@ -55,17 +55,24 @@ def _split(pattern: str) -> PreTokenizer:
     return Split(Regex(pattern), "isolated")
 
 
-def cut(text: str, longest: int) -> list[str]:
+def cut(text: str, longest: int, *, anywhere: bool = False) -> list[str]:
     """Cut a long text where no token could straddle, so that its pieces encode to the same ids as the whole.
 
-    Pieces have at least `longest` characters except the last, and more where a text offers no such place.
+    Pieces have at least `longest` characters except the last, and more where a text offers no such place; with
+    `anywhere`, never more than twice as many, and then a token may be lost at the cut.
 
     >>> cut("one two three", 5)
     ['one two', ' three']
+    >>> cut("onetwothree", 5, anywhere=True)
+    ['onetwothre', 'e']
     """
     pieces: list[str] = []
     start = 0
-    while len(text) - start > longest and (found := _SAFE_CUT.search(text, start + longest)):
-        pieces.append(text[start : found.start()])
-        start = found.start()
+    while len(text) - start > longest:
+        found = _SAFE_CUT.search(text, start + longest, start + 2 * longest) if anywhere else _SAFE_CUT.search(text, start + longest)
+        if found is None and not (anywhere and len(text) - start > 2 * longest):
+            break
+        end = start + 2 * longest if found is None else found.start()
+        pieces.append(text[start:end])
+        start = end
     return [*pieces, text[start:]]

@@ -1,10 +1,10 @@
-"""From text to a vocabulary: byte pairs, characters or words.
+"""From text to a vocabulary: byte pairs, word pieces, likely pieces, characters or words.
 
 In: texts, in any order. Out: a `Tokenizer`, the same bytes for the same texts. Large corpora are sampled (`sample.py`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, decoders, models, trainers
 from tokenizers.pre_tokenizers import ByteLevel
 
+from hanmo.base.config import to_table
 from hanmo.base.errors import DataError
 from hanmo.base.progress import say
+from hanmo.tokenizer import wordpiece
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.load import EOT, UNKNOWN, Tokenizer
 from hanmo.tokenizer.patterns import pre_tokenizer
 from hanmo.tokenizer.sample import sample
+from hanmo.tokenizer.unigram import train_unigram
 from hanmo.tokenizer.words import train_words
 
 COUNT_GROUP = 64
@@ -29,37 +32,52 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
 
     Raises DataError when there is no text.
     """
-    seen = sample(texts, config.max_training_memory_bytes)
+    seen = sample(texts, config.max_training_memory_bytes, config.max_sample_bytes)
     if not seen.bytes:
         raise DataError(
             "there is no text to train a tokenizer on: every document is empty"
             + (f", or tokenizer.max_training_memory_bytes (={config.max_training_memory_bytes}) is too small" if seen.of_bytes else "")
         )
     if seen.bytes < seen.of_bytes:
-        say(f"tokenizer: trained on {seen.bytes:,} of {seen.of_bytes:,} bytes, chosen by hash: see tokenizer.max_training_memory_bytes")
-    backend = {"bpe": _train_bpe, "character": _train_characters, "word": _train_words}[config.kind](seen.pieces, config)
+        say(f"tokenizer: trained on {seen.bytes:,} of {seen.of_bytes:,} bytes, chosen by hash: see {_named(seen.limits)}")
+    backend = TRAIN[config.kind](seen.pieces, config)
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _special(config)])  # pyright: ignore[reportUnknownMemberType]
     settings: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": EOT,
-        "eos_token": EOT,
-        **({"unk_token": UNKNOWN} if UNKNOWN in _special(config) else {}),
+        **_roles(config),
         "clean_up_tokenization_spaces": False,
         "hanmo_kind": config.kind,
         "hanmo_trained_on_bytes": seen.bytes,
         "hanmo_corpus_bytes": seen.of_bytes,
     }
-    tokenizer = Tokenizer(backend, settings)
+    training = {"tokenizer": to_table(config), "sample": seen.facts()}
+    tokenizer = Tokenizer(backend, settings, training=training)
     if tokenizer.vocab_size < config.vocab_size:
         say(
             f"tokenizer: {tokenizer.vocab_size:,} tokens, fewer than tokenizer.vocab_size (={config.vocab_size:,}): the text offers no more"
         )
-    return Tokenizer(backend, settings, _count(tokenizer, seen.pieces))
+    return Tokenizer(backend, settings, _count(tokenizer, seen.pieces), training)
+
+
+def _named(limits: Sequence[str]) -> str:
+    """The limits as a reader may look them up."""
+    told = {"32-bit counts": "the library counts in 32 bits, which more text could overflow"}
+    return ", ".join(told.get(name, f"tokenizer.{name}") for name in limits)
 
 
 def _special(config: TokenizerConfig) -> list[str]:
-    may_lack = config.kind == "word" or (config.kind == "character" and not config.byte_fallback)
+    if config.kind == "wordpiece":
+        return list(wordpiece.SPECIAL)
+    may_lack = config.kind in ("word", "unigram") or (config.kind == "character" and not config.byte_fallback)
     return [EOT, UNKNOWN] if may_lack else [EOT]
+
+
+def _roles(config: TokenizerConfig) -> dict[str, str]:
+    """What each special token is for, under the names that other tools look for."""
+    if config.kind == "wordpiece":
+        return wordpiece.ROLES
+    unknown = {"unk_token": UNKNOWN} if UNKNOWN in _special(config) else {}
+    return {"bos_token": EOT, "eos_token": EOT, **unknown}
 
 
 def _train_bpe(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
@@ -101,6 +119,17 @@ def _train_words(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.T
     return train_words(pieces, special=_special(config), vocab_size=config.vocab_size, min_frequency=config.min_frequency)
 
 
+def _train_wordpiece(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
+    return wordpiece.train_wordpiece(pieces, vocab_size=config.vocab_size, min_frequency=config.min_frequency, lowercase=config.lowercase)
+
+
+def _train_unigram(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
+    pattern = config.pre_tokenizer, config.digits_per_token
+    return train_unigram(
+        pieces, special=_special(config), vocab_size=config.vocab_size, min_frequency=config.min_frequency, pattern=pattern
+    )
+
+
 def _most_frequent(counts: Counter[str], size: int, least: int) -> list[str]:
     often = [(-count, item) for item, count in counts.items() if count >= least]
     return [item for _, item in sorted(often)[:size]]
@@ -117,3 +146,12 @@ def _count(tokenizer: Tokenizer, pieces: Sequence[str]) -> NDArray[np.int64]:
 def _groups(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+TRAIN: dict[str, Callable[[Sequence[str], TokenizerConfig], tokenizers.Tokenizer]] = {
+    "bpe": _train_bpe,
+    "wordpiece": _train_wordpiece,
+    "unigram": _train_unigram,
+    "character": _train_characters,
+    "word": _train_words,
+}

@@ -27,8 +27,10 @@ class TrainConfig:
     """Rows in one forward pass; 0 takes all rows of a process at once."""
     context_length: int = 0
     """Tokens in a row; 0 takes model.max_position_embeddings."""
-    packing: Literal["concatenate", "isolate"] = "concatenate"
-    """Whether documents share a row freely, or never see their neighbours."""
+    packing: Literal["concatenate", "isolate", "fixed"] = "concatenate"
+    """Whether documents share a row freely, never see their neighbours, or have each a padded row of their own."""
+    too_long: Literal["split", "truncate", "drop", "error"] = "split"
+    """What becomes of a document longer than its row (fixed): more rows, its beginning only, nothing, or an error."""
     optimizer: OptimizerName = "muon"
     """Rule of the update; muon moves matrices inside the layers and leaves the rest to adamw."""
     learning_rate: float = 1e-3

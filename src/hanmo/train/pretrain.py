@@ -190,7 +190,12 @@ def matrix_blocks(config: NetworkConfig) -> dict[str, list[int]]:
 
 def _batches(config: TrainConfig, context: int, rows: int, micro_rows: int) -> BatchConfig:
     return BatchConfig(
-        batch_size=rows, micro_batch_size=micro_rows, context_length=context, packing=config.packing, seed=derive_seed(config.seed, "order")
+        batch_size=rows,
+        micro_batch_size=micro_rows,
+        context_length=context,
+        packing=config.packing,
+        too_long=config.too_long,
+        seed=derive_seed(config.seed, "order"),
     )
 
 
