@@ -15,7 +15,7 @@ from hanmo.data.checksums import iban_fits, id_card_check, luhn
 Span = tuple[int, int, str]
 BEFORE = r"(?<![0-9A-Za-z_.+\-¥￥$€£])(?<![0-9],)(?<![A-Za-z]/)"
 AFTER = r"(?![0-9A-Za-z_])(?![.,\-][0-9])(?! ?(?:元|块钱|美元|%|％|万|亿|人次|字节))"
-EXTENSION = r"(?: ?(?:x|ext\.? ?|转) ?[0-9]{1,6})?"
+EXTENSION = r"(?: ?(?:[xX]|[eE]xt\.? ?|转) ?[0-9]{1,6})?"
 CHINESE_MOBILE = r"1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])"
 CHINESE_AREA = r"0(?:10|2[0-57-9]|[3-9][0-9]{2})"
 
@@ -56,26 +56,29 @@ IBAN_LENGTHS = dict(
     )
 )
 PHONES = [
-    re.compile(shape, re.IGNORECASE)
+    re.compile(shape)
     for shape in (
-        rf"{BEFORE}(?:[(（]?(?:\+|00)?86[)）]?[ \-]?)?(?:{CHINESE_MOBILE}[0-9]{{8}}|{CHINESE_MOBILE}([ \-])[0-9]{{4}}\1[0-9]{{4}}"
+        rf"{BEFORE}(?:(?:0086|86|[(（]86[)）])[ \-]?)?(?:{CHINESE_MOBILE}[0-9]{{8}}|{CHINESE_MOBILE}([ \-])[0-9]{{4}}\1[0-9]{{4}}"
         rf"|{CHINESE_MOBILE}[0-9]([ \-])[0-9]{{3}}\2[0-9]{{4}}){AFTER}",
-        rf"{BEFORE}[(（]?\+86[)）]?[ \-]?{CHINESE_MOBILE}[ \-]?[0-9]{{4}}[ \-]?[0-9]{{4}}{AFTER}",
         rf"{BEFORE}(?:[(（]{CHINESE_AREA}[)）][ \-]?|{CHINESE_AREA}[ \-])"
         rf"[2-8][0-9]{{2,3}}[ \-]?[0-9]{{4}}(?:-[0-9]{{1,5}}|{EXTENSION}){AFTER}",
-        rf"(?<![0-9A-Za-z_+])(?:\+|00|(?<=\())1[ .\-]?\(?[2-9][0-9]{{2}}\)?[ .\-]?[0-9]{{3}}[ .\-]?[0-9]{{4}}{EXTENSION}{AFTER}",
-        rf"(?<![0-9A-Za-z_+])\+[1-9](?:[ .\-()]{{0,3}}[0-9]){{7,14}}{EXTENSION}{AFTER}",
-        rf"(?<![0-9A-Za-z_+])00[1-9][0-9]{{0,2}}[ .\-](?:[ .\-()]{{0,3}}[0-9]){{6,12}}{EXTENSION}{AFTER}",
         rf"{BEFORE}(?:1[ .\-])?(?:\([2-9][0-9]{{2}}\) ?[0-9]{{3}}[ .\-]|[2-9][0-9]{{2}}([.\-])[0-9]{{3}}\1)[0-9]{{4}}{EXTENSION}{AFTER}",
+        rf"(?<![0-9A-Za-z_+])00[1-9][0-9]{{0,2}}[ .\-](?:[ .\-()]{{0,3}}[0-9]){{6,12}}{EXTENSION}{AFTER}",
+    )
+]
+PHONES_WITH_PLUS = [
+    re.compile(shape)
+    for shape in (
+        rf"(?<![0-9A-Za-z_+])(?:\+86|[(（]\+86[)）])[ \-]?{CHINESE_MOBILE}[ \-]?[0-9]{{4}}[ \-]?[0-9]{{4}}{AFTER}",
+        rf"(?<![0-9A-Za-z_+])\+1[ .\-]?\(?[2-9][0-9]{{2}}\)?[ .\-]?[0-9]{{3}}[ .\-]?[0-9]{{4}}{EXTENSION}{AFTER}",
+        rf"(?<![0-9A-Za-z_+])\+[1-9](?:[ .\-()]{{0,3}}[0-9]){{7,14}}{EXTENSION}{AFTER}",
     )
 ]
 OTHER_SHAPE = (  # cards, ID cards, social security numbers: never a telephone, whatever word stands before
     r"(?![0-9]{4}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]|[0-9]{4}[ \-][0-9]{6}[ \-][0-9]{4,5}(?![0-9])|[0-9]{6}[ \-](?:19|20)[0-9]{6}[ \-]"
     r"|[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9\-]))"
 )
-PHONE_BY_WORD = re.compile(
-    rf"(?<![0-9A-Za-z_.+\-¥￥$€£(]){OTHER_SHAPE}[(（]?[0-9](?:[ .\-()（）]{{0,2}}[0-9]){{6,14}}{EXTENSION}{AFTER}", re.IGNORECASE
-)
+PHONE_BY_WORD = re.compile(rf"(?<![0-9A-Za-z_.+\-¥￥$€£(]){OTHER_SHAPE}[(（]?[0-9](?:[ .\-()（）]{{0,2}}[0-9]){{6,14}}{EXTENSION}{AFTER}")
 PHONE_WORD = re.compile(
     r"(?:\b(?:tele)?phones?\b|\btel\b|\bmobile\b|\bcell\b|\bfax\b|\bdial\b|\bcall(?:ing)?\b|\bwhatsapp\b|\bsms\b|\bhotline\b|\banswer(?:ing)?\b|\breach\b|\bdesk:|\boffice:"
     r"|电话|手机|座机|固话|传真|致电|拨打|来电|热线|联系方式|手机号码?)[^0-9.。;；!！?？\[\]]{0,16}\Z",
@@ -90,6 +93,7 @@ COUNTRY_CODES = re.compile(
 )
 EXTENSION_MARK = re.compile("x|e|转", re.IGNORECASE)
 QUANTITY = re.compile(r"\+[0-9]{1,3}(?:[ .][0-9]{3})*[ .]000|\+[0-9]{4,}\.[0-9]+")
+CLOSED = re.compile("[)）]")
 NEVER_CHINESE = re.compile(r"(?:\+?86 ?)?12[0-9]{9}|010-?1[0-9]{7}")
 NO_DIGITS = str.maketrans("", "", " \u00a0().-\u2010\u2011\u2012\u2013（）+")
 
@@ -172,7 +176,8 @@ def _is_address(text: str, match: re.Match[str]) -> bool:
 
 def _phones(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
     low, high = max(0, start - 2), min(len(text), stop + 12)
-    for pattern in PHONES:
+    plus = text.find("+", low, stop) >= 0
+    for pattern in (*PHONES_WITH_PLUS, *PHONES) if plus else PHONES:
         for match in pattern.finditer(text, low, high):
             if _is_phone(match.group()):
                 yield match.span()
@@ -182,7 +187,7 @@ def _phones(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
             written = match.group()
             other = DATE.fullmatch(written) or YEARS.fullmatch(written) or IPV4.search(written)
             if not other and _is_phone(written):
-                yield begin, end
+                yield begin + (written[0] in "(（" and not CLOSED.search(written)), end
 
 
 def _is_phone(written: str) -> bool:
