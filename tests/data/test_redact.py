@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ConfigError
@@ -56,6 +56,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=8).map(" ".join), st.sampled_from(["mask", "pseudonymise"]))
 def test_redacting_twice_gives_what_redacting_once_gave(text: str, mode: str) -> None:
     config = RedactConfig(mode=mode)  # pyright: ignore[reportArgumentType]
