@@ -1,7 +1,8 @@
 """Every input gets its receipt: kept or not, by which rule, measured value and threshold, duplicate of whom, which split.
 
 In: the verdicts of all shards. Out: the split of each document, `receipts.parquet` in the order of the inputs, and counts
-for the card. The idea: what needs all documents at once (duplicates, splits) sees 48 bytes of each, never its text.
+for the card. The idea: what needs all documents at once (duplicates, mixing, splits) sees about a hundred bytes of each, never
+its text.
 """
 
 from collections import Counter
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from hanmo.base.storage import write_atomically
 from hanmo.data.duplicates import DuplicateConfig, first_occurrences
+from hanmo.data.mix import MixConfig, Share, mix
 from hanmo.data.read import SPLITS
-from hanmo.data.shards import MEASURE_COLUMNS, splits_file, verdicts_file
-from hanmo.data.split import SplitConfig, assign, position
+from hanmo.data.shards import MEASURE_COLUMNS, repeats_file, splits_file, verdicts_file
+from hanmo.data.split import TRAIN, SplitConfig, deal, position
 from hanmo.data.tables import ColumnKind, Table, TableWriter, read_rows
 
 RECEIPT_COLUMNS: dict[str, ColumnKind] = {
@@ -28,27 +30,36 @@ RECEIPT_COLUMNS: dict[str, ColumnKind] = {
     "duplicate_of": "text",
     "tokens": "count",
     "split": "text",
+    "repeats": "count",
+    "fold": "count",
     "detail": "text",
     "value": "number",
     "threshold": "number",
     **MEASURE_COLUMNS,
 }
 EXACT_DUPLICATE = "exact_duplicate"
+MIXED_OUT = "mixed_out"
 EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """For every row of all verdicts in order: its id, its split (-1: left out) and the row it repeats (-1: none).
+    """For every row of all verdicts in order: its id, its split (-1: left out), how often it stands there, the row it repeats (-1:
+    none), and for what was mixed out its place and its group's cut (elsewhere not a number).
 
-    `borders` are the first rows of the shards; `moved` the ids put into a split that would have stayed empty.
+    `borders` are the first rows of the shards; `moved` the ids put into a split that would have stayed empty; `shares` what
+    became of each group in the mixture.
     """
 
     ids: NDArray[np.bytes_]
     splits: NDArray[np.int8]
+    times: NDArray[np.int32]
+    places: NDArray[np.float64]
+    cuts: NDArray[np.float64]
     repeats: NDArray[np.int64]
     borders: NDArray[np.int64]
     moved: tuple[str, ...]
+    shares: tuple[Share, ...]
 
 
 @dataclass(slots=True)
@@ -64,9 +75,11 @@ class Counts:
     """Kept documents by the number of doublings of their length in characters."""
 
 
-def decide(folder: Path, num_shards: int, duplicates: DuplicateConfig, split: SplitConfig) -> Decisions:
-    """Find duplicates and deal splits over all shards, and leave each shard's splits beside it."""
-    tables = [Table.read(verdicts_file(folder, shard), columns=("id", "rule", "digest")) for shard in range(num_shards)]
+def decide(folder: Path, num_shards: int, duplicates: DuplicateConfig, split: SplitConfig, mixing: MixConfig | None = None) -> Decisions:
+    """Find duplicates, mix and deal splits over all shards, and leave each shard's splits beside it."""
+    mixing = mixing or MixConfig()
+    names = ("id", "rule", "digest", "unit", *(("bytes", "mix_group") if mixing.by else ()))
+    tables = [Table.read(verdicts_file(folder, shard), columns=names) for shard in range(num_shards)]
     borders = np.cumsum([0, *map(len, tables)])
     digests = np.concatenate([table.digests("digest") for table in tables])
     ids = np.concatenate([np.array(table.texts("id"), dtype="S24") for table in tables])
@@ -76,17 +89,48 @@ def decide(folder: Path, num_shards: int, duplicates: DuplicateConfig, split: Sp
         first = passed[first_occurrences(digests[passed])]
         repeats[passed] = np.where(first == passed, -1, first)
     kept = passed[repeats[passed] < 0]
-    positions = np.array([position(digests[row].tobytes(), split.seed) for row in kept], dtype=np.float64)
-    dealt, moved = assign(positions, split)
+    places, cuts = np.full((2, len(ids)), np.nan)
+    times = np.zeros(len(ids), dtype=np.int32)
+    times[kept] = 1
+    shares: tuple[Share, ...] = ()
+    if mixing.by and len(kept):
+        drawn = np.array([position(digests[row].tobytes(), mixing.seed, "mix") for row in kept], dtype=np.float64)
+        mixture = mix(*_groups(tables, kept), drawn, mixing)
+        times[kept], shares = mixture.times, mixture.shares
+        out = mixture.times == 0
+        places[kept[out]], cuts[kept[out]] = drawn[out], mixture.cuts[out]
+        kept = kept[~out]
+    units = np.concatenate([table.digests("unit") for table in tables])
+    dealt, moved = deal(units[kept], split)
     splits = np.full(len(ids), -1, dtype=np.int8)
     splits[kept] = dealt
+    times[kept[dealt != TRAIN]] = 1
     for shard, (start, stop) in enumerate(pairwise(borders)):
+        if mixing.by:
+            write_atomically(repeats_file(folder, shard), lambda path, part=times[start:stop]: _save(path, part))
         write_atomically(splits_file(folder, shard), lambda path, part=splits[start:stop]: _save(path, part))
     named = cast("list[bytes]", ids[kept[moved]].tolist())
-    return Decisions(ids=ids, splits=splits, repeats=repeats, borders=borders, moved=tuple(name.decode() for name in named))
+    return Decisions(
+        ids=ids,
+        splits=splits,
+        times=times,
+        places=places,
+        cuts=cuts,
+        repeats=repeats,
+        borders=borders,
+        moved=tuple(name.decode() for name in named),
+        shares=shares,
+    )
 
 
-def _save(path: Path, values: NDArray[np.int8]) -> None:
+def _groups(tables: list[Table], rows: NDArray[np.int64]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Group and bytes of these rows."""
+    groups = np.array([group or "" for table in tables for group in table.texts("mix_group")], dtype=np.str_)[rows]
+    lengths = np.array([number or 0 for table in tables for number in table.texts("bytes")], dtype=np.int64)[rows]
+    return groups, lengths
+
+
+def _save(path: Path, values: NDArray[np.int8] | NDArray[np.int32]) -> None:
     with path.open("wb") as stream:
         np.save(stream, values)
 
@@ -103,25 +147,35 @@ def write_receipts(path: Path, folder: Path, decisions: Decisions) -> None:
 
 
 def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
-    rows = range(start, start + len(verdicts))
-    splits = cast("list[int]", decisions.splits[start : rows.stop].tolist())
-    repeats = cast("list[int]", decisions.repeats[start : rows.stop].tolist())
-    rules = [EXACT_DUPLICATE if repeat >= 0 else rule for rule, repeat in zip(verdicts.texts("rule"), repeats, strict=True)]
-    table = verdicts.select(name for name in verdicts.names if name not in ("rule", "digest"))
+    rows = slice(start, start + len(verdicts))
+    splits = cast("list[int]", decisions.splits[rows].tolist())
+    repeats = cast("list[int]", decisions.repeats[rows].tolist())
+    out = ~np.isnan(decisions.places[rows])
+    rules = [
+        EXACT_DUPLICATE if repeat >= 0 else MIXED_OUT if mixed else rule
+        for rule, repeat, mixed in zip(verdicts.texts("rule"), repeats, out, strict=True)
+    ]
+    replaced = ("rule", "value", "threshold")
+    table = verdicts.select(name for name in verdicts.names if name in RECEIPT_COLUMNS and name not in replaced)
     table = table.with_column("kept", "flag", [split >= 0 for split in splits]).with_column("rule", "text", rules)
-    originals = cast("list[bytes]", decisions.ids[np.maximum(repeats, 0)].tolist())
+    for name, mixed in (("value", decisions.places[rows]), ("threshold", decisions.cuts[rows])):
+        values = [each if there else known for each, there, known in zip(mixed.tolist(), out, verdicts.texts(name), strict=True)]
+        table = table.with_column(name, "number", values)
+    originals = cast("list[bytes]", decisions.ids[np.maximum(decisions.repeats[rows], 0)].tolist())
     names = [original.decode() if repeat >= 0 else None for original, repeat in zip(originals, repeats, strict=True)]
     table = table.with_column("duplicate_of", "text", names)
     unknown: list[None] = [None] * len(verdicts)
     table = table.with_column("tokens", "count", unknown)
     table = table.with_column("split", "text", [SPLITS[split] if split >= 0 else None for split in splits])
+    times = cast("list[int]", decisions.times[rows].tolist())
+    table = table.with_column("repeats", "count", [often if split >= 0 else None for split, often in zip(splits, times, strict=True)])
     return table.select(RECEIPT_COLUMNS)
 
 
 def count(path: Path) -> Counts:
     """Sums over a file of receipts."""
     counts = Counts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
-    wanted = ("source", "kept", "rule", "duplicate_of", "split", "detail", "value", "threshold", "characters", "words", "bytes")
+    wanted = ("source", "kept", "rule", "duplicate_of", "split", "repeats", "detail", "value", "threshold", "characters", "words", "bytes")
     for row in read_rows(path, wanted):
         counts.total += 1
         if row["kept"]:
@@ -137,7 +191,8 @@ def count(path: Path) -> Counts:
 def _add_kept(counts: Counts, row: dict[str, object]) -> None:
     counts.kept += 1
     sums = counts.splits[str(row["split"])]
-    sums["documents"] += 1
+    often = cast("int", row["repeats"])
+    sums["documents"] += often
     for name in ("characters", "words", "bytes"):
-        sums[name] += cast("int", row[name])
+        sums[name] += often * cast("int", row[name])
     counts.lengths[cast("int", row["characters"]).bit_length() - 1] += 1
