@@ -57,7 +57,7 @@ def test_telephones_are_found_in_both_languages(text: str, value: str) -> None:
         "坐标 39.904200, 116.407396",
         "圆周率3.14159265358979",
         "a13800138000b, id_13800138000, /item/x13800138000",
-        "12345678901, 10012345678",
+        "11345678901, 10012345678",
         "call 2125550142 or 212-555-0142 in the film",
         "第5.1.2.3节, section 5.1.2.3",
         "QQ 123456789",
@@ -173,6 +173,19 @@ def test_neighbours_are_told_apart() -> None:
         "010-62345678",
         "18612345678",
     ]
+
+
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("2001:4860:4860::8888 4111 1111 1111 1111", ["2001:4860:4860::8888", "4111 1111 1111 1111"]),
+        ("Tel:  467 3395 (212) 736-5000", ["467 3395", "(212) 736-5000"]),
+        ("+44 7911 123456 (212) 736-5000", ["+44 7911 123456", "(212) 736-5000"]),
+        ("电话 62345678 11010519491231002X", ["62345678", "11010519491231002X"]),
+    ],
+)
+def test_what_is_no_number_hides_none_that_begins_inside_it(text: str, values: list[str]) -> None:
+    assert [value for _, value in found(text)] == values
 
 
 def test_what_begins_behind_a_run_is_left_to_the_next_one() -> None:

@@ -73,6 +73,16 @@ def test_no_stand_in_of_a_telephone_is_found_again(digits: str, before: str, see
     assert find("电话" + pseudonym(before + digits, "phone", seed)) == []
 
 
+def test_no_stand_in_of_an_id_card_or_a_telephone_passes_for_a_bank_card() -> None:
+    for seed in range(400):
+        made = [
+            pseudonym("11010519491231002X", "id_card", seed),
+            pseudonym("+4917612345678", "phone", seed),
+            pseudonym("123456789012", "phone", seed),
+        ]
+        assert find("my card " + ", card ".join(made)) == []
+
+
 def test_draws_cover_what_they_may() -> None:
     draw = Draw(10**60 - 1)
     assert all(len(draw.digits(n)) == n and set(draw.digits(n)) <= set(string.digits) for n in (0, 1, 5))

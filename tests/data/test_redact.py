@@ -50,14 +50,18 @@ def test_an_unknown_kind_is_told_with_the_nearest_one() -> None:
 
 
 PIECES = st.sampled_from(
-    [*"019 -.()@:/+，\n", "13800138000", "zhang@hanmo.cn", "(212) 736-5000", "+44 7911 123456", "4111 1111 1111 1111", "card ", "电话",
-     "11010519491231002X", "93.184.216.34", "2001:4860:4860::8888", "https://a:b@c.cn/", "GB82WEST12345698765432", "010-62345678", "call ",
-     "536-22-8714", "467 3395", "Tel: ", "x12"]
+    ["0", "19", "-.", "@:", "+", "13800138000", "zhang@hanmo.cn", "(212) 736-5000", "+44 7911 123456", "4111 1111 1111 1111", "card ",
+     "电话", "11010519491231002X", "93.184.216.34", "2001:4860:4860::8888", "https://a:b@c.cn/", "GB82WEST12345698765432", "010-62345678",
+     "call ", "536-22-8714", "467 3395", "Tel: ", "x12"]
 )  # fmt: skip
 
 
+def set_apart(pieces: list[str]) -> str:
+    return "".join(f"{piece}{'，' if number % 2 else ', '}" for number, piece in enumerate(pieces))
+
+
 @settings(deadline=None)
-@given(st.lists(PIECES, max_size=8).map(" ".join), st.sampled_from(["mask", "pseudonymise"]))
+@given(st.lists(PIECES, max_size=8).map(set_apart), st.sampled_from(["mask", "pseudonymise"]))
 def test_redacting_twice_gives_what_redacting_once_gave(text: str, mode: str) -> None:
     config = RedactConfig(mode=mode)  # pyright: ignore[reportArgumentType]
     once, _ = redact(text, config)

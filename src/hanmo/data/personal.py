@@ -77,11 +77,22 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Finding]:
         for start, stop in finder(text) if kind in kinds else ():
             spans.add(start, stop, kind)
     if any(kind in kinds for kind in KINDS[2:]):
+        text = _covered(text, spans.found)
         for run in RUN.finditer(text):
             for start, stop, kind in numbers_in(text, run.start(), run.end()):
                 if kind in kinds:
                     spans.add(start, stop, kind)
     return spans.found
+
+
+def _covered(text: str, findings: list[Finding]) -> str:
+    """The text with what was found covered, so that its digits belong to no other number."""
+    parts: list[str] = []
+    done = 0
+    for finding in findings:
+        parts += (text[done : finding.start], "]" * (finding.stop - finding.start))
+        done = finding.stop
+    return "".join((*parts, text[done:])) if parts else text
 
 
 def is_reserved_host(host: str) -> bool:

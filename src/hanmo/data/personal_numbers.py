@@ -8,11 +8,12 @@ before it ("Tel:", 电话). Versions, dates, prices, ISBNs and order numbers hav
 import datetime
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hanmo.data.checksums import iban_fits, id_card_check, luhn
 
 Span = tuple[int, int, str]
+SEEN_BEFORE, SEEN_BEHIND = 64, 40
 BEFORE = r"(?<![0-9A-Za-z_.+\-¥￥$€£])(?<![0-9],)(?<![A-Za-z]/)"
 AFTER = r"(?![0-9A-Za-z_])(?![.,\-][0-9])(?! ?(?:元|块钱|美元|%|％|万|亿|人次|字节))"
 EXTENSION = r"(?: ?(?:[xX]|[eE]xt\.? ?|转) ?[0-9]{1,6})?"
@@ -22,7 +23,7 @@ CHINESE_AREA = r"0(?:10|2[0-57-9]|[3-9][0-9]{2})"
 ID_CARD = re.compile(r"(?<![0-9A-Za-z])([1-9][0-9]{5})([ -]?)((?:19|20)[0-9]{6})\2([0-9]{3})([0-9Xx])(?![0-9A-Za-z])")
 PROVINCES = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91")
 CARD = re.compile(
-    r"(?<![0-9A-Za-z_.,/\-])(?:(?P<plain>[0-9]{12,19})"
+    r"(?<![0-9A-Za-z_.,/+\-])(?:(?P<plain>[0-9]{12,19})"
     r"|(?P<fours>[0-9]{4}([ -])[0-9]{4}\3[0-9]{4}\3[0-9]{2,4})(?P<tail>\3[0-9]{1,3})?"
     r"|(?P<sixes>[0-9]{4}([ -])[0-9]{6}\6[0-9]{4,5}|[0-9]{6}[ -][0-9]{10,13}))(?![0-9A-Za-z_/]|[.,\-][0-9])"
 )
@@ -71,7 +72,7 @@ PHONES_WITH_PLUS = [
     for shape in (
         rf"(?<![0-9A-Za-z_+])(?:\+86|[(（]\+86[)）])[ \-]?{CHINESE_MOBILE}[ \-]?[0-9]{{4}}[ \-]?[0-9]{{4}}{AFTER}",
         rf"(?<![0-9A-Za-z_+])\+1[ .\-]?\(?[2-9][0-9]{{2}}\)?[ .\-]?[0-9]{{3}}[ .\-]?[0-9]{{4}}{EXTENSION}{AFTER}",
-        rf"(?<![0-9A-Za-z_+])\+[1-9](?:[ .\-()]{{0,3}}[0-9]){{7,14}}{EXTENSION}{AFTER}",
+        rf"(?<![0-9A-Za-z_+])\+[1-9][0-9]{{0,3}}[ .\-]?(?:\([0-9]{{1,4}}\)[ .\-]?)?[0-9](?:[ .\-]?[0-9]){{4,13}}{EXTENSION}{AFTER}",
     )
 ]
 OTHER_SHAPE = (  # cards, ID cards, social security numbers: never a telephone, whatever word stands before
@@ -94,33 +95,42 @@ COUNTRY_CODES = re.compile(
 EXTENSION_MARK = re.compile("x|e|转", re.IGNORECASE)
 QUANTITY = re.compile(r"\+[0-9]{1,3}(?:[ .][0-9]{3})*[ .]000|\+[0-9]{4,}\.[0-9]+")
 CLOSED = re.compile("[)）]")
-NEVER_CHINESE = re.compile(r"(?:\+?86 ?)?12[0-9]{9}|010-?1[0-9]{7}")
+NEVER_RINGS = re.compile(r"555[ .\-]?01[0-9]{2}(?![0-9])|(?<![0-9])(?:(?:86)?11[0-9]{9}|010-?1[0-9]{7})(?![0-9])")
 NO_DIGITS = str.maketrans("", "", " \u00a0().-\u2010\u2011\u2012\u2013（）+")
 
 
 def numbers_in(text: str, start: int, stop: int) -> Iterator[Span]:
-    """(start, stop, kind) of every number of a person near the run text[start:stop]; the surest kind comes first."""
-    for finding in _near(text, start, stop):
-        if finding[0] < stop:  # what begins behind the run belongs to the next one
-            yield finding
+    """(start, stop, kind) of every number of a person that begins in or just before the run text[start:stop], the surest kind first.
+
+    What is found is covered before the next kind is looked for, so that no digit belongs to two numbers.
+    """
+    base = max(0, start - SEEN_BEFORE)
+    window = text[base : stop + SEEN_BEHIND]
+    start, stop = start - base, stop - base
+    digits = len(window[start:stop].translate(NO_DIGITS))
+    for kind, least, finder in STAGES:
+        if digits < least:
+            continue
+        spans = [span for span in finder(window, start, stop) if span[0] < stop]  # what begins later belongs to the next run
+        yield from ((base + begin, base + end, kind) for begin, end in spans)
+        if spans:
+            window = _covered(window, spans)
 
 
-def _near(text: str, start: int, stop: int) -> Iterator[Span]:
-    digits = len(text[start:stop].translate(NO_DIGITS))
-    low, high = max(0, start - 12), min(len(text), stop + 34)
-    if text.count(".", start, stop) >= 3:
-        yield from ((m.start(), m.end(), "ip") for m in IPV4.finditer(text, start, high) if _is_address(text, m))
-    if digits < 7:
-        return
-    if digits >= 9 or text[start - 1 : start].isalpha():
-        yield from ((*m.span(), "iban") for m in IBAN.finditer(text, low, high) if _is_iban(m.group()))
-    if digits >= 17:
-        yield from ((*m.span(), "id_card") for m in ID_CARD.finditer(text, start, high) if is_id_card(m.group()))
-    if digits >= 12:
-        yield from _cards(text, start, high)
-    if digits >= 9:
-        yield from ((*m.span(), "ssn") for m in SSN.finditer(text, start, high))
-    yield from ((*span, "phone") for span in _phones(text, start, stop))
+def _covered(window: str, spans: list[tuple[int, int]]) -> str:
+    characters = list(window)
+    for begin, end in spans:
+        characters[begin:end] = "]" * (end - begin)
+    return "".join(characters)
+
+
+def _valid(pattern: re.Pattern[str], text: str, start: int, stop: int, check: Callable[[re.Match[str]], bool]) -> Iterator[tuple[int, int]]:
+    """Where matches stand that pass the check; one that does not hides none that begins inside it."""
+    while match := pattern.search(text, start, stop):
+        passed = check(match)
+        if passed:
+            yield match.span()
+        start = match.end() if passed else match.start() + 1
 
 
 def is_id_card(written: str) -> bool:
@@ -142,32 +152,51 @@ def is_id_card(written: str) -> bool:
 def is_reserved_phone(number: str) -> bool:
     """Whether a number cannot ring: 555-01xx (North America keeps it for fiction), or Chinese and beginning as none can.
 
-    >>> is_reserved_phone("212-555-0142"), is_reserved_phone("12012345678"), is_reserved_phone("13800138000")
+    >>> is_reserved_phone("212-555-0142"), is_reserved_phone("11012345678"), is_reserved_phone("13800138000")
     (True, True, False)
     """
-    return number.translate(NO_DIGITS)[-7:-2] == "55501" or NEVER_CHINESE.fullmatch(number) is not None
+    return NEVER_RINGS.search(number) is not None
 
 
-def _cards(text: str, start: int, stop: int) -> Iterator[Span]:
-    for match in CARD.finditer(text, start, stop):
-        spans = [match.span()]
-        if match["tail"]:
-            spans.append(match.span("fours"))
-        for begin, end in spans:
-            digits = text[begin:end].translate(NO_DIGITS)
-            issued = len(digits) > 13 and ISSUED.fullmatch(digits)
-            if luhn(digits) and (issued or CARD_WORD.search(text, max(0, begin - 40), begin)):
-                yield begin, end, "bank_card"
+def _addresses(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    if text.count(".", start, stop) >= 3:
+        yield from _valid(IPV4, text, start, stop + 12, _is_address)
+
+
+def _ibans(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    yield from _valid(IBAN, text, max(0, start - 12), len(text), _is_iban)
+
+
+def _id_cards(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    yield from _valid(ID_CARD, text, start, stop + 12, lambda match: is_id_card(match.group()))
+
+
+def _cards(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    while match := CARD.search(text, start, stop + 12):
+        start = match.start() + 1
+        for begin, end in (match.span(), match.span("fours"))[: 2 if match["tail"] else 1]:
+            if _is_card(text, begin, text[begin:end].translate(NO_DIGITS)):
+                yield begin, end
+                start = end
                 break
 
 
-def _is_iban(written: str) -> bool:
-    iban = written.replace(" ", "").upper()
+def _ssns(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    yield from _valid(SSN, text, start, stop + 12, lambda _: True)
+
+
+def _is_card(text: str, begin: int, digits: str) -> bool:
+    issued = len(digits) > 13 and ISSUED.fullmatch(digits) is not None
+    return luhn(digits) and (issued or CARD_WORD.search(text, max(0, begin - 40), begin) is not None)
+
+
+def _is_iban(match: re.Match[str]) -> bool:
+    iban = match.group().replace(" ", "").upper()
     return IBAN_LENGTHS.get(iban[:2]) == str(len(iban)) and "02" <= iban[2:4] <= "98" and iban_fits(iban)
 
 
-def _is_address(text: str, match: re.Match[str]) -> bool:
-    begin, address = match.start(), ipaddress.IPv4Address(match.group())
+def _is_address(match: re.Match[str]) -> bool:
+    text, begin, address = match.string, match.start(), ipaddress.IPv4Address(match.group())
     if not address.is_global or address.is_multicast or VERSION_WORD.search(text, max(0, begin - 16), begin):
         return False
     section = all(len(octet) == 1 for octet in match.group().split(".")[:3])
@@ -175,19 +204,24 @@ def _is_address(text: str, match: re.Match[str]) -> bool:
 
 
 def _phones(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    low, high = max(0, start - 2), min(len(text), stop + 12)
-    plus = text.find("+", low, stop) >= 0
-    for pattern in (*PHONES_WITH_PLUS, *PHONES) if plus else PHONES:
-        for match in pattern.finditer(text, low, high):
-            if _is_phone(match.group()):
-                yield match.span()
-    for match in PHONE_BY_WORD.finditer(text, max(0, start - 1), high):
-        begin, end = match.span()
-        if PHONE_WORD.search(text, max(0, begin - 40), begin) or PHONE_WORD_AFTER.match(text, end):
-            written = match.group()
-            other = DATE.fullmatch(written) or YEARS.fullmatch(written) or IPV4.search(written)
-            if not other and _is_phone(written):
-                yield begin + (written[0] in "(（" and not CLOSED.search(written)), end
+    low = max(0, start - 2)
+    if text.find("+", low, stop) >= 0:
+        for pattern in PHONES_WITH_PLUS:
+            yield from _valid(pattern, text, low, stop + 12, lambda match: _is_phone(match.group()))
+    for pattern in PHONES:
+        yield from _valid(pattern, text, low, stop + 12, lambda match: _is_phone(match.group()))
+
+
+def _phones_by_word(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    for begin, end in _valid(PHONE_BY_WORD, text, max(0, start - 1), stop + 12, _is_phone_by_word):
+        yield begin + (text[begin] in "(（" and not CLOSED.search(text, begin, end)), end
+
+
+def _is_phone_by_word(match: re.Match[str]) -> bool:
+    text, written = match.string, match.group()
+    if not PHONE_WORD.search(text, max(0, match.start() - 40), match.start()) and not PHONE_WORD_AFTER.match(text, match.end()):
+        return False
+    return not (DATE.fullmatch(written) or YEARS.fullmatch(written) or IPV4.search(written)) and _is_phone(written)
 
 
 def _is_phone(written: str) -> bool:
@@ -198,3 +232,14 @@ def _is_phone(written: str) -> bool:
         return True
     digits = number.translate(NO_DIGITS).removeprefix("00")
     return 9 <= len(digits) <= 15 and COUNTRY_CODES.match(digits) is not None and not QUANTITY.fullmatch(number)
+
+
+STAGES = (  # kind, fewest digits in the run, finder
+    ("ip", 4, _addresses),
+    ("iban", 4, _ibans),
+    ("id_card", 17, _id_cards),
+    ("bank_card", 12, _cards),
+    ("ssn", 9, _ssns),
+    ("phone", 7, _phones),
+    ("phone", 7, _phones_by_word),
+)

@@ -3,7 +3,7 @@
 In: a value, its kind and a seed. Out: a value of the same kind, in one agreed way of writing it. The idea: a keyed hash of
 the value draws it, so that texts stay consistent over a whole data set without a table; what it draws is set aside for
 examples or cannot be valid: example.com (RFC 2606), documentation addresses (RFC 5737, RFC 3849), 555-01xx, country code
-+999, Chinese mobiles that begin with 12, check digits that do not fit, SSN area 000. Who knows the seed can try values out,
++999, Chinese mobiles that begin with 11, check digits that do not fit, SSN area 000. Who knows the seed can try values out,
 so it should be large and kept to oneself.
 """
 
@@ -85,13 +85,17 @@ def _like(character: str, draw: Draw) -> str:
 def _id_card(_: str, draw: Draw) -> str:
     born = datetime.date.fromordinal(FIRST_DAY + draw.below(DAYS))
     number = f"99{draw.digits(4)}{born:%Y%m%d}{draw.digits(3)}"
-    right = MOD_11_2.index(id_card_check(number))
-    return number + MOD_11_2[(right + 1 + draw.below(10)) % 11]
+    wrong = [check for check in MOD_11_2 if check != id_card_check(number) and (check == "X" or not luhn(number + check))]
+    return number + wrong[draw.below(len(wrong))]
 
 
 def _bank_card(value: str, draw: Draw) -> str:
     digits = "".join(filter(str.isdecimal, value))
-    number = digits[0] + draw.digits(len(digits) - 1)
+    return _unfit(digits[0] + draw.digits(len(digits) - 1))
+
+
+def _unfit(number: str) -> str:
+    """The number with another last digit where it would pass for a bank card."""
     return number[:-1] + str((int(number[-1]) + 1) % 10) if luhn(number) else number
 
 
@@ -103,14 +107,16 @@ def _phone(value: str, draw: Draw) -> str:
     """One agreed way of writing each sort of number, whatever way the value was written in."""
     digits = _national(value)
     if MOBILE.fullmatch(digits):
-        return f"12{draw.digits(9)}"
+        return f"11{draw.digits(9)}"
     if LANDLINE.fullmatch(digits):
         return f"010-1{draw.digits(7)}"
     if value.startswith("+") and len(digits) != 10:
         return f"+999{draw.digits(max(7, len(digits) - 3))}"
     if len(digits) == 10:
         return f"{7 + draw.below(3)}{draw.digits(2)}-555-01{draw.digits(2)}"
-    return f"555-01{draw.digits(2)}" if len(digits) <= 7 else f"{7 + draw.below(3)}{draw.digits(len(digits) - 8)}55501{draw.digits(2)}"
+    if len(digits) <= 7:
+        return f"555-01{draw.digits(2)}"
+    return _unfit(f"{7 + draw.below(3)}{draw.digits(len(digits) - 8)}55501{draw.digits(2)}")
 
 
 def _national(value: str) -> str:
