@@ -7,11 +7,13 @@ paths of this machine.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import importlib.metadata
 import json
 import shutil
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
 from hanmo.base.runtime import available_cores
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
+from hanmo.data.augment import AugmentConfig, check_lists
 from hanmo.data.card import card
 from hanmo.data.catalogue import resolve
 from hanmo.data.clean import CleanConfig
@@ -29,14 +32,18 @@ from hanmo.data.contamination import ContaminationConfig, index_files, save_inde
 from hanmo.data.diversity import diversity
 from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.filters import FilterConfig, active_thresholds
+from hanmo.data.folds import FOLD
+from hanmo.data.groups import check_grouping
 from hanmo.data.inputs import Source, name_sources
 from hanmo.data.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
+from hanmo.data.mix import MixConfig
 from hanmo.data.parallel import run_jobs
 from hanmo.data.read import SPLITS, ReadConfig
 from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
+from hanmo.data.redact import RedactConfig
 from hanmo.data.report import report
 from hanmo.data.scan import Plan, make_plan
-from hanmo.data.shards import BucketJob, ShardJob, do_bucket, do_shard, split_file, verdicts_file
+from hanmo.data.shards import BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
 from hanmo.data.split import SplitConfig
 from hanmo.data.statistics import Findings, statistics
 
@@ -56,14 +63,20 @@ class PrepareConfig:
     """Repair broken Unicode (UTF-8 read as Latin-1 and the like); switch off for code that shows such text on purpose."""
     clean: CleanConfig = field(default_factory=CleanConfig)
     """What a text may lose or change."""
+    redact: RedactConfig = field(default_factory=RedactConfig)
+    """What is done with personal data, before anything is measured."""
     filters: FilterConfig = field(default_factory=FilterConfig)
     """Which documents are kept."""
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     """Which repeated documents are left out."""
     contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
     """Which evaluation sets no document may hold."""
+    mix: MixConfig = field(default_factory=MixConfig)
+    """In which shares sources, languages or domains stand."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """What is held out."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Changed copies of training documents."""
     card_language: Literal["en", "zh"] = "en"
     """Language of the card and the report."""
     workers: int = 0
@@ -80,6 +93,10 @@ class PrepareConfig:
             raise ConfigError(f"workers (={self.workers}) should be at least 0")
         if self.shard_bytes < 1:
             raise ConfigError(f"shard_bytes (={self.shard_bytes}) should be at least 1")
+        check_grouping("mix.by", self.mix.by, self.read.keep_columns)
+        check_grouping("split.group_by", self.split.group_by, self.read.keep_columns)
+        if self.split.folds and FOLD in self.read.keep_columns:
+            raise ConfigError("read.keep_columns names 'fold', which split.folds writes: leave one of them out")
 
 
 def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | None = None) -> dict[str, Any]:
@@ -92,6 +109,7 @@ def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | No
     config = config or PrepareConfig()
     if not sources:
         raise ConfigError("no source given: name a file, a folder, or a corpus that hanmo fetch --list shows")
+    check_lists(config.augment)
     named = name_sources([resolve(source) for source in sources])
     make_folder(out)
     _check_place(out)
@@ -128,6 +146,10 @@ def _facts(sources: Sequence[Source], plan: Plan, config: PrepareConfig) -> dict
     settings = {name: value for name, value in to_table(config).items() if name != "workers"}
     against = [Path(path) for path in config.contamination.against]
     settings["contamination"] = {"against": [path.name for path in against], "max_share": config.contamination.max_share}
+    settings["redact"] |= {"seed": f"sha256:{hashlib.sha256(str(config.redact.seed).encode()).hexdigest()[:16]}"}
+    for name in ("synonyms", "pairs"):
+        if path := getattr(config.augment, name):
+            settings["augment"] |= {name: f"{path.name} sha256:{sha256(path)}"}
     made_from = {
         "sources": [{"name": s.name, "license": s.license, "citation": s.citation, "language": s.language} for s in sources],
         "inputs": {"files": plan.num_files, "bytes": plan.num_bytes, "sha256": plan.digest},
@@ -174,8 +196,8 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
     num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
     workers = config.workers or available_cores()
     _look_ahead(work, plan, config, workers)
-    _clean(work, plan, config, num_buckets, workers)
-    decisions = decide(work, len(plan.shards), config.duplicates, config.split, workers)
+    _clean(work, plan, config, num_buckets, facts)
+    decisions = decide(work, len(plan.shards), config.duplicates, config.split, config.mix, workers)
     write_receipts(work / "receipts.parquet", work, decisions)
     counts = count(work / "receipts.parquet")
     if not counts.kept:
@@ -185,19 +207,26 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
     for half in documents.glob(".*"):
         half.unlink()
     jobs = [
-        BucketJob(number=number, num_buckets=num_buckets, num_shards=len(plan.shards), folder=work, out=documents)
+        BucketJob(number=number, num_buckets=num_buckets, num_shards=len(plan.shards), folder=work, out=documents, augment=config.augment)
         for number in range(num_buckets)
         if not all(split_file(documents, split, number).exists() for split in SPLITS)
     ]
     with Progress("writing documents", total=len(jobs), unit="files") as progress:
         for _ in run_jobs(do_bucket, jobs, workers):
             progress.advance()
+    augmented = Counter[str]()
+    for number in range(num_buckets):
+        augmented.update(read_json(copies_file(work, number)))
+    for name, number in augmented.items():
+        counts.splits["train"][name] += number
     found = Findings(counts=counts, statistics=statistics(work / "receipts.parquet"), diversity=diversity(documents))
     manifest = {
         **facts,
         "thresholds": active_thresholds(config.filters),
         "languages": {name: group.kept for name, group in sorted(found.statistics.languages.items()) if group.kept},
         "documents": counts.splits,
+        "augmented": dict(augmented),
+        "mixture": [dataclasses.asdict(share) for share in decisions.shares],
         "receipts": {"total": counts.total, "kept": counts.kept, "refused": dict(sorted(counts.rules.items()))},
         "moved_to_fill_a_split": list(decisions.moved),
     }
@@ -225,8 +254,9 @@ def _look_ahead(work: Path, plan: Plan, config: PrepareConfig, workers: int) -> 
     find_recurring(work, len(plan.shards), config.duplicates.lines)
 
 
-def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, workers: int) -> None:
+def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, facts: dict[str, Any]) -> None:
     """Do every shard that is not done yet."""
+    names = tuple(source["name"] for source in facts["sources"])
     jobs = [
         ShardJob(
             number=number,
@@ -235,7 +265,11 @@ def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, work
             read=config.read,
             repair=config.repair,
             clean=config.clean,
+            redact=config.redact,
             filters=config.filters,
+            split=config.split,
+            mix_by=config.mix.by,
+            names=names,
             num_buckets=num_buckets,
             duplicates=config.duplicates,
             contamination=config.contamination,
@@ -247,7 +281,7 @@ def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, work
         say(f"going on: {len(plan.shards) - len(jobs)} of {len(plan.shards)} shards are done")
     total = sum(unit.bytes for job in jobs for unit in job.units)
     with Progress("reading and cleaning", total=total, unit="bytes") as progress:
-        for done in run_jobs(do_shard, jobs, workers):
+        for done in run_jobs(do_shard, jobs, config.workers or available_cores()):
             progress.advance(done)
 
 

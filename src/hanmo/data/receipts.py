@@ -1,11 +1,10 @@
 """Every input gets its receipt: kept or not, by which rule, measured value and threshold, duplicate of whom, which split.
 
 In: the verdicts of all shards. Out: the split of each document, `receipts.parquet` in the order of the inputs, and counts
-for the card. The idea: what needs all documents at once (duplicates, splits) sees 48 bytes of each and the 512 bytes of its
-signature, mapped from a file, never its text.
+for the card. The idea: what needs all documents at once (duplicates, mixing, splits) sees about a hundred bytes of each and the
+512 bytes of its signature, mapped from a file, never its text.
 """
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 from hanmo.base.storage import write_atomically
 from hanmo.data.clusters import Clusters, Corpus, find_clusters
 from hanmo.data.duplicates import DuplicateConfig, first_occurrences
+from hanmo.data.mix import MixConfig, Share, mix
 from hanmo.data.read import SPLITS
-from hanmo.data.shards import MEASURE_COLUMNS, documents_file, signatures_file, splits_file, verdicts_file
+from hanmo.data.shards import MEASURE_COLUMNS, documents_file, repeats_file, signatures_file, splits_file, verdicts_file
 from hanmo.data.signatures import VALUES
-from hanmo.data.split import SplitConfig, assign, position
+from hanmo.data.split import TRAIN, SplitConfig, deal, position
 from hanmo.data.tables import ColumnKind, Table, TableWriter, read_rows
 
 RECEIPT_COLUMNS: dict[str, ColumnKind] = {
@@ -32,6 +32,8 @@ RECEIPT_COLUMNS: dict[str, ColumnKind] = {
     "duplicate_of": "text",
     "tokens": "count",
     "split": "text",
+    "repeats": "count",
+    "fold": "count",
     "detail": "text",
     "value": "number",
     "threshold": "number",
@@ -40,24 +42,30 @@ RECEIPT_COLUMNS: dict[str, ColumnKind] = {
 }
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
+MIXED_OUT = "mixed_out"
 EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """For every row of all verdicts in order: its id, its split (-1: left out) and the row it repeats (-1: none).
+    """For every row of all verdicts in order: its id, its split (-1: left out), how often it stands there, the row it repeats (-1:
+    none), and for what was mixed out its place and its group's cut (elsewhere not a number).
 
     `similarities` tell how near the repeated row is, NaN where the texts are equal. `borders` are the first rows of the shards;
-    `moved` the ids put into a split that would have stayed empty.
+    `moved` the ids put into a split that would have stayed empty; `shares` what became of each group in the mixture.
     """
 
     ids: NDArray[np.bytes_]
     splits: NDArray[np.int8]
+    times: NDArray[np.int32]
+    places: NDArray[np.float64]
+    cuts: NDArray[np.float64]
     repeats: NDArray[np.int64]
     similarities: NDArray[np.float64]
     threshold: float
     borders: NDArray[np.int64]
     moved: tuple[str, ...]
+    shares: tuple[Share, ...]
 
 
 @dataclass(slots=True)
@@ -73,9 +81,17 @@ class Counts:
     """Kept documents by the number of doublings of their length in characters."""
 
 
-def decide(folder: Path, num_shards: int, duplicates: DuplicateConfig, split: SplitConfig, workers: int = 1) -> Decisions:
-    """Find duplicates and deal splits over all shards, and leave each shard's splits beside it."""
-    columns = ("id", "rule", "digest", "characters")
+def decide(
+    folder: Path,
+    num_shards: int,
+    duplicates: DuplicateConfig,
+    split: SplitConfig,
+    mixing: MixConfig | None = None,
+    workers: int = 1,
+) -> Decisions:
+    """Find duplicates, mix and deal splits over all shards, and leave each shard's splits beside it."""
+    mixing = mixing or MixConfig()
+    columns = ("id", "rule", "digest", "characters", "unit", *(("bytes", "mix_group") if mixing.by else ()))
     tables = [Table.read(verdicts_file(folder, shard), columns=columns) for shard in range(num_shards)]
     borders = np.cumsum([0, *map(len, tables)])
     digests = np.concatenate([table.digests("digest") for table in tables])
@@ -95,14 +111,40 @@ def decide(folder: Path, num_shards: int, duplicates: DuplicateConfig, split: Sp
         if duplicates.keep == "longest":
             _leave_out(rows, clusters, repeats, similarities)
     kept = passed[repeats[passed] < 0]
-    positions = np.array([position(digests[row].tobytes(), split.seed) for row in firsts[kept]], dtype=np.float64)
-    dealt, moved = assign(positions, split)
+    places, cuts = np.full((2, len(ids)), np.nan)
+    times = np.zeros(len(ids), dtype=np.int32)
+    times[kept] = 1
+    shares: tuple[Share, ...] = ()
+    if mixing.by and len(kept):
+        drawn = np.array([position(digests[row].tobytes(), mixing.seed, "mix") for row in kept], dtype=np.float64)
+        mixture = mix(*_groups(tables, kept), drawn, mixing)
+        times[kept], shares = mixture.times, mixture.shares
+        out = mixture.times == 0
+        places[kept[out]], cuts[kept[out]] = drawn[out], mixture.cuts[out]
+        kept = kept[~out]
+    units = np.concatenate([table.digests("unit") for table in tables])
+    dealt, moved = deal(units[kept if split.group_by else firsts[kept]], split)  # a group is kept whole before a cluster is
     splits = np.full(len(ids), -1, dtype=np.int8)
     splits[kept] = dealt
+    times[kept[dealt != TRAIN]] = 1
     for shard, (start, stop) in enumerate(pairwise(borders)):
+        if mixing.by:
+            write_atomically(repeats_file(folder, shard), lambda path, part=times[start:stop]: _save(path, part))
         write_atomically(splits_file(folder, shard), lambda path, part=splits[start:stop]: _save(path, part))
-    named = tuple(name.decode() for name in cast("list[bytes]", ids[kept[moved]].tolist()))
-    return Decisions(ids, splits, repeats, similarities, duplicates.threshold, borders, named)
+    named = cast("list[bytes]", ids[kept[moved]].tolist())
+    return Decisions(
+        ids=ids,
+        splits=splits,
+        times=times,
+        places=places,
+        cuts=cuts,
+        repeats=repeats,
+        similarities=similarities,
+        threshold=duplicates.threshold,
+        borders=borders,
+        moved=tuple(name.decode() for name in named),
+        shares=shares,
+    )
 
 
 def _near(
@@ -145,7 +187,14 @@ def _leave_out(rows: NDArray[np.int64], clusters: Clusters, repeats: NDArray[np.
     repeats[copies] = repeats[repeats[copies]]
 
 
-def _save(path: Path, values: NDArray[np.int8]) -> None:
+def _groups(tables: list[Table], rows: NDArray[np.int64]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Group and bytes of these rows."""
+    groups = np.array([group or "" for table in tables for group in table.texts("mix_group")], dtype=np.str_)[rows]
+    lengths = np.array([number or 0 for table in tables for number in table.texts("bytes")], dtype=np.int64)[rows]
+    return groups, lengths
+
+
+def _save(path: Path, values: NDArray[np.int8] | NDArray[np.int32]) -> None:
     with path.open("wb") as stream:
         np.save(stream, values)
 
@@ -162,30 +211,38 @@ def write_receipts(path: Path, folder: Path, decisions: Decisions) -> None:
 
 
 def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
-    rows = range(start, start + len(verdicts))
-    splits = cast("list[int]", decisions.splits[start : rows.stop].tolist())
-    repeats = cast("list[int]", decisions.repeats[start : rows.stop].tolist())
-    near = cast("list[float]", decisions.similarities[start : rows.stop].tolist())
-    found = zip(verdicts.texts("rule"), repeats, near, strict=True)
-    rules = [rule if repeat < 0 else EXACT_DUPLICATE if math.isnan(value) else NEAR_DUPLICATE for rule, repeat, value in found]
-    table = verdicts.select(name for name in verdicts.names if name not in ("rule", "digest", "value", "threshold"))
-    for name, values in (("value", near), ("threshold", [decisions.threshold] * len(near))):
-        measured = zip(verdicts.texts(name), values, near, strict=True)
-        table = table.with_column(name, "number", [old if math.isnan(value) else new for old, new, value in measured])
+    rows = slice(start, start + len(verdicts))
+    splits = cast("list[int]", decisions.splits[rows].tolist())
+    repeats = cast("list[int]", decisions.repeats[rows].tolist())
+    near = decisions.similarities[rows]
+    is_near, out = ~np.isnan(near), ~np.isnan(decisions.places[rows])
+    rules = [
+        (NEAR_DUPLICATE if close else EXACT_DUPLICATE) if repeat >= 0 else MIXED_OUT if mixed else rule
+        for rule, repeat, close, mixed in zip(verdicts.texts("rule"), repeats, is_near, out, strict=True)
+    ]
+    replaced = ("rule", "value", "threshold")
+    table = verdicts.select(name for name in verdicts.names if name in RECEIPT_COLUMNS and name not in replaced)
+    found = {"value": (near, decisions.places[rows]), "threshold": (np.full(len(near), decisions.threshold), decisions.cuts[rows])}
     table = table.with_column("kept", "flag", [split >= 0 for split in splits]).with_column("rule", "text", rules)
-    originals = cast("list[bytes]", decisions.ids[np.maximum(repeats, 0)].tolist())
+    for name, (close, mixed) in found.items():
+        new = np.where(is_near, close, mixed).tolist()
+        values = [each if there else known for each, there, known in zip(new, is_near | out, verdicts.texts(name), strict=True)]
+        table = table.with_column(name, "number", values)
+    originals = cast("list[bytes]", decisions.ids[np.maximum(decisions.repeats[rows], 0)].tolist())
     names = [original.decode() if repeat >= 0 else None for original, repeat in zip(originals, repeats, strict=True)]
     table = table.with_column("duplicate_of", "text", names)
     unknown: list[None] = [None] * len(verdicts)
     table = table.with_column("tokens", "count", unknown)
     table = table.with_column("split", "text", [SPLITS[split] if split >= 0 else None for split in splits])
+    times = cast("list[int]", decisions.times[rows].tolist())
+    table = table.with_column("repeats", "count", [often if split >= 0 else None for split, often in zip(splits, times, strict=True)])
     return table.select(RECEIPT_COLUMNS)
 
 
 def count(path: Path) -> Counts:
     """Sums over a file of receipts."""
     counts = Counts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
-    wanted = ("source", "kept", "rule", "duplicate_of", "split", "detail", "value", "threshold", "characters", "words", "bytes")
+    wanted = ("source", "kept", "rule", "duplicate_of", "split", "repeats", "detail", "value", "threshold", "characters", "words", "bytes")
     for row in read_rows(path, wanted):
         counts.total += 1
         if row["kept"]:
@@ -201,7 +258,8 @@ def count(path: Path) -> Counts:
 def _add_kept(counts: Counts, row: dict[str, object]) -> None:
     counts.kept += 1
     sums = counts.splits[str(row["split"])]
-    sums["documents"] += 1
+    often = cast("int", row["repeats"])
+    sums["documents"] += often
     for name in ("characters", "words", "bytes"):
-        sums[name] += cast("int", row[name])
+        sums[name] += often * cast("int", row[name])
     counts.lengths[cast("int", row["characters"]).bit_length() - 1] += 1

@@ -7,22 +7,30 @@ takes its row groups from every shard, sorts them by id and writes them, and no 
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hanmo.base.storage import write_atomically
+from hanmo.base.storage import write_atomically, write_json
+from hanmo.data.augment import AugmentConfig
 from hanmo.data.clean import CleanConfig, clean
 from hanmo.data.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
+from hanmo.data.copies import Sums, with_copies
 from hanmo.data.duplicates import DuplicateConfig, text_digest
 from hanmo.data.filters import FilterConfig, judge
+from hanmo.data.folds import FOLD
+from hanmo.data.groups import group_of, source_of
 from hanmo.data.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.language import sure_code
 from hanmo.data.lines import recurring_file, without_recurring
 from hanmo.data.measures import COUNTS, TEXTS, VALUES, measure
 from hanmo.data.normalize import normalize, without_surrogates
 from hanmo.data.read import SPLITS, ReadConfig, document_id, read_unit
+from hanmo.data.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
 from hanmo.data.signatures import VALUES as SIGNATURE_VALUES
 from hanmo.data.signatures import Signatures, signature
+from hanmo.data.split import SplitConfig, fold_of, unit_digest
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
@@ -35,6 +43,7 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
 }
 MEASURE_COLUMNS: dict[str, ColumnKind] = {"bytes": "count", "removed_lines": "count"}
 MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in VALUES})
+MEASURE_COLUMNS.update(dict.fromkeys(COUNT_COLUMNS.values(), "count"))
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "source": "text",
@@ -44,7 +53,10 @@ VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "threshold": "number",
     "recurring_lines": "count",
     **MEASURE_COLUMNS,
+    "fold": "count",
     "digest": "digest",
+    "unit": "digest",
+    "mix_group": "text",
 }
 HELD_BYTES = 32 * 2**20
 GROUP_BYTES = 8 * 2**20
@@ -61,6 +73,10 @@ class ShardJob:
     repair: bool
     filters: FilterConfig
     num_buckets: int
+    redact: RedactConfig = field(default_factory=RedactConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    mix_by: str = ""
+    names: tuple[str, ...] = ()
     clean: CleanConfig = field(default_factory=CleanConfig)
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
@@ -85,6 +101,7 @@ class BucketJob:
     num_shards: int
     folder: Path
     out: Path
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 def verdicts_file(folder: Path, shard: int) -> Path:
@@ -107,9 +124,19 @@ def splits_file(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.splits.npy"
 
 
+def repeats_file(folder: Path, shard: int) -> Path:
+    """How often every row of a shard stands in its split; it exists when documents are mixed."""
+    return folder / f"shard-{shard:05d}.repeats.npy"
+
+
 def split_file(folder: Path, split: str, bucket: int) -> Path:
     """A file of the finished data set."""
     return folder / f"{split}-{bucket:05d}.parquet"
+
+
+def copies_file(folder: Path, bucket: int) -> Path:
+    """Sums over the augmented copies in a bucket; it exists when the bucket is done."""
+    return folder / f"bucket-{bucket:05d}.copies.json"
 
 
 def bucket_of(identifier: str, num_buckets: int) -> int:
@@ -168,6 +195,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     if job.duplicates.lines:
         text, recurring_lines = without_recurring(text, job.recurring, job.duplicates.unit)
     text, removed_lines = clean(text, job.clean)
+    text, personal = redact(text, job.redact)
     values = measure(entry.text, text)
     verdict = judge(values, job.filters)
     identifier = document_id(entry.source, text)
@@ -182,13 +210,31 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         "bytes": len(text.encode()),
         "removed_lines": removed_lines,
         **values,
+        **{COUNT_COLUMNS[kind]: number for kind, number in personal.items()},
         "digest": text_digest(text),
     }
     if verdict.rule:
         return row, None
-    metadata = {name: without_surrogates(value) for name, value in entry.metadata.items()}
+    metadata = redact_metadata({name: without_surrogates(value) for name, value in entry.metadata.items()}, job.redact)
     facts = {"source": entry.source, "language": file.language or sure_code(values), "license": file.license, "metadata": metadata}
-    return row, {"id": identifier, "text": text, **facts}
+    document: dict[str, object] = {"id": identifier, "text": text, **facts}
+    return {**row, **_places(document, text_digest(text), job)}, document
+
+
+def _places(document: dict[str, object], digest: bytes, job: ShardJob) -> Row:
+    """What mixing and dealing need to know of a document; its fold is noted in its metadata as well."""
+    metadata = cast("dict[str, str]", document["metadata"])
+    source = source_of(str(document["source"]), job.names)
+
+    def group(by: str) -> str | None:
+        return group_of(by, source, str(document["language"]), metadata) if by else None
+
+    unit = unit_digest(digest, group(job.split.group_by))
+    row: dict[str, object] = {"mix_group": group(job.mix_by), "unit": unit}
+    if job.split.folds:
+        row["fold"] = fold_of(unit, job.split)
+        metadata[FOLD] = str(row["fold"])
+    return row
 
 
 def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tuple[Row, Row | None]:
@@ -216,6 +262,7 @@ def do_bucket(job: BucketJob) -> int:
     """Collect one range of ids from all shards and write a file for each split; gives the number of documents."""
     parts = [Table.of([], DOCUMENT_COLUMNS)]
     splits = [np.zeros(0, dtype=np.int8)]
+    times = [np.zeros(0, dtype=np.int32)]
     for shard in range(job.num_shards):
         path = documents_file(job.folder, shard)
         groups = [group for group, smallest in enumerate(first_ids(path)) if bucket_of(smallest, job.num_buckets) == job.number]
@@ -226,14 +273,33 @@ def do_bucket(job: BucketJob) -> int:
         kept = np.flatnonzero(chosen >= 0)
         parts.append(table.take(kept).select(DOCUMENT_COLUMNS))
         splits.append(chosen[kept])
-    whole, dealt = Table.concatenate(parts), np.concatenate(splits)
+        repeats = repeats_file(job.folder, shard)
+        often = np.load(repeats)[table.numbers("row")] if repeats.exists() else np.ones(len(table), dtype=np.int32)
+        times.append(often[kept])
+    whole, dealt, repeated = Table.concatenate(parts), np.concatenate(splits), np.concatenate(times)
+    order = whole.order_by("id")
+    sums: Sums = {}
     for number, split in enumerate(SPLITS):
-        table = whole.take(np.flatnonzero(dealt == number)).sorted_by("id")
-        write_atomically(split_file(job.out, split, job.number), lambda path, table=table: _write_documents(path, table))
+        rows = order[dealt[order] == number]
+        augment = job.augment if split == "train" else AugmentConfig()
+
+        def write(path: Path, rows: NDArray[np.int64] = rows, augment: AugmentConfig = augment) -> None:
+            sums.update(_write_documents(path, whole, rows, repeated[rows], augment))
+
+        write_atomically(split_file(job.out, split, job.number), write)
+        if split == "train":
+            write_json(copies_file(job.folder, job.number), sums)
     return len(whole)
 
 
-def _write_documents(path: Path, table: Table) -> None:
-    rows = max(1, len(table) * GROUP_BYTES // max(1, table.num_bytes))
+def _write_documents(path: Path, whole: Table, rows: NDArray[np.int64], times: NDArray[np.int32], augment: AugmentConfig) -> Sums:
+    """Write rows with their copies, a row group at a time; gives the sums over augmented copies."""
+    length = max(1, len(whole) * GROUP_BYTES // max(1, whole.num_bytes))
+    sums: Sums = {}
     with TableWriter(path, DOCUMENT_COLUMNS) as writer:
-        writer.write(table, group_rows=rows)
+        for start in range(0, len(rows), length):
+            part = slice(start, start + length)
+            table, more = with_copies(whole.take(rows[part]), times[part], augment, DOCUMENT_COLUMNS)
+            sums = {name: sums.get(name, 0) + number for name, number in more.items()}
+            writer.write(table, group_rows=length)
+    return sums

@@ -150,9 +150,17 @@ class Table:
         """Where a column is not null."""
         return cast("NDArray[np.bool_]", self._table.column(column).is_valid().to_numpy())
 
+    def rows(self) -> list[dict[str, object]]:
+        """All rows as plain values."""
+        return cast("list[dict[str, object]]", self._table.to_pylist(maps_as_pydicts="strict"))
+
     def take(self, indices: NDArray[np.int64]) -> "Table":
         """These rows in this order."""
         return Table(self._table.take(indices))
+
+    def order_by(self, column: str) -> NDArray[np.int64]:
+        """Indices of the rows in ascending order of one column."""
+        return np.argsort(np.array(self.texts(column), dtype=np.str_), kind="stable")
 
     def sorted_by(self, column: str) -> "Table":
         """Rows in ascending order of one column."""
