@@ -75,7 +75,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "compression_ratio": ("bytes for one byte compressed by zlib", "zlib 压缩比"),
     "novelty": ("new {n}-grams of words", "新出现的词 {n} 元组占比"),
     "diversity_note": (
-        "From the training documents with the smallest ids, at most half a million characters. New: in the last tenth of them and not before.",
+        "From training documents with the smallest ids, at most half a million characters. New: in their last tenth and not before.",
         "取编号最小的训练文档，至多五十万字符。“新”指只在其最后十分之一中出现、此前未见。",
     ),
     "duplicates": ("Duplicates", "重复"),
