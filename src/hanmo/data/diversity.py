@@ -17,7 +17,7 @@ from hanmo.data.repetition import MULTIPLIER
 from hanmo.data.tables import read_rows
 from hanmo.data.words import word_list
 
-SAMPLE_CHARACTERS = 2_000_000
+SAMPLE_CHARACTERS = 500_000
 WINDOW = 1000
 ORDERS = (1, 2, 3, 4, 5)
 HELD_BACK = 0.1

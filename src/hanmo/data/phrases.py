@@ -75,8 +75,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "compression_ratio": ("bytes for one byte compressed by zlib", "zlib 压缩比"),
     "novelty": ("new {n}-grams of words", "新出现的词 {n} 元组占比"),
     "diversity_note": (
-        "From the training documents with the smallest ids, at most 2 million characters. New: in the last tenth of them and not before.",
-        "取编号最小的训练文档，至多二百万字符。“新”指只在其最后十分之一中出现、此前未见。",
+        "From training documents with the smallest ids, at most half a million characters. New: in their last tenth and not before.",
+        "取编号最小的训练文档，至多五十万字符。“新”指只在其最后十分之一中出现、此前未见。",
     ),
     "duplicates": ("Duplicates", "重复"),
     "copies": ("copies left out", "略去的副本"),
