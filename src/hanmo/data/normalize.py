@@ -20,6 +20,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_LINES = re.compile("\n{4,}")
 SUSPECT = re.compile("[\x80-\u058f\u2020-\u2022\u2122\u2200-\u25ff\ufb00-\ufb06]")
 """What UTF-8 read in any single-byte encoding begins with; where none is, ftfy has nothing to repair and is not asked."""
+LIGATURES = re.compile("[\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\ufb00-\ufb06]")
 MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after one or two
 
 
@@ -56,8 +57,12 @@ def _tidy(text: str) -> str:
 
 
 def _repair(text: str) -> str:
+    """What ftfy makes of a text; it is asked only where its own sign of mojibake shows, or a ligature, which is all it would change."""
     import ftfy
+    from ftfy.badness import is_bad
 
+    if not LIGATURES.search(text) and not is_bad(text):
+        return text
     return ftfy.fix_text(text, _settings())
 
 
