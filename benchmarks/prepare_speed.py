@@ -1,9 +1,9 @@
 """Documents a second from files to a clean, deduplicated data set: hanmo prepare beside datatrove, on the same text, in turns.
 
     make peers                                                  # datatrove, in an environment of its own
-    .venv/bin/python benchmarks/prepare_speed.py FOLDER --json  # 200 MB; --megabytes 20 for a look
+    .venv/bin/python benchmarks/prepare_speed.py PATH... --json  # 200 MB; --megabytes 20 for a look
 
-FOLDER holds real text: every text in it that has a page or so is taken (jsonl, json, txt, parquet), cut into sentences, and
+PATHs hold real text: every text in them that has a page or so is taken (jsonl, json, txt, parquet), cut into sentences, and
 dealt anew into documents of the same lengths until there is enough; one in twenty is followed by a copy with a few words
 changed. Both repair Unicode, apply Gopher's quality and repetition rules, and remove near-duplicates by MinHash (datatrove: its
 defaults, 14 buckets of 8, the layout of its own fineweb.py, one pipeline a language since its words need one), with two
@@ -42,13 +42,13 @@ HAN = re.compile("[\u4e00-\u9fff]")
 SAMPLE = 500
 
 
-def make_corpus(folder: Path, out: Path, megabytes: float) -> dict[str, float]:
+def make_corpus(paths: list[Path], out: Path, megabytes: float) -> dict[str, float]:
     """Write files of documents, `en-*.jsonl` and `zh-*.jsonl`; gives their number and size."""
     from hanmo.data.items import read_items
 
     dice = random.Random(0)
     texts: dict[str, list[str]] = {"en": [], "zh": []}
-    for item in read_items(folder):
+    for item in (item for path in paths for item in read_items(path)):
         if len(item.text) > 400:
             texts["zh" if len(HAN.findall(item.text)) > len(item.text) / 4 else "en"].append(item.text)
     documents = size = 0
@@ -256,7 +256,7 @@ def report(options: argparse.Namespace) -> None:
         print("datatrove is not here: make peers")
     with tempfile.TemporaryDirectory() as place:
         corpus = Path(place) / "corpus"
-        size = make_corpus(options.folder, corpus, options.megabytes)
+        size = make_corpus(options.paths, corpus, options.megabytes)
         print(f"{size['documents']:,.0f} documents, {size['megabytes']:.1f} MB, {WORKERS} processes each, {options.rounds} rounds")
         rounds = [{name: contest(name, corpus, Path(place) / name) for name in names} for _ in range(options.rounds)]
         steps = step_times(corpus)
@@ -295,7 +295,7 @@ def _summary(names: list[str], rounds: list[dict[str, dict[str, Any]]], size: di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("paths", type=Path, nargs="+")
     parser.add_argument("--megabytes", type=float, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -303,7 +303,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contestant:
-        stages = {"hanmo": run_hanmo, "datatrove": run_datatrove}[options.contestant](options.folder, options.out)
+        stages = {"hanmo": run_hanmo, "datatrove": run_datatrove}[options.contestant](options.paths[0], options.out)
         print("\n" + json.dumps(stages))
     else:
         report(options)

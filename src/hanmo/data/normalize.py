@@ -57,13 +57,15 @@ def _tidy(text: str) -> str:
 
 
 def _repair(text: str) -> str:
-    """What ftfy makes of a text; it is asked only where its own sign of mojibake shows, or a ligature, which is all it would change."""
+    """What ftfy makes of a text; it works line by line, and is asked only about lines that show its own sign of mojibake or a ligature."""
     import ftfy
     from ftfy.badness import is_bad
 
-    if not LIGATURES.search(text) and not is_bad(text):
-        return text
-    return ftfy.fix_text(text, _settings())
+    lines = text.split("\n")
+    for place, line in enumerate(lines):
+        if SUSPECT.search(line) and (is_bad(line) or LIGATURES.search(line)):
+            lines[place] = ftfy.fix_text(line, _settings())
+    return "\n".join(lines)
 
 
 @functools.cache

@@ -8,7 +8,6 @@ the data grows.
 
 import hashlib
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,5 +67,5 @@ def assign(positions: NDArray[np.float64], config: SplitConfig) -> tuple[NDArray
         index = int(candidates[-1] if split == TRAIN else candidates[0])
         together = np.flatnonzero(positions == positions[index])
         splits[together] = split
-        moved += cast("list[int]", together.tolist())
+        moved += together.tolist()
     return splits, np.array(moved, dtype=np.int64)
