@@ -26,6 +26,8 @@ test-slow: $(STAMP)
 peers: $(STAMP)  # what benchmarks/ compares with and what cannot share our environment
 	test -x .venv-litgpt/bin/python || $(PYTHON) -m venv .venv-litgpt
 	.venv-litgpt/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/litgpt-constraints.txt litgpt --editable .
+	test -x .venv-datatrove/bin/python || $(PYTHON) -m venv .venv-datatrove
+	.venv-datatrove/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/datatrove-constraints.txt
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -41,4 +43,4 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-litgpt runs build .coverage*
+	rm -rf .venv .venv-litgpt .venv-datatrove runs build .coverage*

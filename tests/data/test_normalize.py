@@ -1,10 +1,11 @@
 import unicodedata
 
+import ftfy
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hanmo.data.normalize import SUSPECT, _repair, _tidy, normalize, without_surrogates
+from hanmo.data.normalize import SUSPECT, _repair, _settings, _tidy, normalize, without_surrogates
 
 ANY = st.text(st.characters(exclude_categories=()))
 MOJIBAKE = st.text(st.sampled_from("ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
@@ -30,7 +31,13 @@ def test_the_result_is_nfc_utf8_and_without_controls(text: str) -> None:
 def test_where_nothing_is_suspect_ftfy_would_change_nothing(text: str) -> None:
     tidy = _tidy(text)
     if not SUSPECT.search(tidy):
-        assert _tidy(_repair(tidy)) == tidy
+        assert _tidy(ftfy.fix_text(tidy, _settings())) == tidy
+
+
+@given(ANY | MOJIBAKE | st.text(st.sampled_from("ﬁﬆǆ aéÃ©")))
+def test_where_ftfy_is_not_asked_it_would_change_nothing(text: str) -> None:
+    tidy = _tidy(text)
+    assert _tidy(_repair(tidy)) == _tidy(ftfy.fix_text(tidy, _settings()))
 
 
 @pytest.mark.parametrize(

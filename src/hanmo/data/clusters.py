@@ -30,6 +30,9 @@ MARGIN = 0.1  # how far below the threshold an estimate may lie and still be che
 OUTLINE = 1024  # shingles of a text that a glance compares, about
 GLANCE_MARGIN = 0.3  # its error is 0.1 for a fifth of scattered edits, and much less for whole passages
 KEPT_OUTLINES = 1024
+FEW_FILES = 8  # are copied sooner than a process begins
+
+Outline = tuple[int, float, Hashes, Hashes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,7 @@ class _Opened:
             self._places[members[start:stop]] = np.arange(stop - start)
             if stop > start:
                 jobs.append(CopyJob(path=path, rows=corpus.rows[members[start:stop]]))
-        for _ in run_jobs(_copy, jobs, workers):
+        for _ in run_jobs(_copy, jobs, workers if len(jobs) > FEW_FILES else 1):
             pass
 
     def compare(self, pairs: Pairs) -> NDArray[np.float64]:
@@ -215,7 +218,7 @@ def _copy(job: CopyJob) -> int:
                 borders.append(borders[-1] + stream.write(spell(letters(text)[0]).encode()))
 
     write_atomically(_letters_file(job.path), write)
-    write_atomically(_borders_file(job.path), lambda path: path.write_bytes(np.array(borders, "<i8").tobytes()) and None)
+    write_atomically(_borders_file(job.path), np.array(borders, "<i8").tofile)
     return len(places)
 
 
@@ -236,7 +239,10 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
         content, borders = opened[file]
         return content[borders[place] : borders[place + 1]].tobytes().decode()
 
-    outline = functools.lru_cache(KEPT_OUTLINES)(lambda file, place: _outline(text(file, place)))
+    @functools.lru_cache(KEPT_OUTLINES)
+    def outline(file: int, place: int) -> Outline:
+        return _outline(text(file, place))
+
     values: list[float] = []
     for a, i, b, j in job.places.tolist():
         look = _glance(outline(a, i), outline(b, j))
@@ -244,7 +250,7 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
     return job.number, np.array(values, np.float64)
 
 
-def _outline(text: str) -> tuple[int, float, Hashes, Hashes]:
+def _outline(text: str) -> Outline:
     """What a quick look needs of a text: a bound, the share of dense letters, and the shingles and those twice as wide below it."""
     codes, dense = letters(text)
     bound = 2**64 - 1 if len(codes) <= OUTLINE else (OUTLINE << 64) // len(codes)
@@ -252,7 +258,7 @@ def _outline(text: str) -> tuple[int, float, Hashes, Hashes]:
     return bound, float(dense.mean()) if len(dense) else 0.0, short, wide
 
 
-def _glance(a: tuple[int, float, Hashes, Hashes], b: tuple[int, float, Hashes, Hashes]) -> float:
+def _glance(a: Outline, b: Outline) -> float:
     """The share of letters that two texts have in common, roughly, from their outlines."""
     bound = np.uint64(min(a[0], b[0]))
     shares: list[float] = []

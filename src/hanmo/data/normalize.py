@@ -20,6 +20,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_LINES = re.compile("\n{4,}")
 SUSPECT = re.compile("[\x80-\u058f\u2020-\u2022\u2122\u2200-\u25ff\ufb00-\ufb06]")
 """What UTF-8 read in any single-byte encoding begins with; where none is, ftfy has nothing to repair and is not asked."""
+LIGATURES = re.compile("[\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\ufb00-\ufb06]")
 MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after one or two
 
 
@@ -56,9 +57,15 @@ def _tidy(text: str) -> str:
 
 
 def _repair(text: str) -> str:
+    """What ftfy makes of a text; it works line by line, and is asked only about lines that show its own sign of mojibake or a ligature."""
     import ftfy
+    from ftfy.badness import is_bad
 
-    return ftfy.fix_text(text, _settings())
+    lines = text.split("\n")
+    for place, line in enumerate(lines):
+        if SUSPECT.search(line) and (is_bad(line) or LIGATURES.search(line)):
+            lines[place] = ftfy.fix_text(line, _settings())
+    return "\n".join(lines)
 
 
 @functools.cache

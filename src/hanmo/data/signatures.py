@@ -16,7 +16,7 @@ rows find a pair with 1 - (1 - J^r)^b, and here r = 1, b = 64, k = 8 gives
 
 so what has up to a fifth of its letters edited is found; 0.65 is where the comparison that follows draws its line. Edits that
 lie together, as in whole sentences, leave more: then J = s / (2 - s), and 0.65 is found always. Two English texts of two pages
-that have nothing to do with each other have J = 0.001, Chinese ones 0.0001. All 128 values then estimate J, and fewer than 5
+that have nothing to do with each other have J = 0.001, Chinese ones 0.0001. All 128 values then estimate J, and fewer than 4
 equal ones drop a pair.
 
 Common phrases would make some buckets as large as the data. Therefore bands are sorted like an LSH forest (Bawa, Condie &
@@ -39,7 +39,7 @@ VALUES = 128
 BANDS = 64
 FOLLOWING = 2  # values after a band's own that sort its bucket
 NEIGHBOURS = 4
-LEAST_EQUAL = 5
+LEAST_EQUAL = 4
 BIN_SHIFT = np.uint64(64 - VALUES.bit_length() + 1)
 NOTHING = np.uint64(2**64 - 1)
 
@@ -74,7 +74,7 @@ def shingles(codes: Codes, dense: NDArray[np.bool_], times: int = 1) -> Hashes:
 
 
 def candidate_pairs(signatures: Signatures) -> tuple[Pairs, NDArray[np.int64]]:
-    """Pairs of rows (smaller first, in order) that share a band and at least 5 values, and how many they share.
+    """Pairs of rows (smaller first, in order) that share a band and at least 4 values, and how many they share.
 
     The same for the same rows in the same order; memory beside the signatures is about 60 bytes a row and 16 a pair.
     """

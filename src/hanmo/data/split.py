@@ -8,7 +8,6 @@ moved there, which the manifest says, because they would go back once the data g
 
 import hashlib
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,5 +101,5 @@ def assign(positions: NDArray[np.float64], config: SplitConfig) -> tuple[NDArray
         index = int(candidates[-1] if split == TRAIN else candidates[0])
         together = np.flatnonzero(positions == positions[index])
         splits[together] = split
-        moved += cast("list[int]", together.tolist())
+        moved += together.tolist()
     return splits, np.array(moved, dtype=np.int64)
