@@ -14,7 +14,7 @@ from typing import TextIO
 VERBS = {
     "fetch": "bring an open corpus or a starter model, by name",
     "prepare": "turn files into clean documents, with a receipt for each",
-    "tokenizer": "train a tokenizer, or show one",
+    "tokenizer": "train, show, extend or import a tokenizer, and encode with it",
     "plan": "parameters, FLOPs, memory and minutes, before anything runs",
     "pretrain": "train a model from the beginning on a data set",
     "generate": "continue a text",
