@@ -17,7 +17,7 @@ VERBS = {
     "fetch": "bring an open corpus or a starter model, by name",
     "prepare": "turn files into clean documents, with a receipt for each",
     "contamination": "which items of an evaluation set stand in the training text",
-    "tokenizer": "train a tokenizer, or show one",
+    "tokenizer": "train, show, extend or import a tokenizer, and encode with it",
     "plan": "parameters, FLOPs, memory and minutes, before anything runs",
     "pretrain": "train a model from the beginning on a data set",
     "generate": "continue a text",
