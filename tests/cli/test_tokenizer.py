@@ -10,6 +10,7 @@ from hanmo.batches.store import TokenStore
 from hanmo.cli import tokenizer
 from hanmo.cli.main import run
 from hanmo.cli.prepare import prepare_sources
+from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.prepare import PrepareConfig
 from hanmo.data.tables import read_rows
 
@@ -81,7 +82,7 @@ def dataset(tmp_path):
     source, folder = tmp_path / "stories.jsonl", tmp_path / "data"
     boats = [f"In the year {1700 + n} cardiomyopathy was rare on hill {n * 7}. 码头上第{n}位老人得了心肌病变。" for n in range(60)]
     source.write_text("".join(json.dumps({"text": boat}) + "\n" for boat in boats), encoding="utf-8")
-    prepare_sources([str(source)], folder, PrepareConfig())
+    prepare_sources([str(source)], folder, PrepareConfig(duplicates=DuplicateConfig(near=False)))
     return folder
 
 

@@ -94,36 +94,23 @@ def decide(
     columns = ("id", "rule", "digest", "characters", "unit", *(("bytes", "mix_group") if mixing.by else ()))
     tables = [Table.read(verdicts_file(folder, shard), columns=columns) for shard in range(num_shards)]
     borders = np.cumsum([0, *map(len, tables)])
-    digests = np.concatenate([table.digests("digest") for table in tables])
     ids = np.concatenate([np.array(table.texts("id"), dtype="S24") for table in tables])
-    passed = np.flatnonzero(np.concatenate([~table.present("rule") for table in tables]))
-    repeats = np.full(len(ids), -1, dtype=np.int64)
-    similarities = np.full(len(ids), np.nan)
-    firsts = np.arange(len(ids))
-    if duplicates.exact:
-        first = passed[first_occurrences(digests[passed])]
-        repeats[passed] = np.where(first == passed, -1, first)
-    if duplicates.near:
-        lengths = np.concatenate([table.numbers("characters") for table in tables])
-        rows = passed[repeats[passed] < 0]
-        clusters = _near(folder, borders, passed, rows, (lengths, ids), duplicates, workers)
-        firsts[rows] = rows[clusters.firsts]
-        if duplicates.keep == "longest":
-            _leave_out(rows, clusters, repeats, similarities)
-    kept = passed[repeats[passed] < 0]
+    found = _repeated(folder, tables, ids, duplicates, workers)
+    kept = found.kept
     places, cuts = np.full((2, len(ids)), np.nan)
     times = np.zeros(len(ids), dtype=np.int32)
     times[kept] = 1
     shares: tuple[Share, ...] = ()
     if mixing.by and len(kept):
-        drawn = np.array([position(digests[row].tobytes(), mixing.seed, "mix") for row in kept], dtype=np.float64)
+        digests = np.concatenate([table.digests("digest") for table in tables])[kept]
+        drawn = np.array([position(digest.tobytes(), mixing.seed, "mix") for digest in digests], dtype=np.float64)
         mixture = mix(*_groups(tables, kept), drawn, mixing)
         times[kept], shares = mixture.times, mixture.shares
         out = mixture.times == 0
         places[kept[out]], cuts[kept[out]] = drawn[out], mixture.cuts[out]
         kept = kept[~out]
     units = np.concatenate([table.digests("unit") for table in tables])
-    dealt, moved = deal(units[kept if split.group_by else firsts[kept]], split)  # a group is kept whole before a cluster is
+    dealt, moved = deal(units[kept if split.group_by else found.firsts[kept]], split)  # a group is kept whole before a cluster is
     splits = np.full(len(ids), -1, dtype=np.int8)
     splits[kept] = dealt
     times[kept[dealt != TRAIN]] = 1
@@ -138,13 +125,41 @@ def decide(
         times=times,
         places=places,
         cuts=cuts,
-        repeats=repeats,
-        similarities=similarities,
+        repeats=found.repeats,
+        similarities=found.similarities,
         threshold=duplicates.threshold,
         borders=borders,
         moved=tuple(name.decode() for name in named),
         shares=shares,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """Which rows stay after duplicates are left out, the row that each repeats (-1: none), how near it is, its cluster's first row."""
+
+    kept: NDArray[np.int64]
+    repeats: NDArray[np.int64]
+    similarities: NDArray[np.float64]
+    firsts: NDArray[np.int64]
+
+
+def _repeated(folder: Path, tables: list[Table], ids: NDArray[np.bytes_], duplicates: DuplicateConfig, workers: int) -> _Repeated:
+    digests = np.concatenate([table.digests("digest") for table in tables])
+    passed = np.flatnonzero(np.concatenate([~table.present("rule") for table in tables]))
+    repeats = np.full(len(ids), -1, dtype=np.int64)
+    similarities, firsts = np.full(len(ids), np.nan), np.arange(len(ids))
+    if duplicates.exact:
+        first = passed[first_occurrences(digests[passed])]
+        repeats[passed] = np.where(first == passed, -1, first)
+    if duplicates.near:
+        lengths = np.concatenate([table.numbers("characters") for table in tables])
+        rows, borders = passed[repeats[passed] < 0], np.cumsum([0, *map(len, tables)])
+        clusters = _near(folder, borders, passed, rows, (lengths, ids), duplicates, workers)
+        firsts[rows] = rows[clusters.firsts]
+        if duplicates.keep == "longest":
+            _leave_out(rows, clusters, repeats, similarities)
+    return _Repeated(passed[repeats[passed] < 0], repeats, similarities, firsts)
 
 
 def _near(
