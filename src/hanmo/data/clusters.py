@@ -28,7 +28,6 @@ LONGEST_ALIGNED = 20_000  # letters; the time of an alignment grows with the squ
 PAIRS_PER_JOB = 4096
 MARGIN = 0.1  # how far below the threshold an estimate may lie and still be checked
 OUTLINE = 1024  # shingles of a text that a glance compares, about
-GLANCE_MARGIN = 0.3  # its error is 0.1 for a fifth of scattered edits, and much less for whole passages
 KEPT_OUTLINES = 1024
 FEW_FILES = 8  # are copied sooner than a process begins
 
@@ -86,7 +85,7 @@ def find_clusters(
     estimates = estimated_similarity(equal)
     floor = config.threshold - (MARGIN if config.verify else 0)
     pairs, similarities = pairs[estimates >= floor], estimates[estimates >= floor]
-    opened = _Opened(corpus, np.unique(pairs), config.threshold - GLANCE_MARGIN, workers) if config.verify else None
+    opened = _Opened(corpus, np.unique(pairs), config.threshold - MARGIN, workers) if config.verify else None
     if opened:
         similarities = opened.compare(pairs)
     alike = similarities >= config.threshold
@@ -259,22 +258,22 @@ def _outline(text: str) -> Outline:
 
 
 def _glance(a: Outline, b: Outline) -> float:
-    """The share of letters that two texts have in common, roughly, from their outlines."""
+    """The share of letters that two texts have in common, from their outlines; rather too high, since chance may add to what is wide."""
     bound = np.uint64(min(a[0], b[0]))
     shares: list[float] = []
-    for x, y in ((a[2], b[2]), (a[3], b[3])):
+    for x, y, doubts in ((a[2], b[2], 0), (a[3], b[3], 2)):
         x, y = x[: np.searchsorted(x, bound, "right")], y[: np.searchsorted(y, bound, "right")]
-        shares.append(2 * len(np.intersect1d(x, y, assume_unique=True)) / max(1, len(x) + len(y)))
+        shared = len(np.intersect1d(x, y, assume_unique=True))
+        shares.append(2 * max(0.0, shared - doubts * shared**0.5) / max(1, len(x) + len(y)))
     return _unchanged(shares[0], shares[1], (a[1] + b[1]) / 2)
 
 
 def _unchanged(short: float, wide: float, dense: float) -> float:
-    """p s from c(k) = p s^k and c(2k) = p s^2k; c(k) itself where nothing wide survives."""
-    if not wide:
-        return short
+    """p s from c(k) = p s^k and c(2k) = p s^2k, with p at most 1."""
     width = WIDTH - (WIDTH - DENSE_WIDTH) * dense
-    kept = min(1.0, (wide / short) ** (1 / width)) if short else 0.0
-    return kept * min(1.0, short / kept**width) if kept else short
+    if wide <= short**2 or not short:
+        return short ** (1 / width)
+    return min(1.0, short**2 / wide * (wide / short) ** (1 / width))
 
 
 def _dice(jaccard_index: float) -> float:
