@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hanmo.data.normalize import SUSPECT, _repair, _tidy, normalize, without_surrogates
 
 ANY = st.text(st.characters(exclude_categories=()))
-MOJIBAKE = st.text(st.sampled_from("ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
+MOJIBAKE = st.text(st.sampled_from("浣犲ソ锛屼笘鐣ÄãºÊÀ½ç£¬ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
 
 
 @given(ANY | MOJIBAKE, st.booleans())
@@ -52,6 +52,9 @@ def test_chinese_punctuation_width_and_quotes_stay(text: str) -> None:
     ("found", "wanted"),
     [
         ("cafÃ© dâ€™Alger", "café d’Alger"),
+        ("浣犲ソ锛屼笘鐣�", "你好，世�"),
+        ("ÄãºÃ£¬ÊÀ½ç\r\n", "你好，世界"),
+        ("ä½\xa0å¥½ï¼Œä¸–ç•Œ", "你好，世界"),
         ("e\u0301", "é"),
         ("a\r\nb\rc\u2028d", "a\nb\nc\nd"),
         ("word  \t\nnext", "word\nnext"),

@@ -1,7 +1,8 @@
 """Files become clean documents, and the refused ones keep their reasons.
 
 In: files and folders. Out: a data set folder (`documents/`, `receipts.parquet`, `manifest.json`, `card.md`, `report.html`).
-Reading order: prepare; then inputs, scan, decode, extract, read, normalize, filters, duplicates, split, shards, receipts, card;
-tables (Parquet) and parallel (processes) serve them; catalogue names open corpora.
+Reading order: prepare; then inputs (remote: those behind a URL), scan, formats, decode (charset: the evidence), streams, contents,
+read with its readers rows, extract and archives, normalize (mojibake: Chinese read wrongly), filters, duplicates, split, shards,
+receipts, card; tables (Parquet) and parallel (processes) serve them; catalogue names open corpora.
 Never here: no torch, no tokenizer, nothing dropped without a receipt.
 """

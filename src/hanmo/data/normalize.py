@@ -1,6 +1,6 @@
 """Text becomes one agreed form of itself, and Chinese stays Chinese.
 
-In: text as found. Out: text with repaired Unicode, NFC, line ends as "\\n", no control characters, no blanks at line ends, at
+In: text as found. Out: text with mojibake undone, NFC, line ends as "\\n", no control characters, no blanks at line ends, at
 most two empty lines in a row. Full-width punctuation and curly quotes are kept: ftfy's defaults would turn them into ASCII.
 HTML entities are kept too, since in code they are meant. Normalising twice gives what normalising once gave.
 """
@@ -9,6 +9,8 @@ import functools
 import re
 import unicodedata
 from typing import TYPE_CHECKING
+
+from hanmo.data.mojibake import repair as repair_chinese
 
 if TYPE_CHECKING:
     from ftfy import TextFixerConfig
@@ -24,14 +26,16 @@ MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after o
 
 
 def normalize(text: str, repair: bool = True) -> str:
-    """The agreed form of a text; with `repair`, mojibake of UTF-8 is undone.
+    """The agreed form of a text; with `repair`, mojibake of UTF-8 and of GBK is undone.
 
     >>> normalize("“你好”，世界！ \\r\\n")
     '“你好”，世界！'
     """
-    text = _tidy(text)
-    for _ in range(MOST_ROUNDS if repair and SUSPECT.search(text) else 0):
-        repaired = _repair(text)
+    if not repair:
+        return _tidy(text)
+    text = _tidy(repair_chinese(LINE_ENDS.sub("\n", without_surrogates(text))))
+    for _ in range(MOST_ROUNDS):
+        repaired = repair_chinese(_repair(text) if SUSPECT.search(text) else text)
         if repaired == text:
             break
         text = _tidy(repaired)
