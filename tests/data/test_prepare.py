@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import random
@@ -298,7 +299,8 @@ def test_a_killed_parent_takes_its_workers_along(texts: Path, tmp_path: Path) ->
     child = subprocess.Popen([*command(texts, tmp_path / "data")[:-3], "300", "--workers", "2"], stderr=subprocess.DEVNULL)
     workers: set[int] = set()
     while child.poll() is None and len(workers) < 2:
-        workers = {int(pid) for task in Path(f"/proc/{child.pid}/task").iterdir() for pid in (task / "children").read_text().split()}
+        with contextlib.suppress(FileNotFoundError):  # a thread may end while we look
+            workers = {int(pid) for task in Path(f"/proc/{child.pid}/task").iterdir() for pid in (task / "children").read_text().split()}
         try:
             child.wait(timeout=0.002)
         except subprocess.TimeoutExpired:

@@ -27,7 +27,7 @@ class Bucket(BaseHTTPRequestHandler):
     objects: dict[str, bytes]
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *_: object) -> None:
         """Say nothing."""
 
     def do_HEAD(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.data.contents import ReadConfig
@@ -30,6 +30,7 @@ WORDS = st.text(st.sampled_from('ab"\\{}[],: 中文\n'), max_size=6)
 VALUES = WORDS | st.lists(WORDS, max_size=2) | st.dictionaries(WORDS, WORDS | st.lists(st.none() | WORDS, max_size=2), max_size=2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(WORDS, VALUES), min_size=1, max_size=4), st.sampled_from([None, 1]), st.booleans())
 def test_the_elements_of_an_array_are_those_that_json_reads(
     tmp_path_factory: pytest.TempPathFactory, rows: list, indent: int | None, ascii_only: bool

@@ -16,7 +16,7 @@ class Options:
     """Make a data set; the same command goes on after an interruption, and does nothing when nothing has changed."""
 
     sources: Positional[tuple[str, ...]] = ()
-    """Catalogue names, files or folders."""
+    """Catalogue names, files, folders, or URLs such as s3://bucket/folder."""
     out: Path
     """Data set folder to make, or to go on with."""
     prepare: Annotated[PrepareConfig, arg(name="")] = field(default_factory=PrepareConfig)

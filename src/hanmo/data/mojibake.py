@@ -41,8 +41,8 @@ RUN_OF_ACCENTS = -3.0
 def repair(text: str) -> str:
     """The text with both kinds of damage undone; unchanged where nothing is sure.
 
-    >>> repair("浣犲ソ锛屾垜浠\\ue101"), repair("ÄãºÃ£¬ÊÀ½ç"), repair("déjà vu, 你好")
-    ('你好，我们', '你好，世界', 'déjà vu, 你好')
+    >>> repair("浣犲ソ锛屼笘鐣�"), repair("ÄãºÃ£¬ÊÀ½ç"), repair("déjà vu, 你好")
+    ('你好，世�', '你好，世界', 'déjà vu, 你好')
     """
     if CANDIDATE.search(text):
         text = BEYOND_ASCII.sub(lambda run: _from_gbk(run[0]) if CANDIDATE.search(run[0]) else run[0], text)

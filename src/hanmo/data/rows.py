@@ -23,6 +23,7 @@ from hanmo.data.streams import BLOCK_BYTES, as_utf8, lines
 from hanmo.data.tables import column_names, read_rows
 
 UTF8_MARK = BYTE_ORDER_MARKS[0][0]
+ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
 NO_FIELDS: list[str] = []
 DELIMITERS = ",\t;|"
 JSON_MARKS = re.compile(rb'["\\{}\[\],]')
@@ -150,27 +151,25 @@ def read_csv(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """One document a record, by the names in the first record."""
     with content.open() as plain, _csv_fields_of_any_length():
         feed = _Feed(as_utf8(plain, content.format.encoding), config.max_bytes)
-        header = feed.header(config.text_column)
-        row = 0
+        header, row = feed.header(config.text_column), 0
+        if not feed.more:
+            yield too_long(content.label, feed.length, config.max_bytes)
         while feed.more:
             for record in feed.records():
                 row += 1
                 label = f"{content.label}#{row}"
-                if isinstance(record, tuple):
-                    rule, detail = record
-                    yield (
-                        Refused(source=label, rule=rule, detail=detail)
-                        if rule != "max_bytes"
-                        else too_long(label, feed.length, config.max_bytes)
-                    )
-                else:
+                if isinstance(record, list):
                     yield _record_text(content, label, header, record, config)
+                elif isinstance(record, str):
+                    yield Refused(source=label, rule="malformed", detail=record)
+                else:
+                    yield too_long(label, record, config.max_bytes)
 
 
 def _record_text(content: Content, label: str, header: list[str], record: list[str], config: ReadConfig) -> Text | Refused:
     if len(record) != len(header):
         return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where the first record has {len(header)}")
-    if any("\udc80" <= character <= "\udcff" for field in record for character in field if character >= "\ud800"):
+    if any(map(ESCAPED.search, record)):
         return Refused(source=label, rule="undecodable", detail="bytes that are not utf-8")
     return _row_text(content, label, dict(zip(header, record, strict=True)), config)
 
@@ -186,15 +185,18 @@ class _Feed:
 
     def header(self, text_column: str) -> list[str]:
         """Names of the columns; the delimiter is the one under which the text column is found, else the one that cuts most."""
-        line, _ = next(self._lines, (b"", 0))
-        self._first = (line or b"").removeprefix(UTF8_MARK).decode("utf-8", "surrogateescape")
+        line, self.length = next(self._lines, (b"", 0))
+        if line is None:
+            self.more = False
+            return []
+        self._first = line.removeprefix(UTF8_MARK).decode("utf-8", "surrogateescape")
         cuts = {mark: next(csv.reader([self._first], delimiter=mark), NO_FIELDS) for mark in DELIMITERS}
         self._delimiter = max(cuts, key=lambda mark: (text_column in cuts[mark], len(cuts[mark]), -DELIMITERS.index(mark)))
         first = next(self.records(), None) if self._first.strip() else None
         return first if isinstance(first, list) else []
 
-    def records(self) -> Iterator[list[str] | tuple[str, str]]:
-        """Records, or (rule, words) for one that is none; ends at the end of the file or behind a record that is none."""
+    def records(self) -> Iterator[list[str] | str | int]:
+        """Records; words for one that is broken, the length of one beyond the limit; ends at the end of the file or behind such a one."""
         reader = csv.reader(self._texts(), delimiter=self._delimiter)
         try:
             for record in reader:
@@ -203,9 +205,9 @@ class _Feed:
                     yield record
             self.more = False
         except _TooLongError:
-            yield "max_bytes", ""
+            yield self.length
         except csv.Error as error:
-            yield "malformed", one_line(error)
+            yield one_line(error)
         self.length = 0
 
     def _texts(self) -> Iterator[str]:
