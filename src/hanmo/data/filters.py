@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hanmo.base.errors import ConfigError
+from hanmo.data.mojibake import broken
 
 HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003347f]+")
 WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
@@ -158,8 +159,8 @@ def repeated_line_share(text: str) -> float:
 
 
 def replacement_share(found: str) -> float:
-    """Share of U+FFFD among all characters."""
-    return found.count("\ufffd") / len(found) if found else 0.0
+    """Share of U+FFFD, and of 锟斤拷 that it becomes when it is misread itself, among all characters."""
+    return broken(found) / len(found) if found else 0.0
 
 
 def control_share(found: str) -> float:

@@ -35,7 +35,7 @@ from hanmo.data.shards import BucketJob, ShardJob, do_bucket, do_shard, split_fi
 from hanmo.data.split import SplitConfig
 
 FORMAT = "hanmo-dataset-1"
-LIBRARIES = ("hanmo", "ftfy", "numpy", "pyarrow", "rjieba", "trafilatura")
+LIBRARIES = ("hanmo", "ftfy", "numpy", "pyarrow", "pypdfium2", "rjieba", "trafilatura", "warcio")
 PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
 BUCKET_BYTES = 64 * 2**20
 

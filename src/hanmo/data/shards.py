@@ -14,7 +14,7 @@ from hanmo.base.storage import write_atomically
 from hanmo.data.duplicates import text_digest
 from hanmo.data.filters import COUNTS, MEASURES, MEASURES_AS_FOUND, FilterConfig, judge, measure
 from hanmo.data.inputs import InputFile, Refused, Text, Unit
-from hanmo.data.normalize import normalize, without_surrogates
+from hanmo.data.normalize import mend, normalize, without_surrogates
 from hanmo.data.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
@@ -26,7 +26,7 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "license": "text",
     "metadata": "metadata",
 }
-MEASURE_COLUMNS: dict[str, ColumnKind] = {"bytes": "count"}
+MEASURE_COLUMNS: dict[str, ColumnKind] = {"format": "text", "encoding": "text", "bytes": "count"}
 MEASURE_COLUMNS.update({name: "count" if name in COUNTS else "number" for name in (*MEASURES_AS_FOUND, *MEASURES)})
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
@@ -129,15 +129,18 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         fields = {"source": entry.source, "rule": entry.rule, "detail": entry.detail, "value": entry.value, "threshold": entry.threshold}
         return {"id": document_id(entry.source, "\0" + entry.rule), **fields}, None
     text = normalize(entry.text, job.repair)
-    values = measure(entry.text, text)
+    values = measure(mend(entry.text) if job.repair else entry.text, text)
     verdict = judge(values, job.filters)
     identifier = document_id(entry.source, text)
     row: Row = {
         "id": identifier,
         "source": entry.source,
         "rule": verdict.rule or None,
+        "detail": entry.note or None,
         "value": verdict.value,
         "threshold": verdict.threshold,
+        "format": entry.format or None,
+        "encoding": entry.encoding or None,
         "bytes": len(text.encode()),
         **values,
         "digest": text_digest(text),
