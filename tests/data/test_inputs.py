@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from hanmo.base.errors import DataError
-from hanmo.data.inputs import Source, list_files, name_sources, printable
+from hanmo.data.inputs import InputFile, Source, is_hidden, list_files, name_sources, printable
 
 
 def make(root: Path, *names: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,3 +80,19 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: 
 def test_a_name_that_is_no_utf8_can_be_written() -> None:
     printable(os.fsdecode(b"\xe9t\xe9.txt")).encode()
     assert printable("中文.txt") == "中文.txt"
+
+
+def test_a_file_knows_its_name_under_a_path_and_under_a_url() -> None:
+    assert InputFile(path=Path("/a/b.txt.gz"), label="x").name == "b.txt.gz"
+    assert InputFile(url="s3://me:secret@bucket/a/c.txt?key=1", label="x").name == "c.txt"
+
+
+def test_urls_and_paths_are_named_by_their_last_parts(tmp_path: Path) -> None:
+    sources = [Source(url="s3://me:secret@bucket/one/texts/"), Source(url="memory://two/texts"), Source(path=make(tmp_path / "texts"))]
+    names = [source.name for source in name_sources([*sources, *sources])]
+    assert names[0] == "one/texts" and names[2] == "two/texts" and names[1].endswith("/texts")
+    assert "secret" not in "".join(names)
+
+
+def test_names_that_are_hidden_everywhere() -> None:
+    assert [is_hidden(name) for name in (".git", "__pycache__", "__MACOSX", "a.txt")] == [True, True, True, False]

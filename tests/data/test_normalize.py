@@ -5,10 +5,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hanmo.data.normalize import SUSPECT, _repair, _settings, _tidy, normalize, without_surrogates
+from hanmo.data.normalize import SUSPECT, _repair, _settings, _tidy, mend, normalize, without_surrogates
 
 ANY = st.text(st.characters(exclude_categories=()))
-MOJIBAKE = st.text(st.sampled_from("ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
+MOJIBAKE = st.text(st.sampled_from("浣犲ソ锛屼笘鐣ÄãºÊÀ½ç£¬ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
 
 
 @given(ANY | MOJIBAKE, st.booleans())
@@ -59,6 +59,10 @@ def test_chinese_punctuation_width_and_quotes_stay(text: str) -> None:
     ("found", "wanted"),
     [
         ("cafÃ© dâ€™Alger", "café d’Alger"),
+        ("浣犲ソ锛屼笘鐣�", "你好，世�"),
+        ("ÄãºÃ£¬ÊÀ½ç\r\n", "你好，世界"),
+        ("ä½\xa0å¥½ï¼Œä¸–ç•Œ", "你好，世界"),
+        ("ä»\x8aå¤©\r\nå¤©æ°\x94", "今天\n天气"),
         ("e\u0301", "é"),
         ("a\r\nb\rc\u2028d", "a\nb\nc\nd"),
         ("word  \t\nnext", "word\nnext"),
@@ -72,6 +76,11 @@ def test_chinese_punctuation_width_and_quotes_stay(text: str) -> None:
 )
 def test_what_is_broken_is_repaired(found: str, wanted: str) -> None:
     assert normalize(found) == wanted
+
+
+def test_mending_changes_the_encoding_and_nothing_else() -> None:
+    assert mend("ä»\x8aå¤©\r\n\x00") == "今天\r\n\x00"
+    assert mend("a\x85b  \r\n") == "a\x85b  \r\n" and mend("fine ") == "fine "
 
 
 def test_repair_can_be_switched_off_for_code_that_shows_broken_text() -> None:

@@ -1,7 +1,5 @@
 import bz2
-import codecs
 import gzip
-import io
 import json
 import lzma
 import os
@@ -10,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hanmo.base.errors import ConfigError, DataError
+from hanmo.base.errors import DataError
+from hanmo.data.contents import ReadConfig
+from hanmo.data.formats import Format
 from hanmo.data.inputs import InputFile, Refused, Text, Unit
-from hanmo.data.read import ReadConfig, kind_of, lines, read_dataset, read_texts, read_unit
+from hanmo.data.read import format_of, read_dataset, read_texts, read_unit
 
 CHINESE = "山下有一条小河，河边住着一位老人。"
 ENGLISH = "An old man lived beside the river."
@@ -30,7 +28,12 @@ def zstd(data: bytes) -> bytes:
 
 
 def read(path: Path, **settings) -> list[Text | Refused]:
-    return list(read_unit(Unit(file=InputFile(path=path, label=path.name), kind=kind_of(path)), ReadConfig(**settings)))
+    file, config = InputFile(path=path, label=path.name), ReadConfig(**settings)
+    return list(read_unit(Unit(file=file, format=format_of(file, config)), config))
+
+
+def texts(entries: list[Text | Refused]) -> list[tuple[str, str]]:
+    return [(entry.source, entry.text) for entry in entries if isinstance(entry, Text)]
 
 
 def put(path: Path, content: bytes | str) -> Path:
@@ -44,24 +47,55 @@ def rules(entries: list[Text | Refused]) -> list[str]:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.py", "README", "a.txt.bak"])
 def test_plain_and_code_files_are_one_text_each(tmp_path: Path, name: str) -> None:
-    assert read(put(tmp_path / name, CHINESE + "\n")) == [Text(source=name, text=CHINESE + "\n")]
+    assert read(put(tmp_path / name, CHINESE + "\n")) == [Text(source=name, text=CHINESE + "\n", format="text", encoding="utf-8")]
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress, zstd], ids=["gz", "xz", "bz2", "zst"])
 @pytest.mark.parametrize("name", ["a.txt.gz", "wrong.txt"])
 def test_compression_is_known_by_content(tmp_path: Path, pack, name: str) -> None:
     rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in (CHINESE, ENGLISH)).encode()
-    assert read(put(tmp_path / name, pack(CHINESE.encode())))[0] == Text(source=name, text=CHINESE)
-    assert [e.text for e in read(put(tmp_path / "r.jsonl.zst", pack(rows))) if isinstance(e, Text)] == [CHINESE, ENGLISH]
+    assert texts(read(put(tmp_path / name, pack(CHINESE.encode())))) == [(name, CHINESE)]
+    assert [text for _, text in texts(read(put(tmp_path / "r.jsonl.zst", pack(rows))))] == [CHINESE, ENGLISH]
 
 
 def test_two_zstandard_frames_are_one_file(tmp_path: Path) -> None:
-    assert read(put(tmp_path / "a.zst", zstd(b"one ") + zstd(b"two")))[0] == Text(source="a.zst", text="one two")
+    assert texts(read(put(tmp_path / "a.zst", zstd(b"one ") + zstd(b"two")))) == [("a.zst", "one two")]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_byte_order_marks_are_believed(tmp_path: Path, encoding: str) -> None:
-    assert read(put(tmp_path / "a.txt", CHINESE.encode(encoding))) == [Text(source="a.txt", text=CHINESE)]
+ENCODINGS = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le", "gb18030": "gb18030", "utf-16-be": "utf-16-be"}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("split_on", ["none", "line", "heading"])
+def test_the_encoding_is_found_and_told(tmp_path: Path, encoding: str, split_on: str) -> None:
+    text = f"# 第一章\n{CHINESE}\n# 第二章\n{CHINESE}\n"
+    found = read(put(tmp_path / "a.txt", text.encode(encoding)), split_on=split_on)
+    assert "".join(entry.text for entry in found if isinstance(entry, Text)).replace("\n", "") == text.replace("\n", "")
+    assert {entry.encoding for entry in found if isinstance(entry, Text)} == {ENCODINGS[encoding]}
+    assert len(found) == {"none": 1, "line": 4, "heading": 2}[split_on]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv"])
+def test_tables_in_gbk_and_utf16_are_read(tmp_path: Path, ending: str) -> None:
+    rows = [CHINESE, "又一行：" + CHINESE]
+    content = {
+        "jsonl": "\n".join(json.dumps({"text": row}, ensure_ascii=False) for row in rows),
+        "json": json.dumps([{"text": row} for row in rows], ensure_ascii=False),
+        "csv": "id,text\n" + "\n".join(f'{number},"{row}"' for number, row in enumerate(rows)),
+    }[ending]
+    for encoding in ("gb18030", "utf-16", "big5hkscs"):
+        written = content if encoding != "big5hkscs" else content.replace("条", "條").replace("边", "邊").replace("着", "著")
+        found = read(put(tmp_path / f"a.{ending}", written.encode(encoding)))
+        assert [entry.source for entry in found] == [f"a.{ending}#1", f"a.{ending}#2"]
+        assert [(e.text[-3:], e.encoding) for e in found if isinstance(e, Text)] == [
+            ("老人。", encoding.replace("utf-16", "utf-16-le"))
+        ] * 2
+
+
+def test_rows_after_a_long_beginning_in_ascii_are_decoded_by_their_own_evidence(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": "plain words " * 20})] * 1000 + [json.dumps({"text": CHINESE}, ensure_ascii=False)]
+    found = read(put(tmp_path / "a.jsonl", "\n".join(rows).encode("gb18030")))
+    assert isinstance(found[-1], Text) and (found[-1].text, found[-1].encoding) == (CHINESE, "gb18030")
 
 
 def test_a_page_gives_its_article_and_an_empty_page_a_receipt(tmp_path: Path) -> None:
@@ -76,10 +110,22 @@ def test_a_page_gives_its_article_and_an_empty_page_a_receipt(tmp_path: Path) ->
     [
         ("a.txt", b"\x89PNG\r\n\x1a\n....", "binary"),
         ("a.txt", b"text\x00more", "binary"),
-        ("a.txt", "好".encode("gb18030"), "undecodable"),
+        ("a.txt", "爨".encode("gb18030"), "undecodable"),
         ("a.txt", b"fine until \xff\xfe", "undecodable"),
-        ("a.json", b"[]", "unsupported"),
-        ("a.pdf", b"%PDF-1.7", "unsupported"),
+        ("a.txt", CHINESE.encode()[:-2] + CHINESE.encode(), "undecodable"),
+        ("a.txt", b"x" * 70_000 + b"\0", "binary"),
+        ("a.docx", b"words", "unsupported"),
+        ("a.docx", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "unsupported"),
+        ("a.txt", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "unsupported"),
+        ("a.zip", b"PK\x03\x04 no zip", "unreadable"),
+        ("a.pdf", b"%PDF-1.7 no pdf", "unreadable"),
+        ("a.pdf", b"plain text", "wrong_format"),
+        ("a.zip", b"plain text", "wrong_format"),
+        ("a.parquet", b"plain text", "wrong_format"),
+        ("a.warc", b"plain text", "wrong_format"),
+        ("a.jsonl", b"plain text\nin lines\n", "wrong_format"),
+        ("a.json", b"plain text", "wrong_format"),
+        ("a.txt.gz", gzip.compress(gzip.compress(b"twice")), "nested_archive"),
         ("a.txt.gz", gzip.compress(CHINESE.encode() * 100, mtime=0)[:-20], "unreadable"),
         ("a.txt.xz", lzma.compress(CHINESE.encode() * 100)[:-20], "unreadable"),
         ("a.txt.zst", zstd(CHINESE.encode() * 100)[:-5], "unreadable"),
@@ -90,13 +136,14 @@ def test_a_page_gives_its_article_and_an_empty_page_a_receipt(tmp_path: Path) ->
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 def test_what_gives_no_text_has_one_receipt(tmp_path: Path, name: str, content: bytes, rule: str) -> None:
-    entries = read(put(tmp_path / name, content), max_bytes=1000)
+    entries = read(put(tmp_path / name, content), max_bytes=100_000 if rule in ("binary", "unreadable") else 1000)
     assert rules(entries) == [rule]
     assert isinstance(entries[0], Refused) and "\n" not in entries[0].detail
 
 
 def test_an_empty_file_is_an_empty_text(tmp_path: Path) -> None:
-    assert read(put(tmp_path / "a.txt", b"")) == [Text(source="a.txt", text="")]
+    for name in ("a.txt", "a.zip", "a.parquet", "a.jsonl", "a.pdf"):
+        assert texts(read(put(tmp_path / name, b""))) == [(name, "")]
 
 
 def test_each_row_of_json_lines_is_a_document_or_a_receipt(tmp_path: Path) -> None:
@@ -115,7 +162,7 @@ def test_each_row_of_json_lines_is_a_document_or_a_receipt(tmp_path: Path) -> No
     ]
     entries = read(put(tmp_path / "a.jsonl", b"\n".join(rows)), keep_columns=("year", "note"), max_bytes=150_000)
     assert rules(entries) == ["", "malformed", "malformed", "no_column", "not_text", "undecodable", "", "malformed", "max_bytes", ""]
-    assert entries[0] == Text(source="a.jsonl#1", text="one", metadata={"year": "1999"})
+    assert entries[0] == Text(source="a.jsonl#1", text="one", metadata={"year": "1999"}, format="jsonl", encoding="utf-8")
     assert [entry.source for entry in entries[-2:]] == ["a.jsonl#10", "a.jsonl#11"]
     assert "content" in str(entries[3])
     assert isinstance(entries[8], Refused) and entries[8].value == 200_013
@@ -127,8 +174,8 @@ def test_parquet_rows_are_documents_with_their_number(tmp_path: Path) -> None:
     pq.write_table(table, path, row_group_size=2)
     entries = read(path, text_column="body", keep_columns=("lang",), max_bytes=200)
     assert rules(entries) == ["", "not_text", "", "max_bytes"]
-    assert entries[0] == Text(source="a.parquet#1", text=CHINESE, metadata={"lang": "zh"})
-    part = Unit(file=InputFile(path=path, label="a"), kind="parquet", start=1, stop=2, first_row=3)
+    assert entries[0] == Text(source="a.parquet#1", text=CHINESE, metadata={"lang": "zh"}, format="parquet")
+    part = Unit(file=InputFile(path=path, label="a"), format=Format("parquet"), start=1, stop=2, first_row=3)
     assert [entry.source for entry in read_unit(part, ReadConfig(text_column="body"))] == ["a#3", "a#4"]
 
 
@@ -155,9 +202,23 @@ def test_a_part_too_long_or_broken_does_not_hide_the_others(tmp_path: Path) -> N
     assert rules(read(path, split_on="line", max_bytes=100)).count("max_bytes") == 1
 
 
-@pytest.mark.parametrize(("content", "rule"), [(b"\x89PNG\n", "binary"), (codecs.BOM_UTF16_LE + "a\nb".encode("utf-16-le"), "undecodable")])
-def test_what_cannot_be_cut_has_one_receipt(tmp_path: Path, content: bytes, rule: str) -> None:
-    assert rules(read(put(tmp_path / "a.txt", content), split_on="line")) == [rule]
+def test_what_cannot_be_cut_has_one_receipt(tmp_path: Path) -> None:
+    assert rules(read(put(tmp_path / "a.txt", b"\x89PNG\n"), split_on="line")) == ["binary"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "text"),
+    [
+        ("a.html", "no tag here, only words", "text", "no tag here, only words"),
+        ("a.txt", f"<!DOCTYPE html><html><body><article><p>{CHINESE * 9}</p></article></body></html>", "html", CHINESE * 9),
+        ("a.jsonl", json.dumps([{"text": ENGLISH}], indent=1), "json", ENGLISH),
+        ("a.json", json.dumps({"text": ENGLISH}) + "\n" + json.dumps({"text": ENGLISH}) + "\n", "jsonl", ENGLISH),
+    ],
+)
+def test_the_content_wins_over_the_name_and_a_note_says_so(tmp_path: Path, name: str, content: str, kind: str, text: str) -> None:
+    entry = read(put(tmp_path / name, content))[0]
+    assert isinstance(entry, Text) and (entry.text, entry.format) == (text, kind)
+    assert kind in entry.note and name[1:] in entry.note
 
 
 @pytest.mark.parametrize("ending", ["txt", "txt.zst", "jsonl", "parquet"])
@@ -169,20 +230,9 @@ def test_a_file_name_that_is_no_utf8_is_read_all_the_same(tmp_path: Path, ending
         (tmp_path / "t").rename(path)
     else:
         put(path, {"txt": ENGLISH.encode(), "txt.zst": zstd(ENGLISH.encode()), "jsonl": row}[ending])
-    unit = Unit(file=InputFile(path=path, label="x"), kind=kind_of(path))
+    file = InputFile(path=path, label="x")
+    unit = Unit(file=file, format=format_of(file, ReadConfig()))
     assert [entry.text for entry in read_unit(unit, ReadConfig()) if isinstance(entry, Text)] == [ENGLISH]
-
-
-@given(st.lists(st.binary(max_size=12)), st.integers(1, 10))
-def test_lines_within_the_limit_come_whole_and_the_lengths_add_up(pieces: list[bytes], limit: int) -> None:
-    content = b"\n".join(pieces)
-    found = list(lines(io.BytesIO(content), limit))
-    assert sum(length for _, length in found) == len(content)
-    wanted = (
-        [line if len(line.rstrip(b"\n")) <= limit else None for line in content.splitlines(keepends=True)] if b"\r" not in content else None
-    )
-    if wanted is not None and not set(content) & set(b"\x0b\x0c\x1c\x1d\x1e\x85"):
-        assert [line for line, _ in found] == wanted
 
 
 def test_a_very_long_line_is_read_past_without_being_held(tmp_path: Path) -> None:
@@ -218,8 +268,3 @@ def test_a_folder_that_is_no_data_set_says_how_to_make_one(tmp_path: Path) -> No
         read_dataset(tmp_path, "train")
     with pytest.raises(DataError, match="unknown split 'dev'"):
         read_dataset(tmp_path, "dev")
-
-
-def test_the_limit_has_to_be_positive() -> None:
-    with pytest.raises(ConfigError, match=r"read\.max_bytes \(=0\)"):
-        ReadConfig(max_bytes=0)

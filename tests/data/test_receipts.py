@@ -19,8 +19,8 @@ def receipts(tmp_path: Path) -> list[dict[str, object]]:
     for number, text in enumerate(TEXTS):
         path = tmp_path / f"{number}.txt"
         path.write_text(text)
-        unit = Unit(file=InputFile(path=path, label=path.name), kind="text")
-        broken = Unit(file=unit.file, kind="refused", refused=Refused(source="x.png", rule="binary", detail="no text"))
+        unit = Unit(file=InputFile(path=path, label=path.name))
+        broken = Unit(file=unit.file, refused=Refused(source="x.png", rule="binary", detail="no text"))
         work = ShardJob(
             number=number,
             units=(unit, broken) if number == 1 else (unit,),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.errors import DataError
+from hanmo.data.formats import Format
 from hanmo.data.inputs import InputFile, Source, Text, Unit, name_sources
 from hanmo.data.read import ReadConfig, read_unit
 from hanmo.data.scan import Plan, make_plan, scan_file
@@ -30,7 +31,7 @@ def all_entries(found: Plan, config: ReadConfig) -> list[str]:
 @given(st.integers(1, 60), st.integers(10, 400))
 def test_pieces_of_a_file_read_as_the_whole(tmp_path_factory: pytest.TempPathFactory, count: int, piece: int) -> None:
     path = rows(tmp_path_factory.mktemp("s") / "a.jsonl", count)
-    whole = list(read_unit(Unit(file=InputFile(path=path, label="a.jsonl"), kind="jsonl"), ReadConfig()))
+    whole = list(read_unit(Unit(file=InputFile(path=path, label="a.jsonl"), format=Format("jsonl", "utf-8")), ReadConfig()))
     cut = scan_file(InputFile(path=path, label="a.jsonl"), ReadConfig(), piece)
     assert [e for unit in cut.units for e in read_unit(unit, ReadConfig())] == whole
     assert sum(unit.bytes for unit in cut.units) == path.stat().st_size

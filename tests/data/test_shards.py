@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import hanmo.data.shards as shards
 from hanmo.data.filters import FilterConfig
+from hanmo.data.formats import Format
 from hanmo.data.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.read import ReadConfig
 from hanmo.data.shards import BucketJob, ShardJob, bucket_of, do_bucket, do_shard, documents_file, judged, splits_file, verdicts_file
@@ -14,7 +15,9 @@ from hanmo.data.tables import read_rows
 
 
 def job(folder: Path, path: Path, number: int = 0, num_buckets: int = 1) -> ShardJob:
-    unit = Unit(file=InputFile(path=path, label=path.name, license="MIT", language="zh"), kind="jsonl", bytes=path.stat().st_size)
+    unit = Unit(
+        file=InputFile(path=path, label=path.name, license="MIT", language="zh"), format=Format("jsonl", "utf-8"), bytes=path.stat().st_size
+    )
     return ShardJob(
         number=number, units=(unit,), folder=folder, read=ReadConfig(), repair=True, filters=FilterConfig(), num_buckets=num_buckets
     )

@@ -16,7 +16,7 @@ class Options:
     """Make a data set; the same command goes on after an interruption, and does nothing when nothing has changed."""
 
     sources: Annotated[Positional[tuple[str, ...]], arg(metavar="SOURCE...")] = ()
-    """Catalogue names, files or folders."""
+    """Catalogue names, files, folders, or URLs such as s3://bucket/folder."""
     out: Path
     """Data set folder to make, or to go on with."""
     replay: str = ""

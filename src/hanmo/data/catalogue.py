@@ -22,6 +22,7 @@ from hanmo.base.errors import DataError
 from hanmo.base.progress import say
 from hanmo.base.storage import make_folder, sha256, storage_errors
 from hanmo.data.inputs import Source
+from hanmo.data.remote import is_url
 
 Unpack = Callable[["Entry", Path, Path], None]
 
@@ -64,10 +65,12 @@ def entry_of(name: str) -> Entry:
 
 
 def resolve(source: str | Path) -> Source:
-    """A catalogue name or a path as a source; a name of the catalogue wins, so write ./NAME for a folder called like one."""
+    """A catalogue name, a URL or a path as a source; a name of the catalogue wins, so write ./NAME for a folder called like one."""
     if isinstance(source, str) and source in ENTRIES:
         entry = ENTRIES[source]
         return Source(path=fetch(source), name=entry.name, license=entry.license, citation=entry.citation, language=entry.language)
+    if isinstance(source, str) and is_url(source):
+        return Source(path=Path(source.removeprefix("file://"))) if source.startswith("file://") else Source(url=source)
     return Source(path=Path(source))
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import cast
 
 from hanmo.base.errors import DataError
+from hanmo.data.contents import ReadConfig
 from hanmo.data.decode import decode
-from hanmo.data.inputs import Source, list_files, name_sources
-from hanmo.data.read import COMPRESSED, SPLITS, is_dataset, open_bytes, read_dataset
-from hanmo.data.tables import TableError, read_rows
+from hanmo.data.formats import suffix_of
+from hanmo.data.inputs import InputFile, Source, list_files, name_sources
+from hanmo.data.read import SPLITS, is_dataset, open_content, read_dataset
+from hanmo.data.streams import READ_ERRORS
+from hanmo.data.tables import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,58 +59,55 @@ def _from_dataset(path: Path) -> Iterator[Item]:
 def _from_files(path: Path) -> Iterator[Item]:
     files, _ = list_files(name_sources([Source(path=path)]))
     for file in files:
-        suffixes = [suffix.lower() for suffix in file.path.suffixes]
-        if suffixes and suffixes[-1] in COMPRESSED:
-            suffixes.pop()
-        reader = READERS.get(suffixes[-1] if suffixes else "", _from_text)
+        reader = READERS.get(suffix_of(file.name), _from_text)
         try:
-            yield from reader(file.path, file.label)
-        except (OSError, EOFError, ValueError, csv.Error, RecursionError, TableError) as error:
+            yield from reader(file)
+        except (*READ_ERRORS, ValueError, csv.Error, RecursionError) as error:
             raise DataError(f"{file.path} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
-def _content(path: Path) -> str:
-    with open_bytes(path) as stream:
-        return decode(stream.read())
+def _content(file: InputFile) -> str:
+    with open_content(file, ReadConfig()) as stream:
+        return decode(stream.read()).text
 
 
-def _from_text(path: Path, label: str) -> Iterator[Item]:
-    yield Item(label, _content(path), by_line=True)
+def _from_text(file: InputFile) -> Iterator[Item]:
+    yield Item(file.label, _content(file), by_line=True)
 
 
-def _from_json(path: Path, label: str) -> Iterator[Item]:
-    text = _content(path)
+def _from_json(file: InputFile) -> Iterator[Item]:
+    text = _content(file)
     try:
         value = json.loads(text)
     except ValueError:  # many files named .json hold one object a line
         value = [json.loads(line) for line in text.split("\n") if line.strip()]
     if isinstance(value, list):
         for number, row in enumerate(cast("list[object]", value), 1):
-            yield from _walk(row, f"{label}#{number}")
+            yield from _walk(row, f"{file.label}#{number}")
     else:
-        yield from _walk(value, label)
+        yield from _walk(value, file.label)
 
 
-def _from_jsonl(path: Path, label: str) -> Iterator[Item]:
-    for number, line in enumerate(_content(path).split("\n"), 1):
+def _from_jsonl(file: InputFile) -> Iterator[Item]:
+    for number, line in enumerate(_content(file).split("\n"), 1):
         if line.strip():
-            yield from _walk(json.loads(line), f"{label}#{number}")
+            yield from _walk(json.loads(line), f"{file.label}#{number}")
 
 
-def _from_csv(path: Path, label: str) -> Iterator[Item]:
+def _from_csv(file: InputFile) -> Iterator[Item]:
     """Cells, named by the first row; that row is read as well, since many files have no header."""
     csv.field_size_limit(2**31 - 1)
-    tabs = ".tsv" in path.suffixes
-    stream = io.StringIO(_content(path), newline="")
+    tabs = ".tsv" in file.path.suffixes
+    stream = io.StringIO(_content(file), newline="")
     rows = csv.reader(stream, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
     for number, row in enumerate(rows, 1):
         for column, cell in enumerate(row, 1):
-            yield Item(f"{label}#{number}:{column}", cell)
+            yield Item(f"{file.label}#{number}:{column}", cell)
 
 
-def _from_parquet(path: Path, label: str) -> Iterator[Item]:
-    for number, row in enumerate(read_rows(path), 1):
-        yield from _walk(row, f"{label}#{number}")
+def _from_parquet(file: InputFile) -> Iterator[Item]:
+    for number, row in enumerate(read_rows(file.path), 1):
+        yield from _walk(row, f"{file.label}#{number}")
 
 
 def _walk(value: object, name: str) -> Iterator[Item]:
@@ -122,7 +122,7 @@ def _walk(value: object, name: str) -> Iterator[Item]:
             yield from _walk(below, f"{name}:{number}")
 
 
-READERS: dict[str, Callable[[Path, str], Iterator[Item]]] = {
+READERS: dict[str, Callable[[InputFile], Iterator[Item]]] = {
     ".json": _from_json,
     ".jsonl": _from_jsonl,
     ".ndjson": _from_jsonl,

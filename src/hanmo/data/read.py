@@ -2,70 +2,31 @@
 
 In: a `Unit` (a file or a part of it), or a data set folder. Out: `Text` and `Refused` in the order of the file, `Document`s
 from a finished data set. The idea: a reader never raises for bad input and never holds more than one document, so a single
-line of any length costs no more than `max_bytes`. Compression is known by its first bytes, not by the file's name.
+line of any length costs no more than `max_bytes`. What a file holds is known by its first bytes, not by its name.
 """
 
-import bz2
-import contextlib
-import gzip
 import hashlib
-import json
-import lzma
-import re
-import zlib
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, cast
 
-from hanmo.base.errors import ConfigError, DataError
+from hanmo.base.errors import DataError
 from hanmo.base.progress import say
 from hanmo.base.records import Document
-from hanmo.data.decode import BYTE_ORDER_MARKS, decode, is_binary
-from hanmo.data.extract import extract_html
-from hanmo.data.inputs import Refused, Source, Text, Unit, list_files, name_sources, printable
-from hanmo.data.normalize import without_surrogates
-from hanmo.data.tables import TableError, read_rows, zstandard_stream
+from hanmo.data.archives import read_tar, read_zip
+from hanmo.data.contents import HEADINGS, Content, ReadConfig, refusal, too_long, undecodable
+from hanmo.data.decode import decode
+from hanmo.data.extract import page_text, read_pdf, read_warc
+from hanmo.data.formats import HEAD_BYTES, Format, find_format, named_kind
+from hanmo.data.inputs import InputFile, Refused, Source, Text, Unit, list_files, name_sources
+from hanmo.data.remote import is_url
+from hanmo.data.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
+from hanmo.data.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
+from hanmo.data.tables import read_rows
 
 SPLITS = ("train", "validation", "test")
-COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
-STRUCTURED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".html": "html", ".htm": "html", ".xhtml": "html"}
-UNSUPPORTED = {".json", ".csv", ".tsv", ".warc", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".epub", ".zip", ".tar", ".tgz", ".rar", ".7z"}
-HEADINGS = {
-    "heading": re.compile(r"#{1,6}\s"),
-    "chapter": re.compile(
-        r"\s*(第[0-9０-９零〇一二三四五六七八九十百千两]+[回章节卷集部篇折]|(?i:chapter|book|part|act)\s+([IVXLC]+|\d+)\b)"
-    ),
-}
-HEAD_BYTES = 8192
-ZSTANDARD = b"\x28\xb5\x2f\xfd"
-OPENERS: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
-    b"\x1f\x8b": lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream)),
-    b"\xfd7zXZ\0": lambda stream: cast("BinaryIO", lzma.LZMAFile(stream)),  # noqa: SIM115 - `open_bytes` closes it
-    b"BZh": lambda stream: cast("BinaryIO", bz2.BZ2File(stream)),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadConfig:
-    """How files become texts."""
-
-    text_column: str = "text"
-    """Column of JSON lines and Parquet that holds the text."""
-    keep_columns: tuple[str, ...] = ()
-    """Further columns to keep as metadata of the document."""
-    split_on: Literal["none", "line", "heading", "chapter"] = "none"
-    """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, CHAPTER I)."""
-    max_bytes: int = 16 * 2**20
-    """Longest document in bytes as found; longer ones are refused with a receipt, and never held in memory."""
-
-    def __post_init__(self) -> None:
-        """Check the limit.
-
-        Raises ConfigError when it is not positive.
-        """
-        if self.max_bytes < 1:
-            raise ConfigError(f"read.max_bytes (={self.max_bytes}) should be at least 1")
 
 
 def document_id(source: str, text: str) -> str:
@@ -96,15 +57,16 @@ def _read_split(folder: Path, split: str) -> Iterator[Document]:
             yield Document(**cast("dict[str, Any]", row))
 
 
-def read_texts(path: Path, config: ReadConfig | None = None) -> Iterator[Document]:
+def read_texts(path: Path | str, config: ReadConfig | None = None) -> Iterator[Document]:
     """The documents of a bare file or folder, unchanged, in the order of their names.
 
     What gives no text is named on standard error. Raises DataError when nothing can be read.
     """
     config = config or ReadConfig()
-    files, refused = list_files(name_sources([Source(path=path)]))
+    source = Source(url=path) if isinstance(path, str) and is_url(path) else Source(path=Path(path))
+    files, refused = list_files(name_sources([source]))
     found = 0
-    for entry in (*refused, *(e for file in files for e in read_unit(Unit(file=file, kind=kind_of(file.path)), config))):
+    for entry in (*refused, *(e for file in files for e in read_unit(Unit(file=file, format=format_of(file, config)), config))):
         if isinstance(entry, Refused):
             if entry.rule != "hidden":
                 say(f"left out {entry.source}: {entry.rule} {entry.detail}".rstrip())
@@ -116,30 +78,28 @@ def read_texts(path: Path, config: ReadConfig | None = None) -> Iterator[Documen
         raise DataError(f"{path} gives no text: nothing to read")
 
 
-def kind_of(path: Path) -> str:
-    """How a file is read, from its name: text, html, jsonl, parquet or unsupported."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    suffix = suffixes[-1] if suffixes else ""
-    return "unsupported" if suffix in UNSUPPORTED else STRUCTURED.get(suffix, "text")
+def format_of(file: InputFile, config: ReadConfig) -> Format:
+    """What a file holds, by its first bytes; what its name says where they cannot be read, and then its reader says why."""
+    try:
+        with open_content(file, config) as stream:
+            return find_format(file.name, stream.peek(HEAD_BYTES)[:HEAD_BYTES])
+    except READ_ERRORS:
+        return Format(named_kind(file.name))
 
 
-@contextlib.contextmanager
-def open_bytes(path: Path) -> Generator[BinaryIO]:
-    """A stream over the content of a file, decompressed when its first bytes say so."""
-    with path.open("rb") as stream:
-        head = stream.peek(6)[:6]
-        if head.startswith(ZSTANDARD):
-            with zstandard_stream(path) as plain:
-                yield plain
-            return
-        opener = next((opener for magic, opener in OPENERS.items() if head.startswith(magic)), None)
-        if opener is None:
-            yield stream
-            return
-        with opener(stream) as plain:
-            yield plain
+@contextmanager
+def open_content(file: InputFile, config: ReadConfig) -> Generator[Any]:
+    """A file's content from its beginning, decompressed."""
+    with open_file(file) as stream, unpacked(stream, Guard(file_size(file), config.max_ratio, config.max_unpacked)) as plain:
+        yield plain
+
+
+def content_of(unit: Unit, config: ReadConfig) -> Content:
+    """A unit as what readers read."""
+    size = 0 if unit.refused else file_size(unit.file)
+    opened = partial(open_content, unit.file, config)
+    place = {"start": unit.start, "stop": unit.stop, "first_row": unit.first_row}
+    return Content(label=unit.file.label, format=unit.format, open=opened, size=size, **place)
 
 
 def read_unit(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
@@ -147,142 +107,74 @@ def read_unit(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
     if unit.refused:
         yield unit.refused
         return
-    kind = "parts" if unit.kind == "text" and config.split_on != "none" else unit.kind
     try:
-        yield from READERS[kind](unit, config)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, TableError) as error:
-        yield Refused(source=unit.file.label, rule="unreadable", detail=_one_line(error))
+        yield from read_content(content_of(unit, config), config)
+    except READ_ERRORS as error:
+        yield refusal(unit.file.label, error)
 
 
-def lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:
-    """Lines with their lengths in bytes; None instead of a line longer than `limit`, which is read past, not held."""
-    while line := stream.readline(limit + 1):
-        if len(line) <= limit or line.endswith(b"\n"):
-            yield line, len(line)
-            continue
-        length = len(line)
-        while more := stream.readline(2**20):
-            length += len(more)
-            if more.endswith(b"\n"):
-                break
-        yield None, length
+def read_content(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """Every text in a file or a member of an archive.
 
-
-def _read_whole(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
-    label, limit = unit.file.label, config.max_bytes
-    with open_bytes(unit.file.path) as stream:
-        data = stream.read(HEAD_BYTES)
-        if is_binary(data):
-            yield Refused(source=label, rule="binary", detail="the first bytes are no text")
-            return
-        data += stream.read(max(0, limit + 1 - len(data)))
-        if len(data) > limit:
-            yield _too_long(label, max(len(data), unit.file.path.stat().st_size), limit)
-            return
-    yield from _decoded(label, data, extract_html if unit.kind == "html" else None)
-
-
-def _decoded(label: str, data: bytes, extract: Callable[[str], str] | None = None) -> Iterator[Text | Refused]:
-    try:
-        text = decode(data)
-    except UnicodeDecodeError as error:
-        yield Refused(source=label, rule="undecodable", detail=f"byte 0x{data[error.start]:02x} at {error.start} is not {error.encoding}")
-        return
-    if extract and not (text := extract(text)):
-        yield Refused(source=label, rule="no_text", detail="the page has no main text")
-        return
-    yield Text(source=label, text=text)
-
-
-def _too_long(label: str, value: int, limit: int) -> Refused:
-    return Refused(
-        source=label, rule="max_bytes", detail="raise read.max_bytes or set read.split_on", value=float(value), threshold=float(limit)
-    )
-
-
-def _rows(unit: Unit, config: ReadConfig) -> Iterator[tuple[str, bytes] | Refused]:
-    """Non-empty lines of a unit with their labels."""
-    with open_bytes(unit.file.path) as stream:
-        if unit.start:
-            stream.seek(unit.start)
-        position, row = unit.start, unit.first_row - 1
-        for line, length in lines(stream, config.max_bytes):
-            row, position = row + 1, position + length
-            label = f"{unit.file.label}#{row}"
-            if line is None:
-                yield _too_long(label, length, config.max_bytes)
-            elif stripped := (line.removeprefix(BYTE_ORDER_MARKS[0][0]) if row == 1 else line).strip():
-                yield label, stripped
-            if 0 <= unit.stop <= position:
-                return
-
-
-def _read_jsonl(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
-    for row in _rows(unit, config):
-        if isinstance(row, Refused):
-            yield row
-            continue
-        label, line = row
-        try:
-            value = json.loads(line)
-        except UnicodeDecodeError as error:
-            yield Refused(source=label, rule="undecodable", detail=_one_line(error))
-        except (ValueError, RecursionError) as error:
-            yield Refused(source=label, rule="malformed", detail=_one_line(error))
-        else:
-            yield _row_text(label, value, config)
-
-
-def _row_text(label: str, row: Any, config: ReadConfig) -> Text | Refused:
-    if not isinstance(row, dict):
-        return Refused(source=label, rule="malformed", detail=f"a row should be an object, not {type(row).__name__}")
-    columns = cast("dict[str, Any]", row)
-    if config.text_column not in columns:
-        return Refused(source=label, rule="no_column", detail=f"columns found: {', '.join(columns)}")
-    text = columns[config.text_column]
-    if not isinstance(text, str):
-        return Refused(source=label, rule="not_text", detail=f"column {config.text_column!r} holds {type(text).__name__}")
-    kept = {name: without_surrogates(str(columns[name])) for name in config.keep_columns if columns.get(name) is not None}
-    return Text(source=label, text=text, metadata=kept)
-
-
-def _read_parquet(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
-    groups = range(unit.start, unit.stop) if unit.stop >= 0 else None
-    rows = read_rows(unit.file.path, (config.text_column, *config.keep_columns), groups)
-    for row, values in enumerate(rows, unit.first_row):
-        entry = _row_text(f"{unit.file.label}#{row}", values, config)
-        length = len(entry.text.encode("utf-8", "surrogatepass")) if isinstance(entry, Text) else 0
-        yield entry if length <= config.max_bytes else _too_long(entry.source, length, config.max_bytes)
-
-
-def _read_parts(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
-    with open_bytes(unit.file.path) as stream:
-        head = stream.read(HEAD_BYTES)
-    if is_binary(head):
-        yield Refused(source=unit.file.label, rule="binary", detail="the first bytes are no text")
-    elif any(head.startswith(mark) for mark, _ in BYTE_ORDER_MARKS[1:]):
-        yield Refused(source=unit.file.label, rule="undecodable", detail="only UTF-8 can be split: convert the file")
-    elif config.split_on == "line":
-        for row in _rows(unit, config):
-            if isinstance(row, Refused):
-                yield row
-            else:
-                yield from _decoded(*row)
+    Raises one of READ_ERRORS where it breaks off.
+    """
+    kind = content.format.kind
+    if kind in ("zip", "tar"):
+        yield from (read_zip if kind == "zip" else read_tar)(content, config, read_content)
+    elif kind in REFUSED:
+        yield Refused(source=content.label, rule=REFUSED[kind][0], detail=content.format.note or REFUSED[kind][1])
     else:
-        for number, (part, length) in enumerate(_parts(unit, config), 1):
-            label = f"{unit.file.label}#{number}"
-            if length > config.max_bytes:
-                yield _too_long(label, length, config.max_bytes)
-            else:
-                yield from _decoded(label, part)
+        yield from READERS["parts" if kind == "text" and config.split_on != "none" else kind](content, config)
 
 
-def _parts(unit: Unit, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
+def _read_whole(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    limit = config.max_bytes
+    with content.open() as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        yield too_long(content.label, max(len(data), content.size), limit)
+    elif content.format.kind == "html":
+        yield page_text(content, data)
+    elif b"\0" in data and content.format.encoding in ("ascii", "utf-8"):
+        yield Refused(source=content.label, rule="binary", detail="bytes that are no text")
+    else:
+        yield _decoded(content, content.label, data)
+
+
+def _decoded(content: Content, label: str, data: bytes) -> Text | Refused:
+    try:
+        decoded = decode(data)
+    except UnicodeDecodeError as error:
+        return undecodable(label, data, error)
+    return content.text(decoded.text, label=label, encoding=decoded.encoding)
+
+
+def _read_parts(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    if config.split_on == "line":
+        for row in numbered_lines(content, config):
+            yield row if isinstance(row, Refused) else _part(content, *row)
+        return
+    for number, (part, length) in enumerate(_parts(content, config), 1):
+        label = f"{content.label}#{number}"
+        yield too_long(label, length, config.max_bytes) if length > config.max_bytes else _part(content, label, part)
+
+
+def _part(content: Content, label: str, data: bytes) -> Text | Refused:
+    try:
+        decoded = content.decode(data)
+        return content.text(decoded.text, label=label, encoding=decoded.encoding)
+    except UnicodeDecodeError as error:
+        return undecodable(label, data, error)
+
+
+def _parts(content: Content, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
     """Runs of lines, each beginning at a heading, with their full length; a part beyond the limit is not held."""
     heading = HEADINGS[config.split_on]
     part, total = bytearray(), 0
-    with open_bytes(unit.file.path) as stream:
-        for line, length in lines(stream, config.max_bytes):
+    with content.open() as plain:
+        for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
+            if not total and line is not None:
+                line = line.removeprefix(UTF8_MARK)
             if line is not None and heading.match(line[:200].decode("utf-8", "replace")):
                 if part.strip():
                     yield bytes(part), total
@@ -294,21 +186,21 @@ def _parts(unit: Unit, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
         yield bytes(part), total
 
 
-def _refuse_format(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
-    yield Refused(
-        source=unit.file.label, rule="unsupported", detail=f"files of this kind ({printable(unit.file.path.suffix)}) are not read"
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    return without_surrogates(" ".join(str(error).split()))[:200]
-
-
-READERS: dict[str, Callable[[Unit, ReadConfig], Iterator[Text | Refused]]] = {
+REFUSED = {
+    "binary": ("binary", "the first bytes are no text"),
+    "packed": ("nested_archive", "packed twice: unpack it once"),
+    "unsupported": ("unsupported", "files of this kind are not read"),
+    "wrong": ("wrong_format", "the content is not what the name promises"),
+}
+"""Formats that are not read: the rule, and why."""
+READERS: dict[str, Callable[[Content, ReadConfig], Iterator[Text | Refused]]] = {
     "text": _read_whole,
     "html": _read_whole,
     "parts": _read_parts,
-    "jsonl": _read_jsonl,
-    "parquet": _read_parquet,
-    "unsupported": _refuse_format,
+    "jsonl": read_jsonl,
+    "json": read_json,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "pdf": read_pdf,
+    "warc": read_warc,
 }

@@ -6,21 +6,23 @@ anything changed since the last time, and finds wrong column names before any wo
 """
 
 import hashlib
-import json
-import lzma
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from hanmo.base.errors import DataError
 from hanmo.base.progress import Progress
+from hanmo.data.contents import ReadConfig, one_line
+from hanmo.data.formats import TABLES
 from hanmo.data.inputs import InputFile, Refused, Source, Unit, list_files
-from hanmo.data.read import COMPRESSED, ReadConfig, kind_of, lines, open_bytes
-from hanmo.data.tables import TableError, column_names, row_groups
+from hanmo.data.normalize import without_surrogates
+from hanmo.data.read import content_of, format_of
+from hanmo.data.rows import peeked_columns
+from hanmo.data.streams import READ_ERRORS, file_size, open_file, packed_kind
+from hanmo.data.tables import TableError, row_groups
 
 BLOCK_BYTES = 2**20
 PEEKED_ROWS = 20
@@ -53,7 +55,7 @@ def make_plan(sources: Sequence[Source], config: ReadConfig, shard_bytes: int, w
     """
     files, refused = list_files(sources, without)
     if not files:
-        raise DataError(f"no file to read in {', '.join(str(source.path) for source in sources)}")
+        raise DataError(f"no file to read in {', '.join(source.name for source in sources)}")
     with ThreadPoolExecutor(4) as pool, Progress("looking at files", total=len(files), unit="files") as progress:
         scans: list[Scan] = []
         for scan in pool.map(scan_file, files, repeat(config), repeat(shard_bytes)):
@@ -66,7 +68,7 @@ def make_plan(sources: Sequence[Source], config: ReadConfig, shard_bytes: int, w
     for entry in refused:
         digest.update(f"{entry.source}\0{entry.rule}\n".encode())
     units = [unit for scan in scans for unit in scan.units]
-    units += [Unit(file=InputFile(path=Path(), label=entry.source), kind="refused", refused=entry) for entry in refused]
+    units += [Unit(file=InputFile(label=entry.source), refused=entry) for entry in refused]
     units.sort(key=lambda unit: (unit.file.label, unit.start))
     return Plan(
         shards=tuple(_shards(units, shard_bytes)),
@@ -78,26 +80,24 @@ def make_plan(sources: Sequence[Source], config: ReadConfig, shard_bytes: int, w
 
 def scan_file(file: InputFile, config: ReadConfig, piece_bytes: int) -> Scan:
     """The digest of a file and the pieces it will be read in."""
-    kind = kind_of(file.path)
-    unit = Unit(file=file, kind=kind)
+    unit = Unit(file=file)
     try:
-        size = file.path.stat().st_size
-        packed = _is_packed(file.path)
-        unit = replace(unit, bytes=size * (UNPACKED if packed else 1))
-        cut = not packed and (kind == "jsonl" or (kind == "text" and config.split_on == "line"))
-        with file.path.open("rb") as stream:
+        size = file_size(file)
+        unit = replace(unit, format=format_of(file, config))
+        kind = unit.format.kind
+        with open_file(file) as stream:
+            packed = bool(packed_kind(stream.peek(8)[:8]))
+            in_lines = kind == "jsonl" or (kind == "text" and config.split_on == "line")
+            cut = in_lines and not packed and unit.format.encoding in ("", "ascii", "utf-8")
             digest, cuts = _digest_and_cuts(stream, piece_bytes if cut else 0)
-        if kind in ("jsonl", "parquet"):
+        unit = replace(unit, bytes=size * (UNPACKED if packed or kind in ("parquet", "zip") else 1))
+        if kind in TABLES:
             unit = _with_columns_checked(unit, config)
-        units = (unit,) if unit.refused else _pieces(unit, cuts, size, piece_bytes)
+        units = (unit,) if unit.refused or packed else _pieces(unit, cuts, size, piece_bytes)
         return Scan(units=units, num_bytes=size, digest=digest)
     except OSError as error:
-        refused = Refused(source=file.label, rule="unreadable", detail=str(error.strerror))
+        refused = Refused(source=file.label, rule="unreadable", detail=error.strerror or one_line(error))
         return Scan(units=(replace(unit, refused=refused),))
-
-
-def _is_packed(path: Path) -> bool:
-    return path.suffix.lower() in COMPRESSED or kind_of(path) == "parquet"
 
 
 def _digest_and_cuts(stream: BinaryIO, piece_bytes: int) -> tuple[str, list[tuple[int, int]]]:
@@ -117,7 +117,7 @@ def _digest_and_cuts(stream: BinaryIO, piece_bytes: int) -> tuple[str, list[tupl
 
 
 def _pieces(unit: Unit, cuts: list[tuple[int, int]], size: int, piece_bytes: int) -> tuple[Unit, ...]:
-    if unit.kind == "parquet":
+    if unit.format.kind == "parquet":
         return tuple(_row_group_pieces(unit, piece_bytes))
     borders = [(0, 0), *(cut for cut in cuts if cut[0] < size)]
     if len(borders) == 1:
@@ -130,7 +130,8 @@ def _pieces(unit: Unit, cuts: list[tuple[int, int]], size: int, piece_bytes: int
 
 
 def _row_group_pieces(unit: Unit, piece_bytes: int) -> Iterator[Unit]:
-    groups = row_groups(unit.file.path)
+    with open_file(unit.file) as stream:
+        groups = row_groups(stream)
     start, row, begun, held = 0, 1, 1, 0
     for group, (num_rows, num_bytes) in enumerate(groups, 1):
         held += num_bytes
@@ -145,33 +146,19 @@ def _row_group_pieces(unit: Unit, piece_bytes: int) -> Iterator[Unit]:
 def _with_columns_checked(unit: Unit, config: ReadConfig) -> Unit:
     """The unit, refused when its columns are known and the text is not among them, or it cannot be opened."""
     try:
-        columns = column_names(unit.file.path) if unit.kind == "parquet" else _jsonl_columns(unit.file.path, config)
+        columns = peeked_columns(content_of(unit, config), config)
     except TableError as error:
         return replace(unit, refused=Refused(source=unit.file.label, rule="unreadable", detail=str(error)))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+    except READ_ERRORS:
         return unit  # the reader meets the same and says where
     if columns and config.text_column not in columns:
-        detail = f"no column {config.text_column!r}; columns found: {', '.join(columns)}"
+        detail = without_surrogates(f"no column {config.text_column!r}; columns found: {', '.join(columns)}")
         return replace(unit, refused=Refused(source=unit.file.label, rule="no_column", detail=detail))
     return unit
 
 
-def _jsonl_columns(path: Path, config: ReadConfig) -> list[str]:
-    """Names in the first rows, in order of appearance."""
-    found: dict[str, None] = {}
-    with open_bytes(path) as stream:
-        for (line, _), _ in zip(lines(stream, config.max_bytes), range(PEEKED_ROWS), strict=False):
-            try:
-                row = json.loads(line or b"null")
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(row, dict):
-                found |= dict.fromkeys(cast("dict[str, object]", row))
-    return list(found)
-
-
 def _check_columns(scans: Sequence[Scan], config: ReadConfig) -> None:
-    tables = [scan.units[0] for scan in scans if scan.units[0].kind in ("jsonl", "parquet")]
+    tables = [scan.units[0] for scan in scans if scan.units[0].format.kind in TABLES]
     wrong = [unit.refused for unit in tables if unit.refused and unit.refused.rule == "no_column"]
     if wrong and len(wrong) == len(tables):
         raise DataError(f"{wrong[0].source}: {wrong[0].detail}: name the right one with --read.text-column")

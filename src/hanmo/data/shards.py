@@ -25,7 +25,7 @@ from hanmo.data.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.language import sure_code
 from hanmo.data.lines import recurring_file, without_recurring
 from hanmo.data.measures import COUNTS, TEXTS, VALUES, measure
-from hanmo.data.normalize import normalize, without_surrogates
+from hanmo.data.normalize import mend, normalize, without_surrogates
 from hanmo.data.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
 from hanmo.data.signatures import VALUES as SIGNATURE_VALUES
@@ -41,7 +41,7 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "license": "text",
     "metadata": "metadata",
 }
-MEASURE_COLUMNS: dict[str, ColumnKind] = {"bytes": "count", "removed_lines": "count"}
+MEASURE_COLUMNS: dict[str, ColumnKind] = {"format": "text", "encoding": "text", "bytes": "count", "removed_lines": "count"}
 MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in VALUES})
 MEASURE_COLUMNS.update(dict.fromkeys(COUNT_COLUMNS.values(), "count"))
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
@@ -196,16 +196,18 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         text, recurring_lines = without_recurring(text, job.recurring, job.duplicates.unit)
     text, removed_lines = clean(text, job.clean)
     text, personal = redact(text, job.redact)
-    values = measure(entry.text, text)
+    values = measure(mend(entry.text) if job.repair else entry.text, text)
     verdict = judge(values, job.filters)
     identifier = document_id(entry.source, text)
     row: Row = {
         "id": identifier,
         "source": entry.source,
         "rule": verdict.rule or None,
-        "detail": verdict.detail or None,
+        "detail": verdict.detail or entry.note or None,
         "value": verdict.value,
         "threshold": verdict.threshold,
+        "format": entry.format or None,
+        "encoding": entry.encoding or None,
         "recurring_lines": recurring_lines,
         "bytes": len(text.encode()),
         "removed_lines": removed_lines,

@@ -25,7 +25,7 @@ class TableError(Exception):
     """A file that is no readable Parquet, in one line."""
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(source: Path | BinaryIO) -> list[str]:
     """Names of the columns of a Parquet file.
 
     Raises TableError when it is none.
@@ -33,11 +33,10 @@ def column_names(path: Path) -> list[str]:
     with _table_errors():
         import pyarrow.parquet as pq
 
-        with path.open("rb") as stream:
-            return cast("list[str]", pq.read_schema(stream).names)
+        return cast("list[str]", pq.read_schema(source).names)
 
 
-def row_groups(path: Path) -> list[tuple[int, int]]:
+def row_groups(source: Path | BinaryIO) -> list[tuple[int, int]]:
     """(rows, bytes) of every row group.
 
     Raises TableError when the file is no Parquet.
@@ -45,13 +44,14 @@ def row_groups(path: Path) -> list[tuple[int, int]]:
     with _table_errors():
         import pyarrow.parquet as pq
 
-        with path.open("rb") as stream:
-            facts = pq.read_metadata(stream)
+        facts = pq.read_metadata(source)
         groups = (facts.row_group(i) for i in range(facts.num_row_groups))
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
 
-def read_rows(path: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> Iterator[dict[str, object]]:
+def read_rows(
+    source: Path | BinaryIO, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[dict[str, object]]:
     """Rows in order, a few at a time in memory; a column that is not there is left out.
 
     Raises TableError when the file is no Parquet or breaks off.
@@ -59,7 +59,8 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, groups: Sequence
     with _table_errors():
         import pyarrow.parquet as pq
 
-        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+        opened = source.open("rb") if isinstance(source, Path) else contextlib.nullcontext(source)
+        with opened as stream, pq.ParquetFile(stream) as file:
             names = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
             wanted = list(range(file.num_row_groups)) if groups is None else list(groups)
             for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=wanted, columns=names):
@@ -67,12 +68,11 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, groups: Sequence
 
 
 @contextlib.contextmanager
-def zstandard_stream(path: Path) -> Generator[BinaryIO]:
-    """The content of a .zst file, all its frames; unlike other libraries, pyarrow raises (OSError) where one is cut off."""
+def zstandard_stream(stream: BinaryIO) -> Generator[BinaryIO]:
+    """The content of packed bytes, all its frames; unlike other libraries, pyarrow raises (OSError) where one is cut off."""
     import pyarrow as pa
 
     with (
-        path.open("rb") as stream,
         pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as packed,
         io.BufferedReader(packed) as plain,
     ):

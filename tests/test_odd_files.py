@@ -1,0 +1,252 @@
+"""A folder of odd files, and pages in four kinds of bytes, go through `prepare`: it finishes, and every one has its receipt."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hanmo.base.storage import sha256
+from hanmo.data.prepare import PrepareConfig, prepare
+from hanmo.data.read import SPLITS, read_dataset
+
+STORY = "清晨的集市上已经热闹起来，卖菜的老人把新摘的豆角摆成一排，孩子们在人群里跑来跑去，笑声传得很远。"
+TRADITIONAL = "清晨的集市上已經熱鬧起來，賣菜的老人把新摘的豆角擺成一排，孩子們在人群裡跑來跑去，笑聲傳得很遠。"
+ENGLISH = "The old man at the corner of the market lays out his beans in a row every morning, long before anybody comes."
+
+
+def zipped(members: dict[str, bytes], encrypted: bool = False) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    data = bytearray(out.getvalue())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)) if encrypted else ():
+        data[data.index(signature) + offset] |= 1
+    return bytes(data)
+
+
+def tarred(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, data in members.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(data)
+            archive.addfile(item, io.BytesIO(data))
+    return out.getvalue()
+
+
+def number(text: str, count: int) -> str:
+    """A text that differs from the others, so that none is a duplicate."""
+    return f"第{count}篇。{text}"
+
+
+def files() -> dict[str, tuple[bytes, dict[str, str]]]:
+    """Name -> (content, what the receipts should say below that name)."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"words": [STORY]}), sink)
+    rows = json.dumps({"text": number(STORY, 9)}, ensure_ascii=False)
+    return {
+        "01-gzip.txt": (gzip.compress(number(STORY, 1).encode(), mtime=0), {"": ""}),
+        "02-zip.jsonl": (zipped({"a.txt": number(STORY, 2).encode(), "b/c.txt": ENGLISH.encode()}), {"/a.txt": "", "/b/c.txt": ""}),
+        "03-plain.jsonl": (f"{STORY}\n{STORY}\n".encode(), {"": "wrong_format"}),
+        "04-empty.parquet": (b"", {"": "empty"}),
+        "05-locked.zip": (
+            zipped({"secret.txt": STORY.encode(), "open.txt": number(STORY, 5).encode()}, encrypted=True),
+            {"/secret.txt": "encrypted", "/open.txt": ""},
+        ),
+        "06-bomb.zip": (zipped({"zeros.jsonl": b"0" * 2**25}), {"/zeros.jsonl": "bomb"}),
+        "07-bomb.txt.gz": (gzip.compress(b"\0" * 2**25), {"": "binary"}),
+        "08-bomb.txt.bz2": (bz2.compress(b"words " * 2**23), {"": "bomb"}),
+        "09-nested.zip": (zipped({"inner.zip": zipped({"a.txt": STORY.encode()})}), {"/inner.zip": "nested_archive"}),
+        "10-cut.txt.gz": (gzip.compress(os.urandom(3000).hex().encode())[:-100], {"": "unreadable"}),
+        "11-cut.txt.xz": (lzma.compress(STORY.encode() * 30)[:-20], {"": "unreadable"}),
+        "12-broken.txt": (STORY.encode()[:40] + b"\xff" + STORY.encode()[40:], {"": "undecodable"}),
+        "13-utf16.txt": (number(STORY, 13).encode("utf-16"), {"": ""}),
+        "14-utf16-bare.txt": (number(STORY, 14).encode("utf-16-le"), {"": ""}),
+        "15-wrong-column.csv": (f"id,words\n1,{STORY}\n".encode(), {"": "no_column"}),
+        "16-wrong-column.parquet": (sink.getvalue(), {"": "no_column"}),
+        "17-unclosed.csv": (f'text\n{number(STORY, 17)}\n"never closed\n'.encode(), {"#1": "", "#2": "min_words"}),
+        "18-picture.txt": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), {"": "binary"}),
+        "19-random.md": (bytes(range(256)) * 8, {"": "binary"}),
+        "20-evil.tar.gz": (
+            tarred({"../../up.txt": STORY.encode(), "/etc/abs.txt": STORY.encode(), "ok.txt": number(STORY, 20).encode()}),
+            {"/../../up.txt": "unsafe_name", "//etc/abs.txt": "unsafe_name", "/ok.txt": ""},
+        ),
+        "21-page.pdf": (b"<html><body>no pdf</body></html>", {"": "wrong_format"}),
+        "22-scan.html": (b"%PDF-1.4 cut off", {"": "unreadable"}),
+        "23-rows.json": (f"[{rows}, {{broken}}, 5]".encode(), {"#1": "", "#2": "malformed", "#3": "malformed"}),
+        "24-office.docx": (zipped({"[Content_Types].xml": b"<x/>"}), {"": "unsupported"}),
+    }
+
+
+def make_folder(folder: Path) -> dict[str, str]:
+    """The odd folder; gives what each receipt should say, the rule or nothing for kept."""
+    folder.mkdir()
+    wanted: dict[str, str] = {}
+    for name, (content, rules) in files().items():
+        (folder / name).write_bytes(content)
+        wanted |= {f"{name}{below}": rule for below, rule in rules.items()}
+    (folder / "30-loop").mkdir()
+    (folder / "30-loop" / "again").symlink_to(folder / "30-loop")
+    (folder / "31-gone.txt").symlink_to(folder / "nowhere.txt")
+    (folder / "32-self.txt").symlink_to("32-self.txt")
+    os.mkfifo(folder / "33-pipe.txt")
+    (folder / ".hidden").write_text("x")
+    long_line = folder / "34-long-line.jsonl"
+    with long_line.open("wb") as stream:
+        for _ in range(50):
+            stream.write(b"x" * 1_000_000)
+        stream.write(b"\n" + json.dumps({"text": number(STORY, 34)}).encode() + b"\n")
+    (folder / os.fsdecode(b"35-\xe9t\xe9.txt")).write_text(number(STORY, 35), "utf-8")
+    return wanted | {
+        "30-loop/again": "link_loop",
+        "31-gone.txt": "broken_link",
+        "32-self.txt": "broken_link",
+        "33-pipe.txt": "special_file",
+        ".hidden": "hidden",
+        "34-long-line.jsonl#1": "max_bytes",
+        "34-long-line.jsonl#2": "",
+        "35-\\xe9t\\xe9.txt": "",
+    }
+
+
+def receipts(out: Path) -> dict[str, dict]:
+    rows = pq.read_table(out / "receipts.parquet").to_pylist()
+    found = {row["source"].split("/", 1)[1]: row for row in rows}
+    assert len(found) == len(rows) == len({row["id"] for row in rows})
+    return found
+
+
+def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_path: Path) -> None:
+    wanted = make_folder(tmp_path / "odd")
+    prepare([tmp_path / "odd"], tmp_path / "one", PrepareConfig(workers=1, shard_bytes=10_000))
+    found = receipts(tmp_path / "one")
+    assert {name: row["rule"] or "" for name, row in found.items()} == wanted
+    assert found["02-zip.jsonl/a.txt"]["encoding"] == "utf-8" and found["14-utf16-bare.txt"]["encoding"] == "utf-16-le"
+    assert found["02-zip.jsonl/a.txt"]["format"] == "text" and found["06-bomb.zip/zeros.jsonl"]["threshold"] == 200
+    prepare([tmp_path / "odd"], tmp_path / "two", PrepareConfig(workers=2, shard_bytes=10_000))
+    assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
+
+
+READ_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from hanmo.data.contents import ReadConfig
+from hanmo.data.inputs import Source, list_files
+from hanmo.data.read import format_of
+from hanmo.data.scan import scan_file
+os.getuid() or os.setuid(65534)
+files, refused = list_files([Source(path=Path(sys.argv[1]), name="t")])
+units = [unit for file in files for unit in scan_file(file, ReadConfig(), 100).units]
+print([(entry.source, entry.rule) for entry in refused])
+print([(unit.file.label, unit.refused and unit.refused.rule) for unit in units])
+"""
+
+
+def test_a_file_without_permission_has_its_receipt() -> None:
+    """Root may read everything, so a process that has become nobody does the reading, in a folder that everybody may enter."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "locked.txt").write_text(STORY, "utf-8")
+        (folder / "open.txt").write_text(ENGLISH)
+        (folder / "locked").mkdir()
+        folder.chmod(0o755)
+        for path in (folder / "locked.txt", folder / "locked"):
+            path.chmod(0)
+        try:
+            done = subprocess.run([sys.executable, "-c", READ_AS_NOBODY, temporary], capture_output=True, text=True, check=False)
+        finally:
+            (folder / "locked").chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[('t/locked', 'unreadable')]", "[('t/locked.txt', 'unreadable'), ('t/open.txt', None)]"]
+
+
+@pytest.mark.slow
+def test_a_line_of_a_gigabyte_costs_no_memory(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.txt", "c.csv"):
+        with (tmp_path / name).open("wb") as stream:
+            for _ in range(1024):
+                stream.write(b"x" * 2**20)
+            stream.write(b"\n" + json.dumps({"text": STORY}).encode() + b"\n")
+    code = "import sys; from hanmo.data.prepare import *; prepare([sys.argv[1]], Path(sys.argv[2]), PrepareConfig(workers=1))"
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.jsonl", "b.txt", "c.csv"):
+        (tmp_path / name).rename(folder / name)
+    limit = 900 * 2**20
+    subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(tmp_path / "out")],
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+    )
+    assert {name: row["rule"] for name, row in receipts(tmp_path / "out").items()} == {
+        "a.jsonl#1": "max_bytes",
+        "a.jsonl#2": None,
+        "b.txt": "max_bytes",
+        "c.csv": "max_bytes",
+    }
+
+
+def page(paragraph: str, charset: str) -> str:
+    body = "".join(f"<p>{number(paragraph, count)}</p>" for count in range(1, 5))
+    menu = "<nav><a href='/'>首页</a><a href='/about'>关于</a></nav>"
+    return (
+        f"<!DOCTYPE html><html><head><meta charset='{charset}'><title>t</title></head><body>{menu}<article>{body}</article></body></html>"
+    )
+
+
+def article(paragraph: str) -> str:
+    return "\n".join(number(paragraph, count) for count in range(1, 5))
+
+
+PAGES = {
+    "a-utf8.html": (page(STORY, "utf-8").encode(), article(STORY), "utf-8"),
+    "b-gbk.html": (page(STORY, "gbk").encode("gbk"), article(STORY), "gb18030"),
+    "c-big5.html": (
+        page(TRADITIONAL, "big5").replace("关于", "關於").replace("首页", "首頁").encode("big5"),
+        article(TRADITIONAL),
+        "big5hkscs",
+    ),
+    "d-lies.html": (page(STORY, "iso-8859-1").encode("gbk"), article(STORY), "gb18030"),
+    "e-silent.txt": (article(TRADITIONAL).encode("big5"), article(TRADITIONAL), "big5hkscs"),
+    "f-latin.txt": (article(STORY).encode("gbk").decode("latin-1").encode(), article(STORY), "utf-8"),
+    "g-cp1252.txt": (article(STORY).encode().decode("latin-1").encode(), article(STORY), "utf-8"),
+    "h-gbk.txt": (
+        "".join(f"{row}\n" for row in ["天气很好", "我们来了", "大家都在这里"]).encode().decode("gb18030").encode(),
+        None,
+        "utf-8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_comes_out_as_a_chinese_reader_expects(tmp_path: Path, name: str) -> None:
+    content, text, encoding = PAGES[name]
+    (tmp_path / name).write_bytes(content)
+    prepare([tmp_path / name], tmp_path / "out", PrepareConfig(workers=1))
+    (document,) = [document for split in SPLITS for document in read_dataset(tmp_path / "out", split)]
+    assert document.text == (text or "天气很好\n我们来了\n大家都在这里")
+    (row,) = pq.read_table(tmp_path / "out" / "receipts.parquet").to_pylist()
+    assert row["encoding"] == encoding
+
+
+def test_what_cannot_be_repaired_is_refused_as_broken(tmp_path: Path) -> None:
+    (tmp_path / "lost.txt").write_text("锟斤拷锟斤拷锟斤拷，这一页锟斤拷锟斤拷锟斤拷坏了。" * 5, "utf-8")
+    (tmp_path / "good.txt").write_text(STORY, "utf-8")
+    prepare([tmp_path / "lost.txt", tmp_path / "good.txt"], tmp_path / "out", PrepareConfig(workers=1))
+    rows = {row["source"]: row for row in pq.read_table(tmp_path / "out" / "receipts.parquet").to_pylist()}
+    assert rows["lost.txt"]["rule"] == "max_replacement_share" and rows["lost.txt"]["value"] > 0.5
+    assert rows["good.txt"]["kept"]
