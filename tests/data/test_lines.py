@@ -14,7 +14,7 @@ def recurring(folder: Path, texts: list[str], least: int, kind: Kind = "line") -
     for number, text in enumerate(texts):
         path = folder / f"{number}.txt"
         path.write_text(text, "utf-8")
-        unit = Unit(file=InputFile(path=path, label=path.name), kind="text", bytes=path.stat().st_size)
+        unit = Unit(file=InputFile(path=path, label=path.name), bytes=path.stat().st_size)
         job = LineJob(number=number, units=(unit,), folder=folder, read=ReadConfig(), repair=True, kind=kind)
         assert count_lines(job) == path.stat().st_size
     return find_recurring(folder, len(texts), least)

@@ -4,6 +4,7 @@ import pytest
 
 from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.filters import FilterConfig
+from hanmo.data.formats import Format
 from hanmo.data.inputs import InputFile, Refused, Unit
 from hanmo.data.read import ReadConfig
 from hanmo.data.receipts import RECEIPT_COLUMNS, count, decide, write_receipts
@@ -77,7 +78,7 @@ def test_what_repeats_a_near_duplicate_exactly_shares_its_fate(tmp_path: Path) -
     """Equal texts: the first is the original; but a longer version of both is kept."""
     path = tmp_path / "a.jsonl"
     path.write_text("".join(f'{{"text": "{text}"}}\n' for text in (LONG, LONG + "明天也是。", LONG)), "utf-8")
-    unit = Unit(file=InputFile(path=path, label="a"), kind="jsonl")
+    unit = Unit(file=InputFile(path=path, label="a"), format=Format(kind="jsonl"))
     do_shard(ShardJob(number=0, units=(unit,), folder=tmp_path, read=ReadConfig(), repair=True, filters=FilterConfig(), num_buckets=1))
     write_receipts(tmp_path / "receipts.parquet", tmp_path, decide(tmp_path, 1, DuplicateConfig(), SplitConfig()))
     first, longer, second = read_rows(tmp_path / "receipts.parquet")
