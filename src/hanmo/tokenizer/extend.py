@@ -78,16 +78,18 @@ def _forms(word: str) -> list[str]:
 
 def _with_words(old: Tokenizer, words: Sequence[str], room: int) -> Tokenizer:
     """Both forms of each word; of byte pairs, which need a token for every step, only the one that running text has."""
-    merged = old.form["model"]["type"] == "BPE"
+    model = old.form["model"]
+    merged = model["type"] == "BPE"
     texts = [form for word in words for form in (_forms(word)[:1] if merged else _forms(word))]
     forms = [parts[0] for text in texts if len(parts := old.pre_tokens(text)) == 1]
     if old.kind == "character":
         return _with_entries(old, _new(old, (character for word in words for character in word))[:room])
     if not merged:
         return _with_entries(old, _new(old, forms)[:room])
-    ranks, known, before = _ranks(old), set(old.names()), len(_ranks(old).merges)
+    ranks, known, before = Ranks([_pair(each) for each in model["merges"]]), set(old.names()), len(model["merges"])
     for form in forms:
-        wanting = ranks.chain(_symbols(old, form)) if _symbols(old, form) else []
+        # a pre-token is merged from its characters; one that has a character without a token cannot be
+        wanting = ranks.chain(form) if all(character in model["vocab"] for character in form) else []
         tokens = {left + right for left, right in wanting} - known
         if len(tokens) <= room:
             ranks.add(wanting)
@@ -103,15 +105,15 @@ def _with_texts(old: Tokenizer, pieces: Sequence[str], room: int) -> Tokenizer:
         for piece in pieces:
             counted.update(piece)
         return _with_entries(old, _new(old, _by_gain({each: count for each, count in counted.items() if count >= LEAST}))[:room])
-    counted = Counter[str]()
+    model, counted = old.form["model"], Counter[str]()
     for piece in pieces:
         counted.update(old.pre_tokens(piece))
-    if old.form["model"]["type"] != "BPE":
+    if model["type"] != "BPE":
         gains = {word: count * _cost(old, word) for word, count in _words(counted).items() if count >= LEAST}
         return _with_entries(old, _new(old, _by_gain(gains))[:room])
     sequences = Counter[tuple[str, ...]]()
     for part, count in counted.items():
-        for sequence in _sequences([name for name, _ in old.pieces(part)], bool(old.form["model"].get("byte_fallback"))):
+        for sequence in _sequences([name for name, _ in old.pieces(part)], bool(model.get("byte_fallback"))):
             sequences[sequence] += count
     ordered = dict(sorted(sequences.items()))
     return _with_merges(old, [pair for pair, _ in grow(ordered, set(old.names()), room, LEAST, _fits(old.is_byte_level))])
@@ -145,12 +147,6 @@ def _words(counted: Counter[str]) -> Counter[str]:
     return found
 
 
-def _symbols(old: Tokenizer, part: str) -> list[str]:
-    """The characters a pre-token is merged from; empty when one of them has no token."""
-    known = old.form["model"]["vocab"]
-    return list(part) if all(character in known for character in part) else []
-
-
 def _sequences(pieces: Sequence[str], has_bytes: bool) -> list[tuple[str, ...]]:
     """Runs of tokens of bounded length; tokens that stand for a byte by its name cannot be merged."""
     runs: list[list[str]] = [[]]
@@ -172,10 +168,6 @@ def _fits(byte_level: bool) -> Callable[[str], bool]:
         return len(data) <= (LONGEST_ASCII if data.isascii() else LONGEST_WIDE) and SPACE not in token[1:]
 
     return fits
-
-
-def _ranks(old: Tokenizer) -> Ranks:
-    return Ranks([_pair(each) for each in old.form["model"]["merges"]])
 
 
 def _pair(merge: object) -> Pair:
