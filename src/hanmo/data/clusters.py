@@ -28,10 +28,9 @@ LONGEST_ALIGNED = 20_000  # letters; the time of an alignment grows with the squ
 PAIRS_PER_JOB = 4096
 MARGIN = 0.1  # how far below the threshold an estimate may lie and still be checked
 OUTLINE = 1024  # shingles of a text that a glance compares, about
+REPEATED = 0.95  # at a glance; a text twice has the same shingles as once
 KEPT_OUTLINES = 1024
 FEW_FILES = 8  # are copied sooner than a process begins
-
-Outline = tuple[int, float, Hashes, Hashes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class CopyJob:
 class CompareJob:
     """Pairs of texts to compare, each as (file, place, file, place) in what CopyJobs laid open.
 
-    Pairs that at a glance have less than `least` in common are not aligned.
+    Of similarities below `least` only that is told: where lengths differ too much, or a glance finds too little, it is 0.
     """
 
     number: int
@@ -82,10 +81,12 @@ def find_clusters(
     """Clusters of near-duplicates, the same for any number of workers."""
     count = len(signatures)
     pairs, equal = candidate_pairs(signatures)
-    estimates = estimated_similarity(equal)
-    floor = config.threshold - (MARGIN if config.verify else 0)
-    pairs, similarities = pairs[estimates >= floor], estimates[estimates >= floor]
-    opened = _Opened(corpus, np.unique(pairs), config.threshold - MARGIN, workers) if config.verify else None
+    similarities = estimated_similarity(equal)
+    worth = similarities >= config.threshold - (MARGIN if config.verify else 0)
+    ordered = np.sort(lengths[pairs], axis=1)
+    worth &= (ordered[:, 0] >= (config.threshold - MARGIN) * ordered[:, 1]) | (similarities >= REPEATED)
+    pairs, similarities = pairs[worth], similarities[worth]
+    opened = _Opened(corpus, np.unique(pairs), config.threshold, workers) if config.verify else None
     if opened:
         similarities = opened.compare(pairs)
     alike = similarities >= config.threshold
@@ -99,13 +100,13 @@ def find_clusters(
     return Clusters(leaders=leaders, similarities=values, firsts=firsts)
 
 
-def similarity(a: str, b: str) -> float:
+def similarity(a: str, b: str, least: float = 0.0) -> float:
     """How alike two texts of plain letters are, from 0 to 1: the larger of two measures.
 
     One is 1 - distance / length of the longer, by Levenshtein; it bears many small edits. The other is the Jaccard index of
     shingles; it bears passages in another order. For texts longer than 20,000 letters the first is estimated from shingles:
     of a share p of letters in passages that both have, a share s of them unchanged, windows of k survive with c(k) = p s^k,
-    so that c(2k) / c(k) and c(k) give p s.
+    so that c(2k) / c(k) and c(k) give p s. A value below `least` may come out lower than it is.
 
     >>> similarity("nightbytheriver", "nightbytheriver"), round(similarity("nightbytheriver", "nightattheriver"), 2)
     (1.0, 0.87)
@@ -115,7 +116,7 @@ def similarity(a: str, b: str) -> float:
     codes = [letters(text) for text in (a, b)]
     shared = jaccard(*(shingles(*each) for each in codes))
     if max(len(a), len(b)) <= LONGEST_ALIGNED:
-        return max(shared, Levenshtein.normalized_similarity(a, b))
+        return max(shared, Levenshtein.normalized_similarity(a, b, score_cutoff=least))
     wide = jaccard(*(shingles(*each, times=2) for each in codes))
     return max(shared, _unchanged(_dice(shared), _dice(wide), float(np.mean([each[1].mean() for each in codes]))))
 
@@ -244,28 +245,43 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
 
     values: list[float] = []
     for a, i, b, j in job.places.tolist():
-        look = _glance(outline(a, i), outline(b, j))
-        values.append(similarity(text(a, i), text(b, j)) if look >= job.least else look)
+        one, other = outline(a, i), outline(b, j)
+        ratio = min(one.length, other.length) / max(one.length, other.length, 1)
+        look = _glance(one, other)
+        worth = look >= job.least - MARGIN and (ratio >= job.least or look >= REPEATED)
+        values.append(similarity(text(a, i), text(b, j), job.least) if worth else 0.0)
     return job.number, np.array(values, np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a glance needs of a text: its length, the share of dense letters, and its shingles up to a bound, of two widths."""
+
+    length: int
+    dense: float
+    bound: int
+    short: Hashes
+    wide: Hashes
+
+
 def _outline(text: str) -> Outline:
-    """What a quick look needs of a text: a bound, the share of dense letters, and the shingles and those twice as wide below it."""
     codes, dense = letters(text)
     bound = 2**64 - 1 if len(codes) <= OUTLINE else (OUTLINE << 64) // len(codes)
     short, wide = (np.unique(found[found <= np.uint64(bound)]) for found in (shingles(codes, dense), shingles(codes, dense, times=2)))
-    return bound, float(dense.mean()) if len(dense) else 0.0, short, wide
+    return Outline(len(codes), float(dense.mean()) if len(dense) else 0.0, bound, short, wide)
 
 
 def _glance(a: Outline, b: Outline) -> float:
     """The share of letters that two texts have in common, from their outlines; rather too high, since chance may add to what is wide."""
-    bound = np.uint64(min(a[0], b[0]))
+    bound = np.uint64(min(a.bound, b.bound))
     shares: list[float] = []
-    for x, y, doubts in ((a[2], b[2], 0), (a[3], b[3], 2)):
+    for x, y, doubtful in ((a.short, b.short, False), (a.wide, b.wide, True)):
         x, y = x[: np.searchsorted(x, bound, "right")], y[: np.searchsorted(y, bound, "right")]
-        shared = len(np.intersect1d(x, y, assume_unique=True))
-        shares.append(2 * max(0.0, shared - doubts * shared**0.5) / max(1, len(x) + len(y)))
-    return _unchanged(shares[0], shares[1], (a[1] + b[1]) / 2)
+        both = np.sort(np.concatenate([x, y]))
+        shared = int(np.count_nonzero(both[1:] == both[:-1]))
+        least = max(0.0, shared - 2 * shared**0.5 + 1) if doubtful else shared  # two standard deviations below what was counted
+        shares.append(2 * least / max(1, len(x) + len(y)))
+    return _unchanged(shares[0], shares[1], (a.dense + b.dense) / 2)
 
 
 def _unchanged(short: float, wide: float, dense: float) -> float:
