@@ -30,7 +30,7 @@ def test_a_text_carries_what_it_was_read_as() -> None:
 
 def test_pieces_are_utf8_unless_the_beginning_left_it_open() -> None:
     gbk = "一行字，读得懂的中文。".encode("gb18030")
-    assert content(b"", "ascii").decode(gbk).encoding == "gb18030"
+    assert content(b"", "ascii").decode(gbk)[1] == "gb18030"
     with pytest.raises(UnicodeDecodeError):
         content(b"", "utf-8").decode(gbk)
 

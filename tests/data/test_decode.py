@@ -1,7 +1,7 @@
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.data.decode import binary_kind, declared_encoding, decode, encoding_of, is_binary, known, wide_encoding
@@ -10,6 +10,7 @@ CHINESE = "河边的老人讲了一个很长的故事，孩子们都听得入了
 TRADITIONAL = "河邊的老人講了一個很長的故事，孩子們都聽得入了神。"
 
 
+@settings(deadline=None)
 @given(
     st.text(),
     st.sampled_from([(b"", "utf-8"), (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le")]),

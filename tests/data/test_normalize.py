@@ -2,7 +2,7 @@ import unicodedata
 
 import ftfy
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hanmo.data.normalize import SUSPECT, _repair, _settings, _tidy, mend, normalize, without_surrogates
@@ -11,6 +11,7 @@ ANY = st.text(st.characters(exclude_categories=()))
 MOJIBAKE = st.text(st.sampled_from("浣犲ソ锛屼笘鐣ÄãºÊÀ½ç£¬ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
 
 
+@settings(deadline=None)
 @given(ANY | MOJIBAKE, st.booleans())
 @example("a\r\n\r\n\r\n\r\n\r\nb\x1b[\x1b[0m31m", True)
 def test_normalising_twice_is_normalising_once(text: str, repair: bool) -> None:
@@ -18,6 +19,7 @@ def test_normalising_twice_is_normalising_once(text: str, repair: bool) -> None:
     assert normalize(once, repair) == once
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_the_result_is_nfc_utf8_and_without_controls(text: str) -> None:
     result = normalize(text)
@@ -27,6 +29,7 @@ def test_the_result_is_nfc_utf8_and_without_controls(text: str) -> None:
     assert not any(line != line.rstrip() for line in result.split("\n"))
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab \n.，。“”‘’（）！：《》——…　中文字龘ー한글🙂́")))
 def test_where_nothing_is_suspect_ftfy_would_change_nothing(text: str) -> None:
     tidy = _tidy(text)
@@ -87,6 +90,7 @@ def test_repair_can_be_switched_off_for_code_that_shows_broken_text() -> None:
     assert normalize('BROKEN = "cafÃ©"\r\n', repair=False) == 'BROKEN = "cafÃ©"'
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_without_surrogates_is_left_alone(text: str) -> None:
     assert without_surrogates(text) == text

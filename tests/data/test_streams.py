@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.data.inputs import InputFile
@@ -22,6 +22,7 @@ def zstd(data: bytes) -> bytes:
     return pa.Codec("zstd").compress(data, asbytes=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=12)), st.integers(1, 10))
 def test_lines_within_the_limit_come_whole_and_the_lengths_add_up(pieces: list[bytes], limit: int) -> None:
     content = b"\n".join(pieces)
@@ -95,6 +96,7 @@ def test_files_are_opened_and_measured(tmp_path: Path) -> None:
         file_size(InputFile(path=tmp_path / "b", label="b"))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), st.sampled_from(["gb18030", "utf-16-le", "utf-16-be", "utf-32-le"]))
 def test_other_encodings_come_out_as_utf8(text: str, encoding: str) -> None:
     stream = as_utf8(io.BytesIO(text.encode(encoding)), encoding)

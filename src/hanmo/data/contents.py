@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from hanmo.base.errors import ConfigError
-from hanmo.data.decode import Decoded, decode
+from hanmo.data.decode import decode
 from hanmo.data.formats import Format
 from hanmo.data.inputs import Refused, Text
 from hanmo.data.normalize import without_surrogates
@@ -66,13 +66,16 @@ class Content:
     stop: int = -1
     first_row: int = 1
 
-    def decode(self, data: bytes) -> Decoded:
-        """A piece that is UTF-8, or has been converted to it; anything where the file began in ASCII.
+    def decode(self, data: bytes) -> tuple[str, str]:
+        """Text and encoding of a piece that is UTF-8, or has been converted to it; of anything where the file began in ASCII.
 
         Raises UnicodeDecodeError.
         """
         encoding = self.format.encoding
-        return decode(data) if encoding == "ascii" else Decoded(data.decode("utf-8"), encoding)
+        if encoding != "ascii" or data.isascii():
+            return data.decode("utf-8"), "utf-8" if encoding == "ascii" else encoding
+        decoded = decode(data)
+        return decoded.text, decoded.encoding
 
     def text(self, text: str, *, label: str = "", encoding: str = "", metadata: dict[str, str] | None = None) -> Text:
         """A text from this content."""

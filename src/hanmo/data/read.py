@@ -161,8 +161,8 @@ def _read_parts(content: Content, config: ReadConfig) -> Iterator[Text | Refused
 
 def _part(content: Content, label: str, data: bytes) -> Text | Refused:
     try:
-        decoded = content.decode(data)
-        return content.text(decoded.text, label=label, encoding=decoded.encoding)
+        text, encoding = content.decode(data)
+        return content.text(text, label=label, encoding=encoding)
     except UnicodeDecodeError as error:
         return undecodable(label, data, error)
 

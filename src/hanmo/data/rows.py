@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
@@ -58,17 +57,16 @@ def numbered_lines(content: Content, config: ReadConfig) -> Iterator[tuple[str, 
 
 def _parsed(content: Content, label: str, data: bytes, config: ReadConfig) -> Text | Refused:
     try:
-        decoded = content.decode(data)
-        value = json.loads(decoded.text)
+        text, encoding = content.decode(data)
+        value = json.loads(text)
     except UnicodeDecodeError as error:
         return undecodable(label, data, error)
     except (ValueError, RecursionError) as error:
         return Refused(source=label, rule="malformed", detail=one_line(error))
-    entry = _row_text(content, label, value, config)
-    return replace(entry, encoding=decoded.encoding.replace("ascii", "utf-8")) if isinstance(entry, Text) else entry
+    return _row_text(content, label, value, config, encoding)
 
 
-def _row_text(content: Content, label: str, row: Any, config: ReadConfig) -> Text | Refused:
+def _row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str = "") -> Text | Refused:
     if not isinstance(row, dict):
         return Refused(source=label, rule="malformed", detail=f"a row should be an object, not {type(row).__name__}")
     columns = cast("dict[str, Any]", row)
@@ -78,7 +76,7 @@ def _row_text(content: Content, label: str, row: Any, config: ReadConfig) -> Tex
     if not isinstance(text, str):
         return Refused(source=label, rule="not_text", detail=f"column {config.text_column!r} holds {type(text).__name__}")
     kept = {name: without_surrogates(str(columns[name])) for name in config.keep_columns if columns.get(name) is not None}
-    return content.text(text, label=label, metadata=kept)
+    return content.text(text, label=label, encoding=encoding, metadata=kept)
 
 
 def read_json(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
