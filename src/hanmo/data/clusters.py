@@ -19,12 +19,18 @@ from rapidfuzz.distance import Levenshtein
 
 from hanmo.base.storage import write_atomically
 from hanmo.data.duplicates import DuplicateConfig
-from hanmo.data.letters import Hashes, letters, spell
+from hanmo.data.letters import Hashes, letters, mix, spell, windows
 from hanmo.data.parallel import run_jobs
 from hanmo.data.signatures import DENSE_WIDTH, WIDTH, Pairs, Signatures, candidate_pairs, estimated_similarity, jaccard, shingles
 from hanmo.data.tables import Table
 
 LONGEST_ALIGNED = 20_000  # letters; the time of an alignment grows with the square
+BLOCK, BLOCKS = 512, 32  # of a longer text, so many letters are compared in so many places
+BLOCKS_APART = 8  # of each so many blocks one is looked at first
+UNLIKE = 0.4  # where those blocks are no more alike than this, as unrelated texts are, the others are not looked at
+SEEDS = 1 << 16
+COMMON = 16  # a shingle that stands in more places points to none
+DRIFT = 128  # letters that edits may shift within a block
 PAIRS_PER_JOB = 4096
 MARGIN = 0.1  # how far below the threshold an estimate may lie and still be checked
 OUTLINE = 1024  # shingles of a text that a glance compares, about
@@ -104,9 +110,9 @@ def similarity(a: str, b: str, least: float = 0.0) -> float:
     """How alike two texts of plain letters are, from 0 to 1: the larger of two measures.
 
     One is 1 - distance / length of the longer, by Levenshtein; it bears many small edits. The other is the Jaccard index of
-    shingles; it bears passages in another order. For texts longer than 20,000 letters the first is estimated from shingles:
-    of a share p of letters in passages that both have, a share s of them unchanged, windows of k survive with c(k) = p s^k,
-    so that c(2k) / c(k) and c(k) give p s. A value below `least` may come out lower than it is.
+    shingles; it bears passages in another order. For texts longer than 20,000 letters the first is measured on blocks of the
+    shorter, each beside the place in the longer that most of its shingles point to: shared shingles alone would not do, since any
+    two long texts of one language share many. A value below `least` may come out lower than it is.
 
     >>> similarity("nightbytheriver", "nightbytheriver"), round(similarity("nightbytheriver", "nightattheriver"), 2)
     (1.0, 0.87)
@@ -117,8 +123,47 @@ def similarity(a: str, b: str, least: float = 0.0) -> float:
     shared = jaccard(*(shingles(*each) for each in codes))
     if max(len(a), len(b)) <= LONGEST_ALIGNED:
         return max(shared, Levenshtein.normalized_similarity(a, b, score_cutoff=least))
-    wide = jaccard(*(shingles(*each, times=2) for each in codes))
-    return max(shared, _unchanged(_dice(shared), _dice(wide), float(np.mean([each[1].mean() for each in codes]))))
+    return max(shared, _unchanged_in_blocks(*sorted((a, b), key=len)))
+
+
+def _unchanged_in_blocks(short: str, long: str) -> float:
+    """The share of `long` that stands in `short` as well, unchanged: the mean over blocks of `short` by their best place in `long`."""
+    hashes, places = _seeds(long)
+    found: list[float] = []
+    starts = np.linspace(0, len(short) - BLOCK, BLOCKS).astype(np.int64).tolist()
+    for start in starts[::BLOCKS_APART] + [start for i, start in enumerate(starts) if i % BLOCKS_APART]:
+        block = short[start : start + BLOCK]
+        wanted = _windows(block)
+        left, right = np.searchsorted(hashes, wanted, "left"), np.searchsorted(hashes, wanted, "right")
+        rows = [
+            (first, stop, offset)
+            for offset, (first, stop) in enumerate(zip(left.tolist(), right.tolist(), strict=True))
+            if first < stop <= first + COMMON
+        ]
+        shifts = np.concatenate([np.zeros(0, np.int64), *(places[first:stop] - offset for first, stop, offset in rows)])
+        value = 0.0
+        if len(shifts):
+            bins, counts = np.unique(shifts // DRIFT, return_counts=True)
+            at = max(0, int(np.median(shifts[shifts // DRIFT == bins[counts.argmax()]])))
+            value = Levenshtein.normalized_similarity(block, long[at : at + BLOCK])
+        found.append(value)
+        if len(found) == len(starts[::BLOCKS_APART]) and np.mean(found) < UNLIKE:
+            break
+    return float(np.mean(found)) * len(short) / len(long)
+
+
+@functools.lru_cache(8)
+def _seeds(text: str) -> tuple[Hashes, NDArray[np.int64]]:
+    """Shingles of a text in ascending order, some 65,536 of them chosen by their hash, and where each begins."""
+    hashes = _windows(text)
+    places = np.flatnonzero(hashes <= np.uint64(min(2**64 - 1, (SEEDS << 64) // max(1, len(hashes)))))
+    order = np.argsort(hashes[places], kind="stable")
+    return hashes[places][order], places[order]
+
+
+def _windows(text: str) -> Hashes:
+    codes, dense = letters(text)
+    return mix(windows(codes, min(len(codes), DENSE_WIDTH if dense.mean() > 0.5 else WIDTH)))
 
 
 def joined(pairs: Pairs, rank: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -290,10 +335,6 @@ def _unchanged(short: float, wide: float, dense: float) -> float:
     if wide <= short**2 or not short:
         return short ** (1 / width)
     return min(1.0, short**2 / wide * (wide / short) ** (1 / width))
-
-
-def _dice(jaccard_index: float) -> float:
-    return 2 * jaccard_index / (1 + jaccard_index)
 
 
 def _letters_file(path: Path) -> Path:
