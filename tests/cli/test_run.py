@@ -136,6 +136,11 @@ def ended(pid: int) -> bool:
         return True
 
 
+def hear_everything() -> None:
+    """Who starts these tests in the background may have told them to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_whoever_stops_a_run_stops_its_stage_and_the_same_command_goes_on(life, tmp_path, number):
@@ -148,7 +153,7 @@ def test_whoever_stops_a_run_stops_its_stage_and_the_same_command_goes_on(life, 
         file.unlink()
     more = ["--out", str(tmp_path / "run"), "--train.max-steps", "100000", "--train.checkpoint-every", "0"]
     command = [sys.executable, "-m", "hanmo.cli.main", "run", str(recipe), *more]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as parent:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, preexec_fn=hear_everything) as parent:  # noqa: PLW1509
         assert parent.stderr is not None
         heard: list[str] = []
         for line in parent.stderr:
@@ -193,3 +198,19 @@ def test_two_runs_do_not_share_a_folder(life, capfd):
 def test_the_way_a_stage_ended_is_told(code, kind, words):
     with pytest.raises(kind, match=words):
         _raise_for(code, "pretrain")
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("unit", ["document", "passage"])
+def test_a_run_measures_its_models_as_evaluate_does(life, tmp_path, capfd, unit):
+    """The same intervals too: cut into passages, a text needs the bytes behind each token."""
+    recipe, out = life
+    copy = shutil.copytree(out, tmp_path / "run")
+    assert run(["run", str(recipe), "--out", str(copy), "--evaluate.unit", unit, "--only", "evaluate"]) == 0
+    found = json.loads((copy / "evaluation.json").read_text())["models"]
+    for name, place in (("transformer", copy), ("uniform", copy / "baselines" / "uniform")):
+        capfd.readouterr()
+        assert run(["evaluate", str(place), "--data", str(out / "data"), "--unit", unit, "--json"]) == 0
+        again = json.loads(capfd.readouterr().out.splitlines()[-1])
+        assert {key: again[key] for key in found[name]} == found[name]
+        assert again["interval"][1] - again["interval"][0] > 0.01  # not every token has the same number of bytes

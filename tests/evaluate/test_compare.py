@@ -80,7 +80,7 @@ def test_other_documents_and_too_little_text_are_told():
 
 def test_a_table_of_models_holds_each_and_its_distance_from_the_reference():
     models = {"uniform": Uniform(VOCAB), "bigram": learned(2), "best": learned(4)}
-    table = json.loads(json.dumps(compare_all(models, texts(2, 8), encode=by_byte, eot_id=EOT, reference="best")))
+    table = json.loads(json.dumps(compare_all({name: measured(model, texts(2, 8)) for name, model in models.items()}, reference="best")))
     assert list(table["models"]) == list(models)
     assert list(table["differences"]) == ["uniform", "bigram"]
     assert (table["documents"], table["unit"], table["units"], table["reference"]) == (8, "document", 8, "best")

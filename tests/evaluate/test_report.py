@@ -200,3 +200,26 @@ def test_numbers_of_the_page_are_those_of_the_files(tmp_path: Path) -> None:
     write_report(run)
     assert all(path.read_bytes() == content for path, content in before.items())
     assert json.loads(run.plan.read_text())["fact"]["minutes"] == 6.6
+
+
+def test_passages_and_unknown_words_are_told_in_both_languages(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run").create()
+    found = evaluation()
+    found["models"]["transformer"]["unknown_tokens"] = 1234
+    write_json(run.evaluation, found)
+    for language, words in (
+        ("en", ("1,234 tokens are words outside", "other texts may differ")),
+        ("zh", ("有 1,234 个词元是词表外", "其他文本的差异")),
+    ):
+        text = report(run, language=language)
+        assert all(each in text for each in words)
+    write_json(run.evaluation, {**evaluation(), "unit": "document"})
+    assert "词表外" not in report(run, language="zh") and "其他文本" not in report(run, language="zh")
+
+
+def test_a_smoothed_training_loss_is_not_taken_for_a_plain_one(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run").create()
+    run.append_metrics({"step": 1, "loss": 3.0, "learning_rate": 0.1})
+    for smoothing, told in ((0.0, False), (0.1, True)):
+        write_text(run.config, f"[train]\nlabel_smoothing = {smoothing}\n")
+        assert ("label smoothing 0.1" in report(run)) is told

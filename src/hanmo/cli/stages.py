@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hanmo.base.config import to_table
 from hanmo.base.errors import ConfigError, HanmoError
@@ -16,9 +16,6 @@ from hanmo.base.runs import Run
 from hanmo.base.runtime import derive_seed, peak_memory_bytes
 from hanmo.base.storage import read_json, write_json
 from hanmo.cli.recipe import Recipe, read_recipe
-
-if TYPE_CHECKING:
-    from hanmo.model.scoring import LanguageModel
 
 INPUTS: dict[str, tuple[str, ...]] = {
     "prepare": ("sources", "language", "prepare"),
@@ -231,26 +228,17 @@ def _pretrain(recipe: Recipe, folder: Run) -> None:
 
 
 def _evaluate(recipe: Recipe, folder: Run) -> None:
-    from hanmo.cli.evaluate import load_scorer
+    from hanmo.cli.evaluate import Measure, measure
     from hanmo.data.read import read_dataset
     from hanmo.evaluate.compare import compare_all
-    from hanmo.tokenizer.load import Tokenizer
 
+    chosen = recipe.evaluate
     names = ["uniform", "unigram", "kneser-ney", recipe.baselines.recurrent.cell]
-    models: dict[str, LanguageModel] = {name: load_scorer(folder.baselines / name) for name in names}
-    models["transformer"] = load_scorer(folder.folder)
-    tokenizer = Tokenizer.load(folder.tokenizer)
-    documents = list(read_dataset(folder.data, recipe.evaluate.split))
-    result = compare_all(
-        models,
-        documents,
-        encode=tokenizer.encode,
-        eot_id=tokenizer.eot_id,
-        stride=recipe.evaluate.stride or None,
-        unit=recipe.evaluate.unit,
-        reference="transformer",
-    )
-    write_json(folder.evaluation, {"split": recipe.evaluate.split, **result})
+    places = {**{name: folder.baselines / name for name in names}, "transformer": folder.folder}
+    options = Measure(data=folder.data, split=chosen.split, stride=chosen.stride or None, unit=chosen.unit)
+    documents = list(read_dataset(folder.data, chosen.split))
+    result = compare_all({name: measure(place, documents, options) for name, place in places.items()}, reference="transformer")
+    write_json(folder.evaluation, {"split": chosen.split, **result})
 
 
 def _sample(recipe: Recipe, folder: Run) -> None:

@@ -3,16 +3,11 @@
 In: evaluations of the same documents, whatever the tokenizers. Out: difference, interval, p-value; negative is better.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
 
 from hanmo.base.errors import DataError
-from hanmo.base.records import Document
-from hanmo.evaluate.perplexity import FEWEST_UNITS, Evaluation, Unit, evaluate
+from hanmo.evaluate.perplexity import FEWEST_UNITS, Evaluation
 from hanmo.evaluate.uncertainty import Difference, holm, paired_difference
-from hanmo.model.scoring import LanguageModel
 
 
 def compare(first: Evaluation, second: Evaluation) -> Difference:
@@ -27,23 +22,12 @@ def compare(first: Evaluation, second: Evaluation) -> Difference:
     return paired_difference(first.unit_bits, second.unit_bits, first.unit_bytes)
 
 
-def compare_all(
-    models: Mapping[str, LanguageModel],
-    documents: Sequence[Document],
-    *,
-    encode: Callable[[str], NDArray[np.integer]],
-    eot_id: int,
-    reference: str,
-    stride: int | None = None,
-    unit: Unit = "document",
-    token_bytes: Callable[[NDArray[np.integer]], NDArray[np.integer]] | None = None,
-) -> dict[str, object]:
-    """Every model on the same documents, and the reference against each other one.
+def compare_all(found: Mapping[str, Evaluation], *, reference: str) -> dict[str, object]:
+    """Evaluations of the same documents as one table, and the reference against each other model.
 
     Gives `documents`, `bytes`, `unit`, `units`, `reference`, `models` (name -> Evaluation.summary()) and `differences`
     (name -> what `as_row` gives, reference minus that model, with `adjusted_p_value` by Holm over all of them).
     """
-    found = {name: evaluate(model, documents, encode, eot_id, stride, unit, token_bytes) for name, model in models.items()}
     best = found[reference]
     others = {name: compare(best, each) for name, each in found.items() if name != reference}
     adjusted = holm([difference.p_value for difference in others.values()])

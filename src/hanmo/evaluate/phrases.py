@@ -50,7 +50,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "definition": (
         "{definition}",
         "每字节比特数：全部文本词元的 −log2 p 之和除以 UTF-8 字节数，文首的 <|endoftext|> 只作条件、不计入；每词元困惑度："
-        "exp(−ln p 之和 / 词元数)；每词困惑度：exp(−ln p 之和 / 词数)，汉字由 rjieba 分词，其余按连续的字母与数字计。",
+        "exp(−ln p 之和 / 词元数)；每词困惑度：exp(−ln p 之和 / 词数)，汉字由 rjieba 分词，其余按连续的字母与数字计；"
+        "区间：95 %，扩展百分位自助法。",
+    ),
+    "passages_only": (
+        "The intervals say how much passages of these texts differ; other texts may differ by more.",
+        "区间只反映这些文本各段落之间的差异；其他文本的差异可能更大。",
+    ),
+    "unknown_words": (
+        "{count} tokens are words outside the vocabulary, whose spelling is not paid for: bits per byte are too low.",
+        "有 {count} 个词元是词表外的词，其拼写未计入：每字节比特数偏低。",
     ),
     "paired": (
         "Differences are paired: the same units of text under both models; below zero, the {reference} is better. "
@@ -60,6 +69,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "curves_note": (
         "Training and validation loss in nats a token; learning rate over its peak; tokens a second; gradient norm before clipping.",
         "训练与验证损失（每词元纳特）；学习率（占峰值的比例）；每秒词元数；裁剪前的梯度范数。",
+    ),
+    "smoothed": (
+        "The training loss is that of smoothed targets (label smoothing {share}), the validation loss is not: they do not compare.",
+        "训练损失按平滑后的目标计算（标签平滑 {share}），验证损失则不然：两者不可直接比较。",
     ),
     "loss": ("loss", "损失"),
     "training": ("training", "训练"),
@@ -73,6 +86,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "best_step": ("best at step", "最佳步"),
     "validation_loss": ("best validation loss", "最佳验证损失"),
     "stopped_by": ("stopped by", "停止原因"),
+    "limit": ("a limit", "达到上限"),
+    "patience": ("patience: validation did not improve", "验证损失不再下降"),
     "start_of_text": ("from the beginning of a text; {sample}", "从文首开始；{sample}"),
     "joined": ("; ", "；"),
     "of": ("{what} ({of})", "{what}（{of}）"),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hanmo.base.config import read_toml
 from hanmo.base.page import (
     Block,
     Cell,
@@ -123,6 +124,8 @@ def _result(evaluation: Json, plan: Json, say: Phrases) -> list[Block]:
         ),
         say("paired", reference=name),
         say("definition", definition=best["definition"]),
+        *([say("passages_only")] if evaluation["unit"] == "passage" else []),
+        *([say("unknown_words", count=show(best["unknown_tokens"]))] if best.get("unknown_tokens") else []),
     ]
     return [
         Tiles(tiles),
@@ -165,9 +168,13 @@ def _curves(run: Run, training: Json, say: Phrases, language: Language) -> list[
     light, dark = (draw_curves(rows, words, dark=dark, font=font) for dark in (False, True))
     write_atomically(run.folder / CURVES, lambda path: _write(path, light))
     facts = [
-        (say(key), show(training[key])) for key in ("steps", "tokens", "best_step", "validation_loss", "stopped_by") if key in training
+        (say(key), say(str(training[key])) if key == "stopped_by" else show(training[key]))
+        for key in ("steps", "tokens", "best_step", "validation_loss", "stopped_by")
+        if key in training
     ]
-    return [Figure(light, caption=say("curves_note"), dark=dark), Facts(facts)]
+    smoothing = read_toml(run.config)["train"].get("label_smoothing", 0) if run.config.exists() else 0
+    notes = [Paragraph(say("smoothed", share=smoothing), quiet=True)] if smoothing else []
+    return [Figure(light, caption=say("curves_note"), dark=dark), *notes, Facts(facts)]
 
 
 def _write(path: Path, content: bytes) -> None:
