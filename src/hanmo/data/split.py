@@ -1,9 +1,9 @@
 """Documents are dealt to train, validation and test by a hash of their text.
 
 In: text digests of the kept documents. Out: a split for each. The idea: a document's place depends on its own text and the
-seed alone, so it stays when other documents come or go, and equal texts never straddle. A small data set can leave a split
-empty; then the documents nearest to its border are moved there, which the manifest says, because they would go back once
-the data grows.
+seed alone, so it stays when other documents come or go, and equal texts never straddle; near-duplicates go with the first of their
+cluster. A small data set can leave a split empty; then the documents nearest to its border are moved there, which the manifest
+says, because they would go back once the data grows.
 """
 
 import hashlib
