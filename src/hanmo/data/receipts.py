@@ -172,23 +172,23 @@ def _near(
     workers: int,
 ) -> Clusters:
     """Clusters among `rows`, which are the passed rows less those that repeat another exactly."""
+    if not len(rows):
+        return Clusters(rows, np.zeros(0), rows)
     joined = folder / "signatures.bin"
+    chosen, starts = np.searchsorted(passed, rows), np.searchsorted(passed, borders)
 
     def write(path: Path) -> None:
         with path.open("wb") as stream:
-            for shard in range(len(borders) - 1):
-                stream.write(signatures_file(folder, shard).read_bytes())
+            for shard, (start, stop) in enumerate(pairwise(starts)):
+                part = chosen[np.searchsorted(chosen, start) : np.searchsorted(chosen, stop)] - start
+                np.fromfile(signatures_file(folder, shard), np.uint32).reshape(-1, VALUES)[part].tofile(stream)
 
     write_atomically(joined, write)
-    if not len(rows):
-        return Clusters(rows, np.zeros(0), rows)
     signatures = np.memmap(joined, np.uint32, "r").reshape(-1, VALUES)
     files = np.searchsorted(borders, rows, side="right") - 1
     corpus = Corpus([documents_file(folder, shard) for shard in range(len(borders) - 1)], files, rows - borders[files])
-    chosen = np.searchsorted(passed, rows)
     lengths, ids = facts
-    found = signatures if len(rows) == len(passed) else signatures[chosen]
-    return find_clusters(found, lengths[rows], ids[rows], corpus, config, workers)
+    return find_clusters(signatures, lengths[rows], ids[rows], corpus, config, workers)
 
 
 def _leave_out(rows: NDArray[np.int64], clusters: Clusters, repeats: NDArray[np.int64], similarities: NDArray[np.float64]) -> None:

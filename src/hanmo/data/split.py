@@ -2,8 +2,9 @@
 
 In: text digests of the kept documents. Out: a split for each, and a fold for cross-validation. The idea: a document's place
 depends on its own text (or group) and the seed alone, so it stays when other documents come or go, and equal texts (or the
-members of a group) never straddle. A small data set can leave a split empty; then the documents nearest to its border are
-moved there, which the manifest says, because they would go back once the data grows.
+members of a group) never straddle; near-duplicates go with the first of their cluster. A small data set can leave a split
+empty; then the documents nearest to its border are moved there, which the manifest says, because they would go back once
+the data grows.
 """
 
 import hashlib
