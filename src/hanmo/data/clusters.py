@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from hanmo.base.storage import write_atomically
+from hanmo.base.storage import write_atomically, write_bytes
 from hanmo.data.duplicates import DuplicateConfig
 from hanmo.data.letters import Hashes, letters, mix, spell, windows
 from hanmo.data.parallel import run_jobs
@@ -263,7 +263,7 @@ def _copy(job: CopyJob) -> int:
                 borders.append(borders[-1] + stream.write(spell(letters(text)[0]).encode()))
 
     write_atomically(_letters_file(job.path), write)
-    write_atomically(_borders_file(job.path), np.array(borders, "<i8").tofile)
+    write_bytes(_borders_file(job.path), np.array(borders, "<i8").tobytes())
     return len(places)
 
 

@@ -181,7 +181,7 @@ def _near(
         with path.open("wb") as stream:
             for shard, (start, stop) in enumerate(pairwise(starts)):
                 part = chosen[np.searchsorted(chosen, start) : np.searchsorted(chosen, stop)] - start
-                np.fromfile(signatures_file(folder, shard), np.uint32).reshape(-1, VALUES)[part].tofile(stream)
+                stream.write(np.fromfile(signatures_file(folder, shard), np.uint32).reshape(-1, VALUES)[part].tobytes())
 
     write_atomically(joined, write)
     signatures = np.memmap(joined, np.uint32, "r").reshape(-1, VALUES)

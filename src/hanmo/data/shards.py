@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.base.storage import write_atomically, write_json
+from hanmo.base.storage import write_atomically, write_bytes, write_json
 from hanmo.data.augment import AugmentConfig
 from hanmo.data.clean import CleanConfig, clean
 from hanmo.data.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
@@ -179,11 +179,7 @@ def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
         _flush(verdict_writer, rows, writer, kept, job.num_buckets)
     if job.duplicates.near:
         values = np.stack(signatures) if signatures else np.zeros((0, SIGNATURE_VALUES), np.uint32)
-        write_atomically(signatures_file(job.folder, job.number), lambda path: _write_bytes(path, values.tobytes()))
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)  # numpy's own tofile says nothing of a disk that is full
+        write_bytes(signatures_file(job.folder, job.number), values.tobytes())
 
 
 def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, Row | None]:
