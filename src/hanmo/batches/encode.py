@@ -210,9 +210,9 @@ class Writer:
         if earlier is not None:
             rows["tokens"] = np.diff(earlier.offsets[: count + 1])
             rows["bytes"], rows["digest"] = np.load(earlier.folder / "bytes.npy")[:count], self._known[:count]
-        rows.tofile(self.work / "index.bin")
+        (self.work / "index.bin").write_bytes(rows.tobytes())
         ids = np.empty(0, self.vocabulary.id_type) if earlier is None else earlier.ids[: int(rows["tokens"].sum())]
-        ids.tofile(self.work / "ids.bin")
+        (self.work / "ids.bin").write_bytes(ids.data)  # tofile would say nothing of a full disk
         with (self.work / "documents.jsonl").open("wb") as names:
             if earlier is not None:
                 with (earlier.folder / "documents.jsonl").open("rb") as old:
