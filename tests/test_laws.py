@@ -223,9 +223,6 @@ with world() as here:
 """
 
 
-@pytest.mark.xfail(
-    strict=True, reason="each process follows its own clock: under max_minutes learning rates differ, and one may leave before the other"
-)
 @pytest.mark.timeout(300)
 def test_processes_whose_clocks_differ_keep_the_same_weights(tmp_path: Path) -> None:
     (tmp_path / "clocks.py").write_text(CLOCKS)
@@ -244,7 +241,6 @@ def test_processes_whose_clocks_differ_keep_the_same_weights(tmp_path: Path) -> 
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.xfail(strict=True, reason="train/config.py does not look at these values: some end in a traceback, some are taken")
 @pytest.mark.parametrize(
     "values",
     [
@@ -271,9 +267,6 @@ def test_training_values_that_cannot_be_are_refused(values: dict[str, float]) ->
         TrainConfig(**values)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="patience is looked at after evaluations, and eval_every = 0 makes none before the end, which never comes"
-)
 def test_patience_without_evaluations_ends_no_run() -> None:
     with pytest.raises(ConfigError, match="nothing ends this run"):
         TrainConfig(patience=2, eval_every=0).check_limits()

@@ -9,7 +9,7 @@ from hanmo.train.config import TrainConfig
     [
         ({"warmup_steps": 500, "max_steps": 200}, r"train.warmup_steps \(=500\) exceeds train.max_steps \(=200\): lower it or raise"),
         ({"batch_size": 0}, r"train.batch_size \(=0\)"),
-        ({"learning_rate": -1.0}, r"train.learning_rate \(=-1.0\) should not be negative"),
+        ({"learning_rate": -1.0}, r"train.learning_rate \(=-1.0\) should be at least 0 and finite"),
         ({"batch_size": 10, "micro_batch_size": 3}, r"train.batch_size \(=10\) is not a multiple of train.micro_batch_size \(=3\)"),
         ({"label_smoothing": 1.0}, r"train.label_smoothing \(=1.0\)"),
         ({"decay_share": 0.0}, r"train.decay_share \(=0.0\)"),

@@ -1,5 +1,6 @@
 """Settings of training; no torch here, so recipes are read and planned cheaply."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,10 @@ from hanmo.base.errors import ConfigError
 
 OptimizerName = Literal["sgd", "adagrad", "adam", "adamw", "muon"]
 ScheduleName = Literal["constant", "linear", "cosine", "wsd"]
+LEAST = {"batch_size": 1, "log_every": 1}
+"""Smallest values that are not 0."""
+BELOW = {"beta1": 1, "beta2": 1, "momentum": 1, "label_smoothing": 1}
+"""What has to stay below a limit; everything else may be any finite number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +92,17 @@ class TrainConfig:
 
         Raises ConfigError naming the keys.
         """
-        for name in ("batch_size", "log_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"train.{name} (={getattr(self, name)}) should be at least 1")
-        for name in ("max_steps", "max_tokens", "max_minutes", "micro_batch_size", "warmup_steps", "weight_decay", "l1", "learning_rate"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"train.{name} (={getattr(self, name)}) should not be negative")
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"train.label_smoothing (={self.label_smoothing}) should be at least 0 and below 1")
+        for name, value in vars(self).items():
+            low, high = LEAST.get(name, 0), BELOW.get(name, math.inf)
+            if isinstance(value, str | bool) or name == "seed":
+                continue
+            if not low <= value < high:  # not a number is in no range
+                limit = f"below {high}" if math.isfinite(high) else "finite"
+                raise ConfigError(f"train.{name} (={value}) should be at least {low} and {limit}")
         if not 0 < self.decay_share <= 1:
             raise ConfigError(f"train.decay_share (={self.decay_share}) should be above 0 and at most 1")
+        if self.min_learning_rate_ratio > 1:
+            raise ConfigError(f"train.min_learning_rate_ratio (={self.min_learning_rate_ratio}) should be at most 1")
         if self.max_steps and self.warmup_steps > self.max_steps:
             raise ConfigError(
                 f"train.warmup_steps (={self.warmup_steps}) exceeds train.max_steps (={self.max_steps}): lower it or raise max_steps"
@@ -108,5 +114,5 @@ class TrainConfig:
 
     def check_limits(self) -> None:
         """Raise ConfigError when nothing would ever stop the run."""
-        if not (self.max_steps or self.max_tokens or self.max_minutes or self.patience):
+        if not (self.max_steps or self.max_tokens or self.max_minutes or (self.patience and self.eval_every)):
             raise ConfigError("nothing ends this run: set train.max_steps, train.max_tokens, train.max_minutes or train.patience")

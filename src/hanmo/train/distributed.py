@@ -44,6 +44,10 @@ class World:
             dist.all_reduce(total)
         return total.tolist()
 
+    def of_first(self, number: float) -> float:
+        """The first process's number in all of them: clocks differ, and what follows from them must not."""
+        return number if self.size == 1 else self.sum_numbers(number if self.is_first else 0.0)[0]
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is raised in some process, so that all leave together."""
         return self.sum_numbers(float(flag))[0] > 0

@@ -93,7 +93,7 @@ class Loop:
         state.tokens += tokens
         self.guard(loss, norm, factor)
         before, clock = state.seconds, time.perf_counter
-        state.seconds = before + clock() - started
+        state.seconds = self.world.of_first(before + clock() - started)
         ended = used_share(config, step=state.step, tokens=state.tokens, seconds=state.seconds) >= 1
         row: Row | None = None
         if state.step % config.log_every == 0 or ended:
@@ -102,7 +102,7 @@ class Loop:
         if ended or (config.eval_every and state.step % config.eval_every == 0):
             row = row or self.row(loss, norm, factor, None)
             row.update(self.evaluate())
-            state.seconds = before + clock() - started
+            state.seconds = self.world.of_first(before + clock() - started)
         if row is not None:
             self.report(row, always="validation_loss" in row)
         if ended or (config.patience and state.evaluations_since_best >= config.patience):
@@ -110,7 +110,7 @@ class Loop:
         leaving = self.world.any(bool(stop)) if (state.step % 5 == 0 or self.world.size == 1) else False
         if state.stopped_by or leaving or (config.checkpoint_every and state.step % config.checkpoint_every == 0):
             self.save()
-            state.seconds = before + clock() - started
+            state.seconds = self.world.of_first(before + clock() - started)
         if leaving and not state.stopped_by:
             raise Interrupted(
                 f"asked to stop ({stop.signal_name or 'another process'}): saved at step {state.step}; run the same command to go on"
