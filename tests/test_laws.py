@@ -34,6 +34,7 @@ from hanmo.batches.store import TokenStore
 from hanmo.cli.main import run
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.scoring import language_model
 from hanmo.model.store import load_model
 from hanmo.train.config import TrainConfig
 from hanmo.train.loop import Loop, Network
@@ -82,6 +83,15 @@ def test_validation_in_training_is_without_dropout(tmp_path: Path) -> None:
     made.network.eval()
     with torch.no_grad():
         assert made.validate(made.network)["validation_loss"] == pytest.approx(made.state.best_loss, abs=1e-5)
+
+
+def test_a_network_is_scored_without_dropout_and_left_in_its_mode() -> None:
+    torch.manual_seed(0)
+    network = Decoder(dataclasses.replace(SHAPE, hidden_dropout=0.5)).train()
+    ids = [batch_of(0, 0).ids[0]]
+    first, second = (language_model(network).score(ids)[0] for _ in range(2))
+    assert np.array_equal(first, second)
+    assert network.training
 
 
 class Tall(torch.nn.Module):
