@@ -39,6 +39,7 @@ from hanmo.model.store import load_model
 from hanmo.train.config import TrainConfig
 from hanmo.train.loop import Loop, Network
 from hanmo.train.optimizer import Optimizer
+from hanmo.train.pretrain import Settings, make_network
 from hanmo.train.progress import Meter
 from hanmo.train.schedule import decay
 from hanmo.train.updates import orthogonalize
@@ -92,6 +93,30 @@ def test_a_network_is_scored_without_dropout_and_left_in_its_mode() -> None:
     first, second = (language_model(network).score(ids)[0] for _ in range(2))
     assert np.array_equal(first, second)
     assert network.training
+
+
+def test_training_on_isolated_documents_sees_each_alone(tmp_path: Path) -> None:
+    """The loss of the first step is that of the pieces of its rows, each read by itself."""
+    segments = np.array([[0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 2, 2, 2], [0] * 8, [0] * 7 + [1]], np.int32)
+    made = loop(tmp_path, dataclasses.replace(CONFIG, max_steps=1, log_every=1))
+    batch = dataclasses.replace(batch_of(0, 0), segments=segments)
+    made.batch_of = lambda step, micro: batch
+    nats = 0.0
+    with torch.no_grad():
+        for row, marks in enumerate(segments):
+            for mark in np.unique(marks):
+                piece = [torch.from_numpy(each[row, marks == mark])[None] for each in (batch.ids, batch.targets, batch.weights)]
+                nats += float(made.network.loss(*piece)[0])
+    made.run()
+    assert made.folder.read_metrics()[0]["loss"] == pytest.approx(nats / 32, rel=1e-5)
+
+
+def test_the_seed_decides_the_initial_weights() -> None:
+    one, again, other = (
+        make_network(Settings(model=SHAPE, train=dataclasses.replace(CONFIG, seed=seed))).state_dict()["embed_tokens.weight"]
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, again) and not torch.equal(one, other)
 
 
 class Tall(torch.nn.Module):

@@ -89,3 +89,11 @@ def test_exchange_swaps_two_names_or_says_no(tmp_path: Path) -> None:
     swapped = folders.exchange(one, other)
     assert one.is_file() is swapped
     assert not folders.exchange(tmp_path / "absent", one)
+
+
+def test_the_folder_that_appears_is_the_one_that_was_written_and_no_copy(tmp_path: Path) -> None:
+    """A copy could be killed half way; a name cannot."""
+    for _ in range(2):
+        written: list[int] = []
+        folders.write_folder(tmp_path / "model", lambda new, seen=written: seen.append(new.stat().st_ino))
+        assert (tmp_path / "model").stat().st_ino == written[0]

@@ -18,6 +18,7 @@ from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.read import read_dataset
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
+from hanmo.plan.memory import count_memory
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
 from hanmo.train.config import TrainConfig
@@ -159,3 +160,16 @@ def test_measuring_here_finds_what_training_would_choose(begun: Run) -> None:
     found = plan.measure_here(model, train, 0.01, begun)
     assert not found.low_precision and found.probe is not None and found.probe["steps"] >= 2
     assert min(found.matrix_flops_fp32, found.matrix_flops_bf16) > 1e7 and found.seconds_to_start > 0
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_planned_memory_is_real_where_weights_and_their_state_are_most_of_it(optimizer: str) -> None:
+    """25 million parameters beside a row of 16 tokens: nothing hides behind activations or libraries."""
+    model = DecoderConfig(vocab_size=2048, hidden_size=512, num_hidden_layers=8, num_attention_heads=8, max_position_embeddings=16)
+    train = TrainConfig(max_steps=9, warmup_steps=1, batch_size=1, context_length=16, optimizer=optimizer, precision="fp32", threads=1)
+    measured = plan.measure(model, train, 0.1)
+    assert measured.probe is not None
+    planned = count_memory(model, plan._step(train, low_precision=False, fused=measured.fused), process_bytes=measured.process_bytes)
+    step = max(planned.moments[moment] for moment in ("loss", "collecting gradients", "update"))  # the probe saves nothing
+    taken = measured.probe["peak_memory_bytes"] - measured.process_bytes
+    assert step - measured.process_bytes == pytest.approx(taken, rel=0.15)

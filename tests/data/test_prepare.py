@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -367,3 +368,15 @@ def test_a_killed_parent_takes_its_workers_along(texts: Path, tmp_path: Path) ->
             subprocess.run(["true"], check=True)
         else:
             pytest.fail("a worker outlived its parent")
+
+
+def test_work_begun_with_other_settings_is_not_gone_on_with(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stricter = dataclasses.replace(SMALL, filters=FilterConfig(min_words=60))
+    prepare([texts], tmp_path / "wanted", stricter)
+    with monkeypatch.context() as broken:
+        broken.setattr(prepare_module, "decide", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            prepare([texts], tmp_path / "data", SMALL)
+    assert (tmp_path / "data" / ".partial").exists()
+    prepare([texts], tmp_path / "data", stricter)
+    assert sha256(tmp_path / "data") == sha256(tmp_path / "wanted")

@@ -125,3 +125,8 @@ def test_holm_adjusts_as_in_the_definition():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1, 1]
     assert holm([]) == []
+
+
+def test_no_number_of_random_signs_makes_a_p_value_of_zero():
+    """The observed signs are one of the draws (Phipson and Smyth 2010)."""
+    assert sign_flip_p_value(np.full(40, 1.0), resamples=99) == 1 / 100

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import transformers
 from hypothesis import given, settings
@@ -215,3 +216,17 @@ def test_greedy_text_is_that_of_transformers(name: str, tmp_path: Path) -> None:
             )[0, asked.input_ids.size(1) :].tolist()
             expected = answer[: answer.index(TOKENIZER.eot_id)] if TOKENIZER.eot_id in answer else answer
             assert each.ids == expected
+
+
+def test_the_prompt_decides_on_the_space_before_the_first_word(tmp_path: Path) -> None:
+    """A tokenizer from elsewhere that puts spaces back by rule writes none at the beginning of a text."""
+    pieces = ["[UNK]", "[CLS]", "the", "cat"]
+    backend = tokenizers.Tokenizer(tokenizers.models.WordPiece({piece: id for id, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    backend.decoder = tokenizers.decoders.WordPiece()
+    backend.add_special_tokens(["[CLS]"])
+    backend.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"bos_token": "[CLS]"}')
+    bigrams = Ngram.fit_sequences([np.array([1, 2, 3, 1])] * 9, NgramConfig(vocab_size=4, order=3))
+    (made,) = generate(bigrams, Tokenizer.load(tmp_path), ["the"], SamplingOptions(greedy=True, max_tokens=1))
+    assert made.text == " cat"

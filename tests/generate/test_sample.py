@@ -122,3 +122,9 @@ def test_what_is_impossible_is_never_drawn(seed: int, number: float) -> None:
     row = sample.keep_top_k(logits(seed), 4)
     drawn = sample.draw(row, [number] * 3)
     assert all(row[index, token] > float("-inf") for index, token in enumerate(drawn))
+
+
+def test_in_the_chain_repetition_sees_the_prompt_and_frequency_does_not() -> None:
+    options = SamplingOptions(frequency_penalty=0.5, repetition_penalty=2.0, greedy=True)
+    processed = sample.process(torch.full((1, 4), 4.0), options, [[0, 1, 1]], [[1]])
+    assert processed.tolist() == [[2.0, 1.5, 4.0, 4.0]]
