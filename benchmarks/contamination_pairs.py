@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from hanmo.base.errors import DataError
-from hanmo.data.contamination import compare_files
+from hanmo.data.duplicates.contamination import compare_files
 
 SPLITS = {"train": 0, "training": 0, "trn": 0, "dev": 1, "valid": 1, "validation": 1, "val": 1, "trial": 1, "test": 2}
 NAME = re.compile(r"(?<![a-z])(" + "|".join(sorted(SPLITS, key=len, reverse=True)) + r")(?![a-z])", re.IGNORECASE)

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hanmo.data.items import read_items
-from hanmo.data.letters import mix, windows, words
+from hanmo.data.duplicates.letters import mix, windows, words
+from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.prepare import PrepareConfig, prepare
-from hanmo.data.split import SplitConfig
+from hanmo.data.reading.items import read_items
 from hanmo.data.tables import read_rows
 
 SHARES = (0.05, 0.1, 0.15, 0.2)

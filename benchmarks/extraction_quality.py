@@ -20,8 +20,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hanmo.data.decode import decode
-from hanmo.data.extract import extract_html
+from hanmo.data.reading.decode import decode
+from hanmo.data.reading.extract import extract_html
 
 PUBLISHED = 0.958
 """F1 of trafilatura 2.0.0 in the README of the benchmark's repository, commit 4a3bc979f76c."""

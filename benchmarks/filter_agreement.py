@@ -15,10 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 from hanmo.base.runtime import machine, versions
-from hanmo.data.filters import PRESETS, FilterConfig, judge
-from hanmo.data.language import identify, sampled
-from hanmo.data.measures import measure
-from hanmo.data.normalize import normalize
+from hanmo.data.cleaning.filters import PRESETS, FilterConfig, judge
+from hanmo.data.cleaning.language import identify, sampled
+from hanmo.data.cleaning.measures import measure
+from hanmo.data.reading.normalize import normalize
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 PAGES = {

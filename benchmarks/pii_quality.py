@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hanmo.base.runtime import machine, versions
-from hanmo.data.checksums import id_card_check, luhn
-from hanmo.data.personal import KINDS, find
+from hanmo.data.privacy.checksums import id_card_check, luhn
+from hanmo.data.privacy.personal import KINDS, find
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "presidio_pii" / "synth_dataset_v2.json"
 OURS = {

@@ -44,7 +44,7 @@ SAMPLE = 500
 
 def make_corpus(paths: list[Path], out: Path, megabytes: float) -> dict[str, float]:
     """Write files of documents, `en-*.jsonl` and `zh-*.jsonl`; gives their number and size."""
-    from hanmo.data.items import read_items
+    from hanmo.data.reading.items import read_items
 
     dice = random.Random(0)
     texts: dict[str, list[str]] = {"en": [], "zh": []}
@@ -105,7 +105,7 @@ def run_hanmo(source: Path, out: Path) -> dict[str, float]:
     import dataclasses
 
     import hanmo.data.prepare as stages
-    from hanmo.data.filters import FilterConfig
+    from hanmo.data.cleaning.filters import FilterConfig
 
     seconds: dict[str, float] = {}
 
@@ -177,16 +177,16 @@ def _stages(source: Path, out: Path, pattern: str, code: str) -> Iterator[tuple[
 
 def step_times(corpus: Path) -> dict[str, float]:
     """Microseconds a document of each step of ours in one process, on the first documents of every file."""
-    from hanmo.data import filters
-    from hanmo.data.duplicates import text_digest
-    from hanmo.data.normalize import normalize
-    from hanmo.data.signatures import signature
+    from hanmo.data.cleaning import filters
+    from hanmo.data.duplicates.exact import text_digest
+    from hanmo.data.duplicates.signatures import signature
+    from hanmo.data.reading.normalize import normalize
 
     texts = [
         json.loads(line)["text"] for path in sorted(corpus.iterdir()) for line in path.open(encoding="utf-8").readlines()[: SAMPLE // 8]
     ]
     measure: Callable[[str, str], object] = (
-        getattr(filters, "measure", None) or __import__("hanmo.data.measures", fromlist=["measure"]).measure
+        getattr(filters, "measure", None) or __import__("hanmo.data.cleaning.measures", fromlist=["measure"]).measure
     )
     steps: dict[str, Callable[[str], object]] = {
         "normalize": normalize,

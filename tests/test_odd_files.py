@@ -20,7 +20,7 @@ import pytest
 
 from hanmo.base.storage import sha256
 from hanmo.data.prepare import PrepareConfig, prepare
-from hanmo.data.read import SPLITS, read_dataset
+from hanmo.data.reading.read import SPLITS, read_dataset
 
 STORY = "清晨的集市上已经热闹起来，卖菜的老人把新摘的豆角摆成一排，孩子们在人群里跑来跑去，笑声传得很远。"
 TRADITIONAL = "清晨的集市上已經熱鬧起來，賣菜的老人把新摘的豆角擺成一排，孩子們在人群裡跑來跑去，笑聲傳得很遠。"
@@ -144,10 +144,10 @@ def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_pat
 READ_AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from hanmo.data.contents import ReadConfig
-from hanmo.data.inputs import Source, list_files
-from hanmo.data.read import format_of
-from hanmo.data.scan import scan_file
+from hanmo.data.reading.contents import ReadConfig
+from hanmo.data.reading.inputs import Source, list_files
+from hanmo.data.reading.read import format_of
+from hanmo.data.reading.scan import scan_file
 os.getuid() or os.setuid(65534)
 files, refused = list_files([Source(path=Path(sys.argv[1]), name="t")])
 units = [unit for file in files for unit in scan_file(file, ReadConfig(), 100).units]

@@ -15,7 +15,7 @@ from hanmo.cli import plan
 from hanmo.cli.main import run
 from hanmo.cli.recipe import read_recipe
 from hanmo.data.prepare import PrepareConfig, prepare
-from hanmo.data.read import read_dataset
+from hanmo.data.reading.read import read_dataset
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.plan.memory import count_memory

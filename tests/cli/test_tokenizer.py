@@ -10,7 +10,7 @@ from hanmo.batches.store import TokenStore
 from hanmo.cli import tokenizer
 from hanmo.cli.main import run
 from hanmo.cli.prepare import prepare_sources
-from hanmo.data.duplicates import DuplicateConfig
+from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.prepare import PrepareConfig
 from hanmo.data.tables import read_rows
 

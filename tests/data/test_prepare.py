@@ -15,12 +15,12 @@ import pytest
 import hanmo.data.prepare as prepare_module
 from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.storage import sha256
-from hanmo.data.contamination import ContaminationConfig
-from hanmo.data.duplicates import DuplicateConfig
-from hanmo.data.filters import FilterConfig
+from hanmo.data.cleaning.filters import FilterConfig
+from hanmo.data.duplicates.contamination import ContaminationConfig
+from hanmo.data.duplicates.exact import DuplicateConfig
+from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.prepare import PrepareConfig, prepare, read_manifest
-from hanmo.data.read import SPLITS, ReadConfig, read_dataset
-from hanmo.data.split import SplitConfig
+from hanmo.data.reading.read import SPLITS, ReadConfig, read_dataset
 
 WORDS = ["river", "stone", "morning", "light", "letter", "winter", "garden", "road", "bread", "window", "music", "field"]
 CHARACTERS = "山水风月人家春秋来去大小天地河边早晚书信花草"

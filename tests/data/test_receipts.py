@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from hanmo.data.duplicates import DuplicateConfig
-from hanmo.data.filters import FilterConfig
-from hanmo.data.formats import Format
-from hanmo.data.inputs import InputFile, Refused, Unit
-from hanmo.data.read import ReadConfig
+from hanmo.data.cleaning.filters import FilterConfig
+from hanmo.data.duplicates.exact import DuplicateConfig
+from hanmo.data.mixing.split import SplitConfig
+from hanmo.data.reading.formats import Format
+from hanmo.data.reading.inputs import InputFile, Refused, Unit
+from hanmo.data.reading.read import ReadConfig
 from hanmo.data.receipts import RECEIPT_COLUMNS, count, decide, write_receipts
 from hanmo.data.shards import ShardJob, do_shard
-from hanmo.data.split import SplitConfig
 from hanmo.data.tables import read_rows
 
 TEXTS = ["春天来了，燕子也回来了。", "好的", "春天来了，燕子也回来了。 ", "The swallows came back in spring.", "秋天的山路上铺满了黄叶。"]

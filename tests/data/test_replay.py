@@ -8,7 +8,7 @@ from tests.data.test_filters import LETTER_EN, LETTER_ZH
 from tests.data.test_prepare import make_texts
 
 from hanmo.base.errors import ConfigError, DataError
-from hanmo.data.filters import FilterConfig, judge
+from hanmo.data.cleaning.filters import FilterConfig, judge
 from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.replay import FILTER_RULES, config_with, failing, read_assignments, replay
 from hanmo.data.tables import Table

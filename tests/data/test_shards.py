@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hanmo.data.shards as shards
-from hanmo.data.filters import FilterConfig
-from hanmo.data.formats import Format
-from hanmo.data.inputs import InputFile, Refused, Text, Unit
-from hanmo.data.read import ReadConfig
+from hanmo.data.cleaning.filters import FilterConfig
+from hanmo.data.reading.formats import Format
+from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
+from hanmo.data.reading.read import ReadConfig
 from hanmo.data.shards import BucketJob, ShardJob, bucket_of, do_bucket, do_shard, documents_file, judged, splits_file, verdicts_file
 from hanmo.data.tables import read_rows
 

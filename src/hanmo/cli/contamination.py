@@ -31,7 +31,7 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Find the hits; gives their list and the counts."""
-    from hanmo.data.contamination import compare_files
+    from hanmo.data.duplicates.contamination import compare_files
 
     training, evaluation = options.paths
     return {"training": training, "evaluation": evaluation, "most": options.most, **compare_files(Path(training), Path(evaluation))}

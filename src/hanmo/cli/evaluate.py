@@ -68,7 +68,7 @@ def read_documents(options: Measure) -> "Iterator[Document]":
 
     Raises UsageError for a split of something that has none, DataError when there is nothing to read.
     """
-    from hanmo.data.read import is_dataset, read_dataset, read_texts
+    from hanmo.data.reading.read import is_dataset, read_dataset, read_texts
 
     if is_dataset(options.data):
         return _read_split(read_dataset(options.data, options.split or "test"), options)

@@ -162,7 +162,7 @@ def _count_tokens(folder: Run, split: str, sums: Mapping[str, int]) -> int:
     stored = folder.tokens / split / "manifest.json"
     if stored.exists():
         return int(read_json(stored)["tokens"])
-    from hanmo.data.read import read_dataset
+    from hanmo.data.reading.read import read_dataset
     from hanmo.tokenizer.load import Tokenizer
 
     tokenizer, sampled, tokens = Tokenizer.load(folder.tokenizer), 0, 0
@@ -267,7 +267,7 @@ def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float, folde
     from hanmo.train.pretrain import Settings, make_network, matrix_blocks
     from hanmo.train.probe import matrix_flops, probe
 
-    for module in ("hanmo.cli.pretrain", "hanmo.data.read", "hanmo.tokenizer.load"):
+    for module in ("hanmo.cli.pretrain", "hanmo.data.reading.read", "hanmo.tokenizer.load"):
         importlib.import_module(module)
     torch.set_num_threads(train.threads or available_cores())
     fp32, bf16 = matrix_flops(torch.float32), matrix_flops(torch.bfloat16)
@@ -298,7 +298,7 @@ def _read_once(folder: Run | None) -> None:
     if folder is None or not _is_prepared(folder):
         return
     from hanmo.batches.encode import GROUP_CHARACTERS
-    from hanmo.data.read import read_dataset
+    from hanmo.data.reading.read import read_dataset
     from hanmo.tokenizer.load import Tokenizer
 
     Tokenizer.load(folder.tokenizer)

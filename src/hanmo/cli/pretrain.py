@@ -90,7 +90,7 @@ def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, 
     Raises DataError when one of the two has no documents.
     """
     from hanmo.cli.tokenizer import encode_dataset
-    from hanmo.data.read import is_dataset
+    from hanmo.data.reading.read import is_dataset
 
     splits = ("train", "validation")
     if is_dataset(data):

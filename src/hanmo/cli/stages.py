@@ -122,7 +122,7 @@ def _data(folder: Run) -> str:
 def _files(recipe: Recipe) -> str:
     """SHA-256 over names, sizes and times of all source files; empty when a source is not at hand, whose data may well be."""
     from hanmo.data.catalogue import ENTRIES, find
-    from hanmo.data.inputs import Source, list_files, name_sources
+    from hanmo.data.reading.inputs import Source, list_files, name_sources
 
     paths = [find(ENTRIES[source]) if source in ENTRIES else Path(source) for source in recipe.sources]
     try:
@@ -167,7 +167,7 @@ def _prepare(recipe: Recipe, folder: Run) -> None:
 
 
 def _tokenizer(recipe: Recipe, folder: Run) -> None:
-    from hanmo.data.read import read_dataset
+    from hanmo.data.reading.read import read_dataset
     from hanmo.tokenizer.train import train_tokenizer
 
     train_tokenizer((document.text for document in read_dataset(folder.data, "train")), recipe.tokenizer).save(folder.tokenizer)
@@ -229,7 +229,7 @@ def _pretrain(recipe: Recipe, folder: Run) -> None:
 
 def _evaluate(recipe: Recipe, folder: Run) -> None:
     from hanmo.cli.evaluate import Measure, measure
-    from hanmo.data.read import read_dataset
+    from hanmo.data.reading.read import read_dataset
     from hanmo.evaluate.compare import compare_all
 
     chosen = recipe.evaluate

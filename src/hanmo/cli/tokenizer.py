@@ -224,7 +224,7 @@ def _import(action: Import) -> dict[str, object]:
 
 
 def _encode(action: Encode) -> dict[str, object]:
-    from hanmo.data.read import SPLITS, read_dataset
+    from hanmo.data.reading.read import SPLITS, read_dataset
 
     folder, tokenizer = _load(action.tokenizer)
     splits = [split for split in SPLITS if next(read_dataset(action.data, split), None) is not None]
@@ -241,7 +241,7 @@ def encode_dataset(data: Path, tokenizer: "Tokenizer", out: Path, splits: Sequen
     from hanmo.base.runtime import available_cores
     from hanmo.batches.counts import write_counts
     from hanmo.batches.store import TokenStore
-    from hanmo.data.read import read_dataset
+    from hanmo.data.reading.read import read_dataset
 
     stores = {
         split: TokenStore.build(
@@ -284,7 +284,7 @@ def _facts(tokenizer: "Tokenizer", top: int) -> dict[str, object]:
 
 
 def _documents(data: Path, split: str) -> "Iterator[Document]":
-    from hanmo.data.read import is_dataset, read_dataset, read_texts
+    from hanmo.data.reading.read import is_dataset, read_dataset, read_texts
 
     return read_dataset(data, split) if is_dataset(data) else read_texts(data)
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from hanmo.base.page import Cell, show
 from hanmo.data.phrases import Language, Phrases
-from hanmo.data.read import SPLITS
+from hanmo.data.reading.read import SPLITS
 from hanmo.data.statistics import Findings, Group
 
 Rows = list[list[Cell]]

@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 from hanmo.base.errors import DataError
 from hanmo.base.progress import say
 from hanmo.base.storage import make_folder, sha256, storage_errors
-from hanmo.data.inputs import Source
-from hanmo.data.remote import is_url
+from hanmo.data.reading.inputs import Source
+from hanmo.data.reading.remote import is_url
 
 Unpack = Callable[["Entry", Path, Path], None]
 

@@ -13,9 +13,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.data.repetition import MULTIPLIER
+from hanmo.data.cleaning.repetition import MULTIPLIER
+from hanmo.data.cleaning.words import word_list
 from hanmo.data.tables import read_rows
-from hanmo.data.words import word_list
 
 SAMPLE_CHARACTERS = 500_000
 WINDOW = 1000

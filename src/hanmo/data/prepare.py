@@ -24,27 +24,27 @@ from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
 from hanmo.base.runtime import available_cores
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
-from hanmo.data.augment import AugmentConfig, check_lists
 from hanmo.data.card import card
 from hanmo.data.catalogue import resolve
-from hanmo.data.clean import CleanConfig
-from hanmo.data.contamination import ContaminationConfig, index_files, save_index
+from hanmo.data.cleaning.clean import CleanConfig
+from hanmo.data.cleaning.filters import FilterConfig, active_thresholds
+from hanmo.data.cleaning.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
 from hanmo.data.diversity import diversity
-from hanmo.data.duplicates import DuplicateConfig
-from hanmo.data.filters import FilterConfig, active_thresholds
-from hanmo.data.folds import FOLD
-from hanmo.data.groups import check_grouping
-from hanmo.data.inputs import Source, name_sources
-from hanmo.data.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
-from hanmo.data.mix import MixConfig
+from hanmo.data.duplicates.contamination import ContaminationConfig, index_files, save_index
+from hanmo.data.duplicates.exact import DuplicateConfig
+from hanmo.data.mixing.augment import AugmentConfig, check_lists
+from hanmo.data.mixing.folds import FOLD
+from hanmo.data.mixing.groups import check_grouping
+from hanmo.data.mixing.mix import MixConfig
+from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.parallel import run_jobs
-from hanmo.data.read import SPLITS, ReadConfig
+from hanmo.data.privacy.redact import RedactConfig
+from hanmo.data.reading.inputs import Source, name_sources
+from hanmo.data.reading.read import SPLITS, ReadConfig
+from hanmo.data.reading.scan import Plan, make_plan
 from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
-from hanmo.data.redact import RedactConfig
 from hanmo.data.report import report
-from hanmo.data.scan import Plan, make_plan
 from hanmo.data.shards import BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
-from hanmo.data.split import SplitConfig
 from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"

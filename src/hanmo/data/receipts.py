@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import write_atomically
-from hanmo.data.clusters import Clusters, Corpus, find_clusters
-from hanmo.data.duplicates import DuplicateConfig, first_occurrences
-from hanmo.data.mix import MixConfig, Share, mix
-from hanmo.data.read import SPLITS
+from hanmo.data.duplicates.clusters import Clusters, Corpus, find_clusters
+from hanmo.data.duplicates.exact import DuplicateConfig, first_occurrences
+from hanmo.data.duplicates.signatures import VALUES
+from hanmo.data.mixing.mix import MixConfig, Share, mix
+from hanmo.data.mixing.split import TRAIN, SplitConfig, deal, position
+from hanmo.data.reading.read import SPLITS
 from hanmo.data.shards import MEASURE_COLUMNS, documents_file, repeats_file, signatures_file, splits_file, verdicts_file
-from hanmo.data.signatures import VALUES
-from hanmo.data.split import TRAIN, SplitConfig, deal, position
 from hanmo.data.tables import ColumnKind, Table, TableWriter, read_rows
 
 RECEIPT_COLUMNS: dict[str, ColumnKind] = {

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from hanmo.base.config import build, unknown_key
 from hanmo.base.errors import ConfigError, DataError
 from hanmo.base.storage import read_json
-from hanmo.data.filters import MILD, RULES, FilterConfig, limits
-from hanmo.data.language import is_wanted
+from hanmo.data.cleaning.filters import MILD, RULES, FilterConfig, limits
+from hanmo.data.cleaning.language import is_wanted
 from hanmo.data.tables import Table, column_names, row_groups
 
 SECTION = "filters"

@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import write_atomically, write_bytes, write_json
-from hanmo.data.augment import AugmentConfig
-from hanmo.data.clean import CleanConfig, clean
-from hanmo.data.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
-from hanmo.data.copies import Sums, with_copies
-from hanmo.data.duplicates import DuplicateConfig, text_digest
-from hanmo.data.filters import FilterConfig, judge
-from hanmo.data.folds import FOLD
-from hanmo.data.groups import group_of, source_of
-from hanmo.data.inputs import InputFile, Refused, Text, Unit
-from hanmo.data.language import sure_code
-from hanmo.data.lines import recurring_file, without_recurring
-from hanmo.data.measures import COUNTS, TEXTS, VALUES, measure
-from hanmo.data.normalize import mend, normalize, without_surrogates
-from hanmo.data.read import SPLITS, ReadConfig, document_id, read_unit
-from hanmo.data.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
-from hanmo.data.signatures import VALUES as SIGNATURE_VALUES
-from hanmo.data.signatures import Signatures, signature
-from hanmo.data.split import SplitConfig, fold_of, unit_digest
+from hanmo.data.cleaning.clean import CleanConfig, clean
+from hanmo.data.cleaning.filters import FilterConfig, judge
+from hanmo.data.cleaning.language import sure_code
+from hanmo.data.cleaning.lines import recurring_file, without_recurring
+from hanmo.data.cleaning.measures import COUNTS, TEXTS, VALUES, measure
+from hanmo.data.duplicates.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
+from hanmo.data.duplicates.exact import DuplicateConfig, text_digest
+from hanmo.data.duplicates.signatures import VALUES as SIGNATURE_VALUES
+from hanmo.data.duplicates.signatures import Signatures, signature
+from hanmo.data.mixing.augment import AugmentConfig
+from hanmo.data.mixing.copies import Sums, with_copies
+from hanmo.data.mixing.folds import FOLD
+from hanmo.data.mixing.groups import group_of, source_of
+from hanmo.data.mixing.split import SplitConfig, fold_of, unit_digest
+from hanmo.data.privacy.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
+from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
+from hanmo.data.reading.normalize import mend, normalize, without_surrogates
+from hanmo.data.reading.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {

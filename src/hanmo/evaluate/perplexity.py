@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.progress import Progress
 from hanmo.base.records import Document
-from hanmo.data.words import words
+from hanmo.data.cleaning.words import words
 from hanmo.evaluate.uncertainty import bootstrap_interval
 from hanmo.model.scoring import LanguageModel
 

@@ -1,0 +1,266 @@
+"""Documents that hold pieces of an evaluation set are found, with the item and the share of it that leaked.
+
+In: items to protect, then documents. Out: for each document the items it shares 13 words in a row with (Brown et al. 2020, appendix C);
+a Chinese, Japanese or Korean character counts as a word. Case, width, spacing and punctuation make no difference. An item of
+5 to 12 words is compared whole: with the document, and with each of its lines; shorter ones say too little. The idea: the
+hash of every 13 words of all items in one sorted array, looked up for all windows of a document at once, so nothing of 13 words
+is ever missed. Of words that stand in many items (a prompt around each) the first 20 places are kept: a hit is never
+lost, but not every item that it could be is named.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hanmo.base.errors import ConfigError
+from hanmo.base.progress import Progress
+from hanmo.base.storage import write_atomically
+from hanmo.data.duplicates.letters import Hashes, Words, mix, windows, words
+from hanmo.data.reading.items import Item, read_items
+
+WINDOW = 13
+SHORTEST = 5
+PLACES = 20
+BLOCK_WORDS = 1 << 20  # of a document at a time
+AROUND = 40  # characters of a document shown on both sides of a piece
+LONGEST_SHOWN = 600
+CONTAMINATED = "contaminated"
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContaminationConfig:
+    """Which evaluation sets no document may hold."""
+
+    against: tuple[str, ...] = ()
+    """Files, folders or data sets with what models will be measured on; every text in every row and column counts."""
+    max_share: float = 0.0
+    """Largest share of an item's words that may stand in a document, in pieces of 13 words or whole when it is shorter; 0 for none."""
+
+    def __post_init__(self) -> None:
+        """Check the range.
+
+        Raises ConfigError naming the key.
+        """
+        if not 0 <= self.max_share < 1:
+            raise ConfigError(f"contamination.max_share (={self.max_share}) should be at least 0 and below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item found in a document: `covered` of its `length` words, and the characters where the first piece stands there."""
+
+    item: int
+    covered: int
+    length: int
+    span: tuple[int, int]
+
+    @property
+    def share(self) -> float:
+        """Share of the item's words."""
+        return self.covered / self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """All items, ready to be looked up.
+
+    `windows` are sorted hashes, those of window i standing at `places[borders[i]:borders[i + 1]]`, which count the words of all
+    items; `items` tells whose each word is; `whole` are sorted hashes of short items and `whole_items` whose they are.
+    """
+
+    names: tuple[str, ...]
+    lengths: Integers
+    windows: Hashes
+    borders: Integers
+    places: Integers
+    items: Integers
+    whole: Hashes
+    whole_items: Integers
+
+
+def build_index(items: Iterable[Item]) -> Index:
+    """An index over items; of a text file each line is one, and 13 words may run over the ends of its lines."""
+    names: list[str] = []
+    lengths: list[int] = []
+    owners: list[Integers] = []
+    grams: list[tuple[Hashes, Integers]] = []
+    whole: list[tuple[int, int]] = []
+    total = 0
+    for item in items:
+        found = words(item.text)
+        if not len(found):
+            continue
+        lines, firsts = np.unique(found.lines if item.by_line else np.zeros(len(found), np.int64), return_index=True)
+        borders = np.append(firsts, len(found))
+        counts = np.diff(borders)
+        whole += [(_whole(found.hashes[borders[i] : borders[i + 1]]), len(names) + i) for i in np.flatnonzero(_is_short(counts)).tolist()]
+        owners.append(len(names) + np.repeat(np.arange(len(lines)), counts))
+        names += [item.line_name(line) for line in lines.tolist()]
+        lengths += counts.tolist()
+        hashes = mix(windows(found.hashes, WINDOW))
+        grams.append((hashes, total + np.arange(len(hashes))))
+        total += len(found)
+    return _sorted_index(names, lengths, owners, grams, whole)
+
+
+def find_hits(text: str, index: Index) -> list[Hit]:
+    """The items that a text holds a piece of, in their order."""
+    found = words(text)
+    mine, theirs = _matches(found, index)
+    hits: dict[int, Hit] = {}
+    if len(theirs):
+        covered = np.unique((theirs[:, None] + np.arange(WINDOW)).ravel())
+        items, counts = np.unique(index.items[covered], return_counts=True)
+        enough = counts >= np.minimum(WINDOW, index.lengths[items])
+        firsts = np.searchsorted(theirs + WINDOW, np.searchsorted(index.items, items), side="right")
+        for item, count, at in zip(items[enough].tolist(), counts[enough].tolist(), firsts[enough].tolist(), strict=True):
+            start, stop = int(mine[at]), _end_of_run(mine, theirs, at)
+            span = int(found.starts[start]), int(found.stops[stop - 1])
+            hits[item] = Hit(item, count, int(index.lengths[item]), span)
+    for item, start, stop in _whole_matches(found, index):
+        hits.setdefault(item, Hit(item, stop - start, stop - start, (int(found.starts[start]), int(found.stops[stop - 1]))))
+    return [hits[item] for item in sorted(hits)]
+
+
+def worst_hit(text: str, index: Index) -> Hit | None:
+    """The item of which a text holds the largest share; the first among equals."""
+    return max(find_hits(text, index), key=lambda hit: (hit.share, -hit.item), default=None)
+
+
+def index_files(paths: Iterable[str | Path]) -> Index:
+    """An index over all items of files, folders and data sets."""
+    return build_index(item for path in paths for item in read_items(Path(path)))
+
+
+def compare_files(training: Path, evaluation: Path) -> dict[str, Any]:
+    """Every hit of the items of one file or data set in the texts of another, both texts beside each other, and counts.
+
+    Raises DataError when one of them cannot be read or holds no text.
+    """
+    texts: list[str] = []
+    index = build_index(_remembered(read_items(evaluation), texts))
+    found: list[dict[str, Any]] = []
+    with Progress("looking for items", total=None, unit="texts") as progress:
+        for item in read_items(training):
+            for hit in find_hits(item.text, index):
+                document = item.line_name(item.text.count("\n", 0, hit.span[0]))
+                shown = {"item_text": _shown(texts[hit.item]), "document_text": _shown(item.text, hit.span)}
+                counts = {"covered": hit.covered, "length": hit.length, "share": round(hit.share, 4)}
+                found.append({"item": index.names[hit.item], "document": document, **counts, **shown})
+            progress.advance()
+    short = int((index.lengths < SHORTEST).sum())
+    return {"items": len(index.names), "short_items": short, "hit_items": len({hit["item"] for hit in found}), "hits": found}
+
+
+def _remembered(items: Iterable[Item], texts: list[str]) -> Iterator[Item]:
+    """The items, their texts added to a list as the index names them."""
+    for item in items:
+        found = item.text.split("\n") if item.by_line else [item.text]
+        texts += [text for text in found if len(words(text))]
+        yield item
+
+
+def _shown(text: str, span: tuple[int, int] | None = None) -> str:
+    """A text on one line, or the passage of it with a little around."""
+    start, stop = span or (0, len(text))
+    passage = " ".join(text[max(0, start - AROUND) : stop + AROUND].split())
+    return passage if len(passage) <= LONGEST_SHOWN else passage[:LONGEST_SHOWN] + " ..."
+
+
+def save_index(index: Index, path: Path) -> None:
+    """Write an index as arrays; no pickle."""
+    names = np.frombuffer("\n".join(index.names).encode("utf-8", "surrogatepass"), np.uint8)
+    arrays = {field: getattr(index, field) for field in ("lengths", "windows", "borders", "places", "items", "whole", "whole_items")}
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, names=names, **arrays)
+
+    write_atomically(path, write)
+
+
+@functools.lru_cache(1)
+def load_index(path: Path) -> Index:
+    """An index that was saved; a process keeps the last one."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {field: file[field] for field in ("lengths", "windows", "borders", "places", "items", "whole", "whole_items")}
+        return Index(names=tuple(file["names"].tobytes().decode("utf-8", "surrogatepass").split("\n")), **arrays)
+
+
+def _sorted_index(
+    names: list[str], lengths: list[int], owners: list[Integers], grams: list[tuple[Hashes, Integers]], whole: list[tuple[int, int]]
+) -> Index:
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(gram for gram, _ in grams)])
+    places = np.concatenate([np.zeros(0, np.int64), *(place for _, place in grams)])
+    order = np.lexsort((places, hashes))
+    hashes, places = hashes[order], places[order]
+    unique, firsts, counts = np.unique(hashes, return_index=True, return_counts=True)
+    kept = np.arange(len(hashes)) - np.repeat(firsts, counts) < PLACES
+    short = sorted(whole)
+    return Index(
+        names=tuple(name.replace("\n", " ") for name in names),
+        lengths=np.array(lengths, np.int64),
+        windows=unique,
+        borders=np.concatenate([[0], np.cumsum(np.minimum(counts, PLACES))]).astype(np.int64),
+        places=places[kept],
+        items=np.concatenate([np.zeros(0, np.int64), *owners]),
+        whole=np.array([value for value, _ in short], np.uint64),
+        whole_items=np.array([item for _, item in short], np.int64),
+    )
+
+
+def _matches(found: Words, index: Index) -> tuple[Integers, Integers]:
+    """Pairs (word of the document, word of all items) where 13 equal words begin, in the order of the items' words."""
+    pairs = [np.zeros((0, 2), np.int64)]
+    for start in range(0, len(found) - WINDOW + 1 if len(index.windows) else 0, BLOCK_WORDS):
+        hashes = mix(windows(found.hashes[start : start + BLOCK_WORDS + WINDOW - 1], WINDOW))
+        places = np.minimum(np.searchsorted(index.windows, hashes), len(index.windows) - 1)
+        equal = np.flatnonzero(index.windows[places] == hashes)
+        if not len(equal):
+            continue
+        firsts, ends = index.borders[places[equal]], index.borders[places[equal] + 1]
+        counts = ends - firsts
+        running = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        pairs.append(np.stack([start + np.repeat(equal, counts), index.places[np.repeat(firsts, counts) + running]], axis=1))
+    joined = np.concatenate(pairs)
+    joined = joined[np.lexsort((joined[:, 0], joined[:, 1]))]
+    return joined[:, 0], joined[:, 1]
+
+
+def _end_of_run(mine: Integers, theirs: Integers, at: int) -> int:
+    """The word of the document after the equal run that begins with match `at`."""
+    same = theirs[at:] - mine[at:] == theirs[at] - mine[at]
+    run = theirs[at:][same]
+    end = int(np.flatnonzero(np.append(np.diff(run) != 1, True))[0])
+    return int(mine[at]) + end + WINDOW
+
+
+def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
+    """(item, first word, end) of each short item that is a line of the document, or all of it."""
+    if not len(index.whole) or not len(found):
+        return
+    firsts = np.flatnonzero(np.append(True, np.diff(found.lines) > 0))
+    borders = np.append(firsts, len(found))
+    spans = [(int(borders[i]), int(borders[i + 1])) for i in np.flatnonzero(_is_short(np.diff(borders))).tolist()]
+    if SHORTEST <= len(found) < WINDOW and len(firsts) > 1:
+        spans.append((0, len(found)))
+    for start, stop in spans:
+        value = np.uint64(_whole(found.hashes[start:stop]))
+        first, end = np.searchsorted(index.whole, value), np.searchsorted(index.whole, value, side="right")
+        for item in index.whole_items[first : min(end, first + PLACES)].tolist():
+            yield item, start, stop
+
+
+def _is_short(counts: Integers) -> NDArray[np.bool_]:
+    return (counts >= SHORTEST) & (counts < WINDOW)
+
+
+def _whole(hashes: Hashes) -> int:
+    """One hash of several words, their number included."""
+    return int(mix(windows(hashes, len(hashes)) + np.uint64(len(hashes)))[0])

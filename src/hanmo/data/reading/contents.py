@@ -1,0 +1,131 @@
+"""What every reader is given: the settings of reading, and one content with its label, its format and a way to open it.
+
+A content is a file, a piece of one, or a member of an archive; readers do not know which.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+from hanmo.base.errors import ConfigError
+from hanmo.data.reading.decode import decode
+from hanmo.data.reading.formats import Format
+from hanmo.data.reading.inputs import Refused, Text
+from hanmo.data.reading.normalize import without_surrogates
+from hanmo.data.reading.streams import TooLargeError
+
+HEADINGS = {
+    "heading": re.compile(r"#{1,6}\s"),
+    "chapter": re.compile(
+        r"\s*(第[0-9０-９零〇一二三四五六七八九十百千两]+[回章节卷集部篇折]|(?i:chapter|book|part|act)\s+([IVXLC]+|\d+)\b)"
+    ),
+}
+DOCUMENT_BYTES = 16  # a PDF, or a table inside an archive, that has to be held whole: up to so many times read.max_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadConfig:
+    """How files become texts."""
+
+    text_column: str = "text"
+    """Column of JSON, CSV and Parquet that holds the text."""
+    keep_columns: tuple[str, ...] = ()
+    """Further columns to keep as metadata of the document."""
+    split_on: Literal["none", "line", "heading", "chapter"] = "none"
+    """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, CHAPTER I)."""
+    max_bytes: int = 16 * 2**20
+    """Longest document in bytes as found; longer ones are refused with a receipt, and never held in memory."""
+    max_ratio: float = 200.0
+    """Most bytes that a packed byte may become once 16 MiB have come out; a file beyond it is refused as a bomb."""
+    max_unpacked: int = 64 * 2**30
+    """Most bytes that a compressed file or an archive may become."""
+
+    def __post_init__(self) -> None:
+        """Check the limits.
+
+        Raises ConfigError when one is not positive.
+        """
+        for name in ("max_bytes", "max_ratio", "max_unpacked"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"read.{name} (={getattr(self, name)}) should be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Bytes with a label and a format; `open` gives a stream from their beginning, decompressed. The rest is as in Unit."""
+
+    label: str
+    format: Format
+    open: Callable[[], AbstractContextManager[BinaryIO]]
+    size: int = 0
+    start: int = 0
+    stop: int = -1
+    first_row: int = 1
+
+    def decode(self, data: bytes) -> tuple[str, str]:
+        """Text and encoding of a piece that is UTF-8, or has been converted to it; of anything where the file began in ASCII.
+
+        Raises UnicodeDecodeError.
+        """
+        encoding = self.format.encoding
+        if encoding != "ascii" or data.isascii():
+            return data.decode("utf-8"), "utf-8" if encoding == "ascii" else encoding
+        decoded = decode(data)
+        return decoded.text, decoded.encoding
+
+    def text(self, text: str, *, label: str = "", encoding: str = "", metadata: dict[str, str] | None = None) -> Text:
+        """A text from this content."""
+        form = self.format
+        return Text(
+            source=label or self.label,
+            text=text,
+            format=form.kind,
+            encoding=encoding or form.encoding.replace("ascii", "utf-8"),
+            note=form.note,
+            metadata=metadata or {},
+        )
+
+
+def too_long(label: str, value: int, limit: int) -> Refused:
+    """The refusal of a document beyond the limit."""
+    return Refused(
+        source=label, rule="max_bytes", detail="raise read.max_bytes or set read.split_on", value=float(value), threshold=float(limit)
+    )
+
+
+def undecodable(label: str, data: bytes, error: UnicodeDecodeError) -> Refused:
+    """The refusal of bytes that no encoding explains."""
+    return Refused(source=label, rule="undecodable", detail=f"byte 0x{data[error.start]:02x} at {error.start} is not {error.encoding}")
+
+
+def refusal(label: str, error: BaseException) -> Refused:
+    """The refusal of what raised an error while it was read."""
+    if isinstance(error, TooLargeError):
+        return Refused(source=label, rule=error.rule, detail=one_line(error), value=float(error.value), threshold=float(error.threshold))
+    return Refused(source=label, rule="encrypted" if "password" in str(error).lower() else "unreadable", detail=one_line(error))
+
+
+@contextlib.contextmanager
+def seekable(content: Content, config: ReadConfig) -> Generator[BinaryIO]:
+    """A stream that can go to any place; what was packed is held in memory for that.
+
+    Raises TooLargeError when it is too large to hold.
+    """
+    with content.open() as stream:
+        if stream.seekable():
+            yield stream
+            return
+        limit = DOCUMENT_BYTES * config.max_bytes
+        data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise TooLargeError("packed files of this format are held whole: unpack it, or raise read.max_bytes", len(data), limit)
+        yield io.BytesIO(data)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's words without line ends, not too many of them."""
+    return without_surrogates(" ".join(str(error).split()))[:200]

@@ -1,0 +1,206 @@
+"""Files become texts, each with a name; what gives no text comes out as a refusal with its reason.
+
+In: a `Unit` (a file or a part of it), or a data set folder. Out: `Text` and `Refused` in the order of the file, `Document`s
+from a finished data set. The idea: a reader never raises for bad input and never holds more than one document, so a single
+line of any length costs no more than `max_bytes`. What a file holds is known by its first bytes, not by its name.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from hanmo.base.errors import DataError
+from hanmo.base.progress import say
+from hanmo.base.records import Document
+from hanmo.data.reading.archives import read_tar, read_zip
+from hanmo.data.reading.contents import HEADINGS, Content, ReadConfig, refusal, too_long, undecodable
+from hanmo.data.reading.decode import decode
+from hanmo.data.reading.extract import page_text, read_pdf, read_warc
+from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
+from hanmo.data.reading.inputs import InputFile, Refused, Source, Text, Unit, list_files, name_sources
+from hanmo.data.reading.remote import is_url
+from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
+from hanmo.data.reading.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
+from hanmo.data.tables import read_rows
+
+SPLITS = ("train", "validation", "test")
+
+
+def document_id(source: str, text: str) -> str:
+    """24 hex digits of SHA-256 over the origin and the text."""
+    return hashlib.sha256(f"{source}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether `folder` was made by hanmo prepare."""
+    return (folder / "manifest.json").is_file() and (folder / "documents").is_dir()
+
+
+def read_dataset(folder: Path, split: str) -> Iterator[Document]:
+    """The documents of one split in the order of their ids, a few at a time in memory.
+
+    Raises DataError when the folder is no data set or the split is unknown.
+    """
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}: one of {', '.join(SPLITS)}")
+    if not is_dataset(folder):
+        raise DataError(f"{folder} is no data set: make one with hanmo prepare SOURCE --out {folder}")
+    return _read_split(folder, split)
+
+
+def _read_split(folder: Path, split: str) -> Iterator[Document]:
+    for path in sorted((folder / "documents").glob(f"{split}-*.parquet")):
+        for row in read_rows(path):
+            yield Document(**cast("dict[str, Any]", row))
+
+
+def read_texts(path: Path | str, config: ReadConfig | None = None) -> Iterator[Document]:
+    """The documents of a bare file or folder, unchanged, in the order of their names.
+
+    What gives no text is named on standard error. Raises DataError when nothing can be read.
+    """
+    config = config or ReadConfig()
+    source = Source(url=path) if isinstance(path, str) and is_url(path) else Source(path=Path(path))
+    files, refused = list_files(name_sources([source]))
+    found = 0
+    for entry in (*refused, *(e for file in files for e in read_unit(Unit(file=file, format=format_of(file, config)), config))):
+        if isinstance(entry, Refused):
+            if entry.rule != "hidden":
+                say(f"left out {entry.source}: {entry.rule} {entry.detail}".rstrip())
+            continue
+        if entry.text.strip():
+            found += 1
+            yield Document(id=document_id(entry.source, entry.text), text=entry.text, source=entry.source, metadata=entry.metadata)
+    if not found:
+        raise DataError(f"{path} gives no text: nothing to read")
+
+
+def format_of(file: InputFile, config: ReadConfig) -> Format:
+    """What a file holds, by its first bytes; what its name says where they cannot be read, and then its reader says why."""
+    try:
+        with open_content(file, config) as stream:
+            return find_format(file.name, stream.peek(HEAD_BYTES)[:HEAD_BYTES])
+    except READ_ERRORS:
+        return Format(named_kind(file.name))
+
+
+@contextmanager
+def open_content(file: InputFile, config: ReadConfig) -> Generator[Any]:
+    """A file's content from its beginning, decompressed."""
+    with open_file(file) as stream, unpacked(stream, Guard(file_size(file), config.max_ratio, config.max_unpacked)) as plain:
+        yield plain
+
+
+def content_of(unit: Unit, config: ReadConfig) -> Content:
+    """A unit as what readers read."""
+    size = 0 if unit.refused else file_size(unit.file)
+    opened = partial(open_content, unit.file, config)
+    place = {"start": unit.start, "stop": unit.stop, "first_row": unit.first_row}
+    return Content(label=unit.file.label, format=unit.format, open=opened, size=size, **place)
+
+
+def read_unit(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
+    """Every text in a unit, and a refusal for every piece that gives none."""
+    if unit.refused:
+        yield unit.refused
+        return
+    try:
+        yield from read_content(content_of(unit, config), config)
+    except READ_ERRORS as error:
+        yield refusal(unit.file.label, error)
+
+
+def read_content(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """Every text in a file or a member of an archive.
+
+    Raises one of READ_ERRORS where it breaks off.
+    """
+    kind = content.format.kind
+    if kind in ("zip", "tar"):
+        yield from (read_zip if kind == "zip" else read_tar)(content, config, read_content)
+    elif kind in REFUSED:
+        yield Refused(source=content.label, rule=REFUSED[kind][0], detail=content.format.note or REFUSED[kind][1])
+    else:
+        yield from READERS["parts" if kind == "text" and config.split_on != "none" else kind](content, config)
+
+
+def _read_whole(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    limit = config.max_bytes
+    with content.open() as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        yield too_long(content.label, max(len(data), content.size), limit)
+    elif content.format.kind == "html":
+        yield page_text(content, data)
+    elif b"\0" in data and content.format.encoding in ("ascii", "utf-8"):
+        yield Refused(source=content.label, rule="binary", detail="bytes that are no text")
+    else:
+        yield _decoded(content, content.label, data)
+
+
+def _decoded(content: Content, label: str, data: bytes) -> Text | Refused:
+    try:
+        decoded = decode(data)
+    except UnicodeDecodeError as error:
+        return undecodable(label, data, error)
+    return content.text(decoded.text, label=label, encoding=decoded.encoding)
+
+
+def _read_parts(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    if config.split_on == "line":
+        for row in numbered_lines(content, config):
+            yield row if isinstance(row, Refused) else _part(content, *row)
+        return
+    for number, (part, length) in enumerate(_parts(content, config), 1):
+        label = f"{content.label}#{number}"
+        yield too_long(label, length, config.max_bytes) if length > config.max_bytes else _part(content, label, part)
+
+
+def _part(content: Content, label: str, data: bytes) -> Text | Refused:
+    try:
+        text, encoding = content.decode(data)
+        return content.text(text, label=label, encoding=encoding)
+    except UnicodeDecodeError as error:
+        return undecodable(label, data, error)
+
+
+def _parts(content: Content, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
+    """Runs of lines, each beginning at a heading, with their full length; a part beyond the limit is not held."""
+    heading = HEADINGS[config.split_on]
+    part, total = bytearray(), 0
+    with content.open() as plain:
+        for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
+            if not total and line is not None:
+                line = line.removeprefix(UTF8_MARK)
+            if line is not None and heading.match(line[:200].decode("utf-8", "replace")):
+                if part.strip():
+                    yield bytes(part), total
+                part, total = bytearray(), 0
+            total += length
+            if line is not None and total <= config.max_bytes:
+                part += line
+    if part.strip() or total > config.max_bytes:
+        yield bytes(part), total
+
+
+REFUSED = {
+    "binary": ("binary", "the first bytes are no text"),
+    "packed": ("nested_archive", "packed twice: unpack it once"),
+    "unsupported": ("unsupported", "files of this kind are not read"),
+    "wrong": ("wrong_format", "the content is not what the name promises"),
+}
+"""Formats that are not read: the rule, and why."""
+READERS: dict[str, Callable[[Content, ReadConfig], Iterator[Text | Refused]]] = {
+    "text": _read_whole,
+    "html": _read_whole,
+    "parts": _read_parts,
+    "jsonl": read_jsonl,
+    "json": read_json,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "pdf": read_pdf,
+    "warc": read_warc,
+}

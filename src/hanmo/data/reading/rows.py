@@ -1,0 +1,271 @@
+"""Tables become texts, a row each: JSON lines, JSON, CSV, Parquet.
+
+In: a content. Out: a `Text` for every row that has the text column, a `Refused` for every other, both numbered from 1. The idea:
+no row is held beyond `max_bytes`, and a broken row costs no other one.
+"""
+
+import contextlib
+import csv
+import json
+import re
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
+from typing import Any, BinaryIO, cast
+
+from hanmo.data.reading.contents import Content, ReadConfig, one_line, seekable, too_long, undecodable
+from hanmo.data.reading.decode import BYTE_ORDER_MARKS
+from hanmo.data.reading.formats import PEEKED_ROWS
+from hanmo.data.reading.inputs import Refused, Text
+from hanmo.data.reading.normalize import without_surrogates
+from hanmo.data.reading.streams import BLOCK_BYTES, as_utf8, lines
+from hanmo.data.tables import column_names, read_rows
+
+UTF8_MARK = BYTE_ORDER_MARKS[0][0]
+ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
+NO_FIELDS: list[str] = []
+DELIMITERS = ",\t;|"
+JSON_MARKS = re.compile(rb'["\\{}\[\],]')
+STRING_MARKS = re.compile(rb'["\\]')
+
+
+def read_jsonl(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """One document a line."""
+    for row in numbered_lines(content, config):
+        if isinstance(row, Refused):
+            yield row
+        else:
+            yield _parsed(content, *row, config)
+
+
+def numbered_lines(content: Content, config: ReadConfig) -> Iterator[tuple[str, bytes] | Refused]:
+    """Non-empty lines of a content with their labels, as UTF-8."""
+    with content.open() as plain:
+        if content.start:
+            plain.seek(content.start)
+        position, row = content.start, content.first_row - 1
+        for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
+            row, position = row + 1, position + length
+            label = f"{content.label}#{row}"
+            if line is None:
+                yield too_long(label, length, config.max_bytes)
+            elif stripped := (line.removeprefix(UTF8_MARK) if row == 1 else line).strip():
+                yield label, stripped
+            if 0 <= content.stop <= position:
+                return
+
+
+def _parsed(content: Content, label: str, data: bytes, config: ReadConfig) -> Text | Refused:
+    try:
+        text, encoding = content.decode(data)
+        value = json.loads(text)
+    except UnicodeDecodeError as error:
+        return undecodable(label, data, error)
+    except (ValueError, RecursionError) as error:
+        return Refused(source=label, rule="malformed", detail=one_line(error))
+    return _row_text(content, label, value, config, encoding)
+
+
+def _row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str = "") -> Text | Refused:
+    if not isinstance(row, dict):
+        return Refused(source=label, rule="malformed", detail=f"a row should be an object, not {type(row).__name__}")
+    columns = cast("dict[str, Any]", row)
+    if config.text_column not in columns:
+        return Refused(source=label, rule="no_column", detail=without_surrogates(f"columns found: {', '.join(columns)}"))
+    text = columns[config.text_column]
+    if not isinstance(text, str):
+        return Refused(source=label, rule="not_text", detail=f"column {config.text_column!r} holds {type(text).__name__}")
+    kept = {name: without_surrogates(str(columns[name])) for name in config.keep_columns if columns.get(name) is not None}
+    return content.text(text, label=label, encoding=encoding, metadata=kept)
+
+
+def read_json(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """One document for each element of an array, or one for a file that holds one object."""
+    with content.open() as plain:
+        for row, (data, length) in enumerate(_elements(as_utf8(plain, content.format.encoding), config.max_bytes)):
+            label = f"{content.label}#{row}" if row else content.label
+            if data is None:
+                yield too_long(label, length, config.max_bytes)
+            elif data.strip():
+                yield _parsed(content, label, data.strip(), config)
+
+
+def _elements(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:
+    """The whole of a JSON value as element 0 (empty for an array), then the elements of an array; None for one beyond the limit.
+
+    Only brackets, commas and quotation marks are looked at, so that an element which is no JSON costs no other one.
+    """
+    block = stream.read(BLOCK_BYTES).removeprefix(UTF8_MARK).lstrip()
+    is_array = block.startswith(b"[")
+    if is_array:
+        yield b"", 0
+        block = block[1:]
+    scanner, held, length = _Scanner(), bytearray(), 0
+    while block:
+        begin = 0
+        for end in scanner.borders(block) if is_array else ():
+            piece, length = block[begin:end], length + end - begin
+            yield (bytes(held + piece) if length <= limit else None), length
+            held, length, begin = bytearray(), 0, end + 1
+            if scanner.depth < 0:
+                return
+        length += len(block) - begin
+        held = held + block[begin:] if length <= limit else bytearray()
+        block = stream.read(BLOCK_BYTES)
+    if held.strip() or length > limit:
+        yield (bytes(held) if length <= limit else None), length
+
+
+class _Scanner:
+    """Where the elements of an array end; remembers from block to block whether it stands inside a string."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._in_string: bool = False
+        self._escaped: bool = False
+
+    def borders(self, block: bytes) -> Iterator[int]:
+        position = 1 if self._escaped else 0
+        self._escaped = False
+        while found := (STRING_MARKS if self._in_string else JSON_MARKS).search(block, position):
+            mark, position = found[0], found.end()
+            if mark == b"\\":
+                self._escaped = position == len(block)
+                position += 1
+            elif mark == b'"':
+                self._in_string = not self._in_string
+            elif mark in b"{[":
+                self.depth += 1
+            elif mark in b"}]":
+                self.depth -= 1
+                if self.depth < 0:
+                    yield found.start()
+                    return
+            elif self.depth == 0:
+                yield found.start()
+
+
+def read_csv(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """One document a record, by the names in the first record."""
+    with content.open() as plain, _csv_fields_of_any_length():
+        feed = _Feed(as_utf8(plain, content.format.encoding), config.max_bytes)
+        header, row = feed.header(config.text_column), 0
+        if not feed.more:
+            yield too_long(content.label, feed.length, config.max_bytes)
+        while feed.more:
+            for record in feed.records():
+                row += 1
+                label = f"{content.label}#{row}"
+                if isinstance(record, list):
+                    yield _record_text(content, label, header, record, config)
+                elif isinstance(record, str):
+                    yield Refused(source=label, rule="malformed", detail=record)
+                else:
+                    yield too_long(label, record, config.max_bytes)
+
+
+def _record_text(content: Content, label: str, header: list[str], record: list[str], config: ReadConfig) -> Text | Refused:
+    if len(record) != len(header):
+        return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where the first record has {len(header)}")
+    if any(map(ESCAPED.search, record)):
+        return Refused(source=label, rule="undecodable", detail="bytes that are not utf-8")
+    return _row_text(content, label, dict(zip(header, record, strict=True)), config)
+
+
+class _Feed:
+    """Lines for the csv module, counted from the beginning of each record, so that a mark never closed cannot eat all memory."""
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self._lines, self._limit = lines(stream, limit), limit
+        self._first: str | None = None
+        self._delimiter = ","
+        self.length, self.more = 0, True
+
+    def header(self, text_column: str) -> list[str]:
+        """Names of the columns; the delimiter is the one under which the text column is found, else the one that cuts most."""
+        line, self.length = next(self._lines, (b"", 0))
+        if line is None:
+            self.more = False
+            return []
+        self._first = line.removeprefix(UTF8_MARK).decode("utf-8", "surrogateescape")
+        cuts = {mark: next(csv.reader([self._first], delimiter=mark), NO_FIELDS) for mark in DELIMITERS}
+        self._delimiter = max(cuts, key=lambda mark: (text_column in cuts[mark], len(cuts[mark]), -DELIMITERS.index(mark)))
+        first = next(self.records(), None) if self._first.strip() else None
+        return first if isinstance(first, list) else []
+
+    def records(self) -> Iterator[list[str] | str | int]:
+        """Records; words for one that is broken, the length of one beyond the limit; ends at the end of the file or behind such a one."""
+        reader = csv.reader(self._texts(), delimiter=self._delimiter)
+        try:
+            for record in reader:
+                self.length = 0
+                if record:
+                    yield record
+            self.more = False
+        except _TooLongError:
+            yield self.length
+        except csv.Error as error:
+            yield one_line(error)
+        self.length = 0
+
+    def _texts(self) -> Iterator[str]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        for line, length in self._lines:
+            self.length += length
+            if line is None or self.length > self._limit:
+                raise _TooLongError
+            yield line.decode("utf-8", "surrogateescape")
+
+
+class _TooLongError(Exception):
+    """A record beyond the limit."""
+
+
+@contextlib.contextmanager
+def _csv_fields_of_any_length() -> Generator[None]:
+    """The csv module refuses long fields; what a record may hold is our own limit."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def read_parquet(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """One document a row, of all row groups or of those from `start` to `stop`."""
+    groups = range(content.start, content.stop) if content.stop >= 0 else None
+    with seekable(content, config) as stream:
+        rows = read_rows(stream, (config.text_column, *config.keep_columns), groups)
+        for row, values in enumerate(rows, content.first_row):
+            entry = _row_text(content, f"{content.label}#{row}", values, config)
+            length = len(entry.text.encode("utf-8", "surrogatepass")) if isinstance(entry, Text) else 0
+            yield entry if length <= config.max_bytes else too_long(entry.source, length, config.max_bytes)
+
+
+def peeked_columns(content: Content, config: ReadConfig) -> list[str]:
+    """Names of the columns in the first rows, in order of appearance; none where that cannot be told."""
+    kind = content.format.kind
+    if kind == "parquet":
+        with seekable(content, config) as stream:
+            return column_names(stream)
+    with content.open() as plain:
+        stream = as_utf8(plain, content.format.encoding)
+        if kind == "csv":
+            with _csv_fields_of_any_length():
+                return _Feed(stream, config.max_bytes).header(config.text_column)
+        pieces = lines(stream, config.max_bytes) if kind == "jsonl" else _elements(stream, config.max_bytes)
+        return _names(data for data, _ in islice(pieces, PEEKED_ROWS))
+
+
+def _names(rows: Iterable[bytes | None]) -> list[str]:
+    found: dict[str, None] = {}
+    for data in rows:
+        try:
+            row = json.loads(data or b"null")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            found |= dict.fromkeys(cast("dict[str, object]", row))
+    return list(found)

@@ -1,0 +1,212 @@
+"""Files become streams of their content: decompressed, guarded against bombs, as UTF-8 where they are text in pieces.
+
+In: an input file on this machine or behind a URL, or a member of an archive. Out: binary streams. The idea: compression is known
+by its first bytes, not by the name; every stream counts what it gives, so that a small file that becomes endless is stopped
+early; nothing is ever unpacked to disk.
+"""
+
+import bz2
+import codecs
+import contextlib
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from hanmo.data.reading.formats import HEAD_BYTES, PACKED
+from hanmo.data.reading.inputs import InputFile
+from hanmo.data.reading.remote import open_url, url_size
+from hanmo.data.tables import TableError, zstandard_stream
+
+BLOCK_BYTES = 2**20
+FREE_BYTES = 16 * 2**20  # however well packed, so little harms nobody
+OPENERS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
+    "gz": lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream)),
+    "xz": lambda stream: cast("BinaryIO", lzma.LZMAFile(stream)),  # noqa: SIM115 - `unpacked` closes it
+    "bz2": lambda stream: cast("BinaryIO", bz2.BZ2File(stream)),
+}
+
+
+class TooLargeError(Exception):
+    """More bytes than may be held or may come out."""
+
+    rule = "max_bytes"
+
+    def __init__(self, words: str, value: float, threshold: float) -> None:
+        super().__init__(words)
+        self.value, self.threshold = value, threshold
+
+
+class BombError(TooLargeError):
+    """A file that becomes much larger than packed data of good faith does."""
+
+    rule = "bomb"
+
+
+READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, TableError, TooLargeError)
+"""What a broken file raises while it is read."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """Counts what comes out of `packed` bytes; the guard of a member also counts for the `archive`."""
+
+    packed: int
+    max_ratio: float
+    max_bytes: int
+    archive: "Guard | None" = None
+    unpacked: int = 0
+
+    def count(self, number: int) -> None:
+        """Take note of bytes that came out.
+
+        Raises BombError when they are too many.
+        """
+        self.unpacked += number
+        ratio = self.unpacked / max(1, self.packed)
+        if self.unpacked > self.max_bytes:
+            raise BombError("more bytes come out than read.max_unpacked", self.unpacked, self.max_bytes)
+        if self.unpacked > FREE_BYTES and ratio > self.max_ratio:
+            raise BombError("more bytes come out for each one packed than read.max_ratio", ratio, self.max_ratio)
+        if self.archive:
+            self.archive.count(number)
+
+    def of_member(self, packed: int) -> "Guard":
+        """A guard for one member."""
+        return Guard(packed, self.max_ratio, self.max_bytes, archive=self)
+
+    def forget(self) -> None:
+        """Take back what a stopped member has counted, so that the others are read."""
+        if self.archive:
+            self.archive.unpacked -= self.unpacked
+
+
+class Counted(io.RawIOBase):
+    """A stream that fills every buffer it is given, and tells a guard how much came out."""
+
+    def __init__(self, stream: BinaryIO, guard: Guard | None = None) -> None:
+        super().__init__()
+        self._stream, self._guard = stream, guard
+        self._read = cast("Callable[[int], bytes]", getattr(stream, "read1", stream.read))  # read1 keeps what came before an error
+        self._error: Exception | None = None
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Fill the buffer, short only at the end or before an error, which comes with the next call.
+
+        Raises BombError when too much has come out.
+        """
+        if self._error:
+            raise self._error
+        filled = 0
+        try:
+            while filled < len(buffer) and (data := self._read(len(buffer) - filled)):
+                buffer[filled : filled + len(data)] = data
+                filled += len(data)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            if not filled:
+                raise
+            self._error = error
+        if self._guard:
+            self._guard.count(filled)
+        return filled
+
+    def seekable(self) -> bool:
+        """Whether it is as it lies, with nothing to count."""
+        return not self._guard and self._stream.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._stream.tell()
+
+
+@contextlib.contextmanager
+def open_file(file: InputFile) -> Generator[io.BufferedReader]:
+    """The bytes of a file as they are, seekable."""
+    if file.url:
+        with open_url(file.url) as stream:
+            yield io.BufferedReader(Counted(stream), HEAD_BYTES)
+    else:
+        with file.path.open("rb", buffering=HEAD_BYTES) as stream:
+            yield cast("io.BufferedReader", stream)
+
+
+def file_size(file: InputFile) -> int:
+    """Bytes of a file.
+
+    Raises OSError when it is not there.
+    """
+    return url_size(file.url) if file.url else file.path.stat().st_size
+
+
+@contextlib.contextmanager
+def unpacked(stream: io.BufferedReader, guard: Guard) -> Generator[io.BufferedReader]:
+    """The content of a stream, decompressed once when its first bytes say so."""
+    kind = packed_kind(stream.peek(8)[:8])
+    if not kind:
+        yield stream
+        return
+    with zstandard_stream(stream) if kind == "zst" else OPENERS[kind](stream) as plain:
+        yield io.BufferedReader(Counted(plain, guard), HEAD_BYTES)
+
+
+def packed_kind(head: bytes) -> str:
+    """The compression that the first bytes tell; empty for none."""
+    return next((kind for magic, kind in PACKED.items() if head.startswith(magic)), "")
+
+
+def lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:
+    """Lines with their lengths in bytes; None instead of a line longer than `limit`, which is read past, not held."""
+    while line := stream.readline(limit + 1):
+        if len(line) <= limit or line.endswith(b"\n"):
+            yield line, len(line)
+            continue
+        length = len(line)
+        while more := stream.readline(BLOCK_BYTES):
+            length += len(more)
+            if more.endswith(b"\n"):
+                break
+        yield None, length
+
+
+class AsUtf8(io.RawIOBase):
+    """Text in another encoding as UTF-8 bytes, block by block; bytes that are wrong in it come out as bytes wrong in UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        super().__init__()
+        escapes = "replace" if encoding.startswith("utf") else "surrogateescape"
+        self._stream, self._decoder = stream, codecs.getincrementaldecoder(encoding)(escapes)
+        self._left, self._begun = b"", False
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Fill the buffer."""
+        while not self._left:
+            block = self._stream.read(HEAD_BYTES)
+            text = self._decoder.decode(block, final=not block)
+            if not self._begun:
+                text, self._begun = text.removeprefix("\ufeff"), bool(text)
+            self._left = text.encode("utf-8", "surrogateescape")
+            if not block:
+                break
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+def as_utf8(stream: BinaryIO, encoding: str) -> BinaryIO:
+    """The stream itself when it is UTF-8, else one that converts."""
+    return stream if encoding in ("", "ascii", "utf-8") else io.BufferedReader(AsUtf8(stream, encoding))

@@ -1,0 +1,270 @@
+import bz2
+import gzip
+import json
+import lzma
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hanmo.base.errors import DataError
+from hanmo.data.reading.contents import ReadConfig
+from hanmo.data.reading.formats import Format
+from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
+from hanmo.data.reading.read import format_of, read_dataset, read_texts, read_unit
+
+CHINESE = "山下有一条小河，河边住着一位老人。"
+ENGLISH = "An old man lived beside the river."
+
+
+def zstd(data: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+        stream.close()
+    return sink.getvalue().to_pybytes()
+
+
+def read(path: Path, **settings) -> list[Text | Refused]:
+    file, config = InputFile(path=path, label=path.name), ReadConfig(**settings)
+    return list(read_unit(Unit(file=file, format=format_of(file, config)), config))
+
+
+def texts(entries: list[Text | Refused]) -> list[tuple[str, str]]:
+    return [(entry.source, entry.text) for entry in entries if isinstance(entry, Text)]
+
+
+def put(path: Path, content: bytes | str) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def rules(entries: list[Text | Refused]) -> list[str]:
+    return [entry.rule if isinstance(entry, Refused) else "" for entry in entries]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.py", "README", "a.txt.bak"])
+def test_plain_and_code_files_are_one_text_each(tmp_path: Path, name: str) -> None:
+    assert read(put(tmp_path / name, CHINESE + "\n")) == [Text(source=name, text=CHINESE + "\n", format="text", encoding="utf-8")]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress, zstd], ids=["gz", "xz", "bz2", "zst"])
+@pytest.mark.parametrize("name", ["a.txt.gz", "wrong.txt"])
+def test_compression_is_known_by_content(tmp_path: Path, pack, name: str) -> None:
+    rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in (CHINESE, ENGLISH)).encode()
+    assert texts(read(put(tmp_path / name, pack(CHINESE.encode())))) == [(name, CHINESE)]
+    assert [text for _, text in texts(read(put(tmp_path / "r.jsonl.zst", pack(rows))))] == [CHINESE, ENGLISH]
+
+
+def test_two_zstandard_frames_are_one_file(tmp_path: Path) -> None:
+    assert texts(read(put(tmp_path / "a.zst", zstd(b"one ") + zstd(b"two")))) == [("a.zst", "one two")]
+
+
+ENCODINGS = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le", "gb18030": "gb18030", "utf-16-be": "utf-16-be"}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("split_on", ["none", "line", "heading"])
+def test_the_encoding_is_found_and_told(tmp_path: Path, encoding: str, split_on: str) -> None:
+    text = f"# 第一章\n{CHINESE}\n# 第二章\n{CHINESE}\n"
+    found = read(put(tmp_path / "a.txt", text.encode(encoding)), split_on=split_on)
+    assert "".join(entry.text for entry in found if isinstance(entry, Text)).replace("\n", "") == text.replace("\n", "")
+    assert {entry.encoding for entry in found if isinstance(entry, Text)} == {ENCODINGS[encoding]}
+    assert len(found) == {"none": 1, "line": 4, "heading": 2}[split_on]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv"])
+def test_tables_in_gbk_and_utf16_are_read(tmp_path: Path, ending: str) -> None:
+    rows = [CHINESE, "又一行：" + CHINESE]
+    content = {
+        "jsonl": "\n".join(json.dumps({"text": row}, ensure_ascii=False) for row in rows),
+        "json": json.dumps([{"text": row} for row in rows], ensure_ascii=False),
+        "csv": "id,text\n" + "\n".join(f'{number},"{row}"' for number, row in enumerate(rows)),
+    }[ending]
+    for encoding in ("gb18030", "utf-16", "big5hkscs"):
+        written = content if encoding != "big5hkscs" else content.replace("条", "條").replace("边", "邊").replace("着", "著")
+        found = read(put(tmp_path / f"a.{ending}", written.encode(encoding)))
+        assert [entry.source for entry in found] == [f"a.{ending}#1", f"a.{ending}#2"]
+        assert [(e.text[-3:], e.encoding) for e in found if isinstance(e, Text)] == [
+            ("老人。", encoding.replace("utf-16", "utf-16-le"))
+        ] * 2
+
+
+def test_rows_after_a_long_beginning_in_ascii_are_decoded_by_their_own_evidence(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": "plain words " * 20})] * 1000 + [json.dumps({"text": CHINESE}, ensure_ascii=False)]
+    found = read(put(tmp_path / "a.jsonl", "\n".join(rows).encode("gb18030")))
+    assert isinstance(found[-1], Text) and (found[-1].text, found[-1].encoding) == (CHINESE, "gb18030")
+
+
+def test_a_page_gives_its_article_and_an_empty_page_a_receipt(tmp_path: Path) -> None:
+    page = f"<html><body><article>{''.join(f'<p>{CHINESE}{n}</p>' for n in range(20))}</article></body></html>"
+    entry = read(put(tmp_path / "a.html", page))[0]
+    assert isinstance(entry, Text) and CHINESE in entry.text and "<p>" not in entry.text
+    assert rules(read(put(tmp_path / "b.htm", "<html></html>"))) == ["no_text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rule"),
+    [
+        ("a.txt", b"\x89PNG\r\n\x1a\n....", "binary"),
+        ("a.txt", b"text\x00more", "binary"),
+        ("a.txt", "爨".encode("gb18030"), "undecodable"),
+        ("a.txt", b"fine until \xff\xfe", "undecodable"),
+        ("a.txt", CHINESE.encode()[:-2] + CHINESE.encode(), "undecodable"),
+        ("a.txt", b"x" * 70_000 + b"\0", "binary"),
+        ("a.docx", b"words", "unsupported"),
+        ("a.docx", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "unsupported"),
+        ("a.txt", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "unsupported"),
+        ("a.zip", b"PK\x03\x04 no zip", "unreadable"),
+        ("a.pdf", b"%PDF-1.7 no pdf", "unreadable"),
+        ("a.pdf", b"plain text", "wrong_format"),
+        ("a.zip", b"plain text", "wrong_format"),
+        ("a.parquet", b"plain text", "wrong_format"),
+        ("a.warc", b"plain text", "wrong_format"),
+        ("a.jsonl", b"plain text\nin lines\n", "wrong_format"),
+        ("a.json", b"plain text", "wrong_format"),
+        ("a.txt.gz", gzip.compress(gzip.compress(b"twice")), "nested_archive"),
+        ("a.txt.gz", gzip.compress(CHINESE.encode() * 100, mtime=0)[:-20], "unreadable"),
+        ("a.txt.xz", lzma.compress(CHINESE.encode() * 100)[:-20], "unreadable"),
+        ("a.txt.zst", zstd(CHINESE.encode() * 100)[:-5], "unreadable"),
+        ("a.parquet", b"PAR1 no table PAR1", "unreadable"),
+        ("a.txt", b"x" * 1001, "max_bytes"),
+        ("a.txt.gz", gzip.compress(b"x" * 1001, mtime=0), "max_bytes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+def test_what_gives_no_text_has_one_receipt(tmp_path: Path, name: str, content: bytes, rule: str) -> None:
+    entries = read(put(tmp_path / name, content), max_bytes=100_000 if rule in ("binary", "unreadable") else 1000)
+    assert rules(entries) == [rule]
+    assert isinstance(entries[0], Refused) and "\n" not in entries[0].detail
+
+
+def test_an_empty_file_is_an_empty_text(tmp_path: Path) -> None:
+    for name in ("a.txt", "a.zip", "a.parquet", "a.jsonl", "a.pdf"):
+        assert texts(read(put(tmp_path / name, b""))) == [(name, "")]
+
+
+def test_each_row_of_json_lines_is_a_document_or_a_receipt(tmp_path: Path) -> None:
+    rows = [
+        b'\xef\xbb\xbf{"text": "one", "year": 1999, "note": null}',
+        b"",
+        b"{broken",
+        b"[1, 2]",
+        b'{"content": "x"}',
+        b'{"text": 5}',
+        b'{"text": "\xff"}',
+        b'{"text": "\\ud800 lone"}',
+        b"[" * 100_000,
+        b'{"text": "' + b"y" * 200_000 + b'"}',
+        b'{"text": "last"}',
+    ]
+    entries = read(put(tmp_path / "a.jsonl", b"\n".join(rows)), keep_columns=("year", "note"), max_bytes=150_000)
+    assert rules(entries) == ["", "malformed", "malformed", "no_column", "not_text", "undecodable", "", "malformed", "max_bytes", ""]
+    assert entries[0] == Text(source="a.jsonl#1", text="one", metadata={"year": "1999"}, format="jsonl", encoding="utf-8")
+    assert [entry.source for entry in entries[-2:]] == ["a.jsonl#10", "a.jsonl#11"]
+    assert "content" in str(entries[3])
+    assert isinstance(entries[8], Refused) and entries[8].value == 200_013
+
+
+def test_parquet_rows_are_documents_with_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"body": [CHINESE, None, ENGLISH, "z" * 300], "lang": ["zh", "zh", "en", "en"], "other": [1, 2, 3, 4]})
+    pq.write_table(table, path, row_group_size=2)
+    entries = read(path, text_column="body", keep_columns=("lang",), max_bytes=200)
+    assert rules(entries) == ["", "not_text", "", "max_bytes"]
+    assert entries[0] == Text(source="a.parquet#1", text=CHINESE, metadata={"lang": "zh"}, format="parquet")
+    part = Unit(file=InputFile(path=path, label="a"), format=Format("parquet"), start=1, stop=2, first_row=3)
+    assert [entry.source for entry in read_unit(part, ReadConfig(text_column="body"))] == ["a#3", "a#4"]
+
+
+@pytest.mark.parametrize(
+    ("split_on", "text", "parts"),
+    [
+        ("line", "one\n\n  two \r\nthree", ["one", "two", "three"]),
+        ("heading", "# A\nx\n## B\n#tag\ny\n", ["# A\nx\n", "## B\n#tag\ny\n"]),
+        ("heading", "preface\n# A\nx", ["preface\n", "# A\nx"]),
+        ("chapter", "序\n第一回 出山\n甲\n　　第十二章　归来\n乙第三回\n", ["序\n", "第一回 出山\n甲\n", "　　第十二章　归来\n乙第三回\n"]),
+        ("chapter", "CHAPTER I\na\nChapter 2. On\nb\nchapters end\n", ["CHAPTER I\na\n", "Chapter 2. On\nb\nchapters end\n"]),
+        ("chapter", "no chapter at all", ["no chapter at all"]),
+    ],
+)
+def test_a_long_file_can_be_cut_into_documents(tmp_path: Path, split_on: str, text: str, parts: list[str]) -> None:
+    entries = read(put(tmp_path / "a.txt", text), split_on=split_on)
+    assert [entry.text for entry in entries if isinstance(entry, Text)] == parts
+
+
+def test_a_part_too_long_or_broken_does_not_hide_the_others(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.txt", b"# A\nfine\n# B\n" + b"x" * 500 + b"\n# C\n\xff\n# D\nfine\n# E\n" + b"word\n" * 100)
+    entries = read(path, split_on="heading", max_bytes=100)
+    assert rules(entries) == ["", "max_bytes", "undecodable", "", "max_bytes"]
+    assert rules(read(path, split_on="line", max_bytes=100)).count("max_bytes") == 1
+
+
+def test_what_cannot_be_cut_has_one_receipt(tmp_path: Path) -> None:
+    assert rules(read(put(tmp_path / "a.txt", b"\x89PNG\n"), split_on="line")) == ["binary"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "text"),
+    [
+        ("a.html", "no tag here, only words", "text", "no tag here, only words"),
+        ("a.txt", f"<!DOCTYPE html><html><body><article><p>{CHINESE * 9}</p></article></body></html>", "html", CHINESE * 9),
+        ("a.jsonl", json.dumps([{"text": ENGLISH}], indent=1), "json", ENGLISH),
+        ("a.json", json.dumps({"text": ENGLISH}) + "\n" + json.dumps({"text": ENGLISH}) + "\n", "jsonl", ENGLISH),
+    ],
+)
+def test_the_content_wins_over_the_name_and_a_note_says_so(tmp_path: Path, name: str, content: str, kind: str, text: str) -> None:
+    entry = read(put(tmp_path / name, content))[0]
+    assert isinstance(entry, Text) and (entry.text, entry.format) == (text, kind)
+    assert kind in entry.note and name[1:] in entry.note
+
+
+@pytest.mark.parametrize("ending", ["txt", "txt.zst", "jsonl", "parquet"])
+def test_a_file_name_that_is_no_utf8_is_read_all_the_same(tmp_path: Path, ending: str) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9t\xe9." + ending.encode()))
+    row = json.dumps({"text": ENGLISH}).encode()
+    if ending == "parquet":
+        pq.write_table(pa.table({"text": [ENGLISH]}), tmp_path / "t")
+        (tmp_path / "t").rename(path)
+    else:
+        put(path, {"txt": ENGLISH.encode(), "txt.zst": zstd(ENGLISH.encode()), "jsonl": row}[ending])
+    file = InputFile(path=path, label="x")
+    unit = Unit(file=file, format=format_of(file, ReadConfig()))
+    assert [entry.text for entry in read_unit(unit, ReadConfig()) if isinstance(entry, Text)] == [ENGLISH]
+
+
+def test_a_very_long_line_is_read_past_without_being_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with path.open("wb") as stream:
+        for _ in range(200):
+            stream.write(b"x" * 1_000_000)
+        stream.write(b'\n{"text": "after it"}\n')
+    entries = read(path)
+    assert rules(entries) == ["max_bytes", ""]
+    assert isinstance(entries[0], Refused) and entries[0].value == 200_000_001
+
+
+def test_bare_files_and_folders_are_read_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    put(folder / "b.txt", "second \r\n")
+    put(folder / "a.jsonl", '{"text": "first"}\n')
+    put(folder / "c.txt", b"\xff")
+    put(folder / ".hidden", "no")
+    assert [(d.source, d.text) for d in read_texts(folder)] == [("texts/a.jsonl#1", "first"), ("texts/b.txt", "second \r\n")]
+    assert "left out texts/c.txt: undecodable" in capsys.readouterr().err
+    assert next(read_texts(folder / "b.txt")).id == next(read_texts(folder / "b.txt")).id
+
+
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gives no text"):
+        list(read_texts(put(tmp_path / "a.txt", " \n")))
+
+
+def test_a_folder_that_is_no_data_set_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="hanmo prepare"):
+        read_dataset(tmp_path, "train")
+    with pytest.raises(DataError, match="unknown split 'dev'"):
+        read_dataset(tmp_path, "dev")

@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hanmo.data.reading.contents import ReadConfig
+from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
+from hanmo.data.reading.read import content_of, format_of, read_unit
+from hanmo.data.reading.rows import peeked_columns
+from hanmo.data.reading.streams import BLOCK_BYTES
+
+ENGLISH = "An old man lived beside the river."
+
+
+def read(path: Path, content: bytes | str, **settings) -> list[Text | Refused]:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    file, config = InputFile(path=path, label=path.name), ReadConfig(**settings)
+    return list(read_unit(Unit(file=file, format=format_of(file, config)), config))
+
+
+def shown(entries: list[Text | Refused]) -> list[tuple[str, str]]:
+    return [(entry.source, entry.text if isinstance(entry, Text) else f"!{entry.rule}") for entry in entries]
+
+
+WORDS = st.text(st.sampled_from('ab"\\{}[],: 中文\n'), max_size=6)
+VALUES = WORDS | st.lists(WORDS, max_size=2) | st.dictionaries(WORDS, WORDS | st.lists(st.none() | WORDS, max_size=2), max_size=2)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(WORDS, VALUES), min_size=1, max_size=4), st.sampled_from([None, 1]), st.booleans())
+def test_the_elements_of_an_array_are_those_that_json_reads(
+    tmp_path_factory: pytest.TempPathFactory, rows: list, indent: int | None, ascii_only: bool
+) -> None:
+    content = json.dumps([{"more": more, "text": text} for text, more in rows], indent=indent, ensure_ascii=ascii_only)
+    entries = read(tmp_path_factory.mktemp("j") / "a.json", content)
+    assert shown(entries) == [(f"a.json#{number}", text) for number, (text, _) in enumerate(rows, 1)]
+
+
+def test_a_json_file_is_read_across_blocks_and_a_bad_element_costs_no_other(tmp_path: Path) -> None:
+    good = [{"text": f'{number} "quoted" \\ {{[,]}} ' + "x" * 5000} for number in range(BLOCK_BYTES // 2000)]
+    parts = [json.dumps(row) for row in good]
+    parts[3], parts[5] = '{"text": broken}', json.dumps({"text": "y" * 3 * BLOCK_BYTES})
+    entries = read(tmp_path / "a.json", "[" + ",\n".join(parts) + "]", max_bytes=BLOCK_BYTES)
+    wanted = [f"a.json#{number + 1}" for number in range(len(good))]
+    assert [source for source, _ in shown(entries)] == wanted
+    assert [(source, text) for source, text in shown(entries) if text.startswith("!")] == [
+        ("a.json#4", "!malformed"),
+        ("a.json#6", "!max_bytes"),
+    ]
+    assert isinstance(entries[-1], Text) and entries[-1].text == good[-1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ("[]", []),
+        ("[\n]\n", []),
+        ('{"text": "alone"}', [("a.json", "alone")]),
+        ('\ufeff{\n"text": "alone"\n}\n', [("a.json", "alone")]),
+        ('[{"text": "one"}, {"content": "x"}, 5, "words"]', ["one", "!no_column", "!malformed", "!malformed"]),
+        ('[{"text": "one"}, {"text": "cut off', ["one", "!malformed"]),
+        ('[{"text": "one"}] and words', ["one"]),
+        ('{"text": "one"', [("a.json", "!malformed")]),
+        ('{"data": []}', [("a.json", "!no_column")]),
+    ],
+)
+def test_one_object_an_empty_array_and_what_is_cut_off(tmp_path: Path, content: str, wanted: list) -> None:
+    found = shown(read(tmp_path / "a.json", content))
+    assert found == [item if isinstance(item, tuple) else (f"a.json#{number}", item) for number, item in enumerate(wanted, 1)]
+
+
+def test_an_object_too_long_is_not_held(tmp_path: Path) -> None:
+    entries = read(tmp_path / "a.json", '{"text":\n"' + "x" * 5_000_000 + '"}', max_bytes=1000)
+    assert shown(entries) == [("a.json", "!max_bytes")]
+    assert isinstance(entries[0], Refused) and entries[0].value == 5_000_012
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_records_are_cut_at_the_delimiter_of_the_first_one(tmp_path: Path, delimiter: str) -> None:
+    rows = [["id", "text", "note"], ["1", ENGLISH, "a"], ["2", "第一行\n第二行", "b"], ["3", 'he said "no"', ""]]
+    content = "\r\n".join(delimiter.join('"' + field.replace('"', '""') + '"' for field in row) for row in rows)
+    entries = read(tmp_path / ("a.tsv" if delimiter == "\t" else "a.csv"), "\ufeff" + content, keep_columns=("note",))
+    assert [entry.text for entry in entries if isinstance(entry, Text)] == [row[1] for row in rows[1:]]
+    assert [dict(entry.metadata) for entry in entries if isinstance(entry, Text)] == [{"note": "a"}, {"note": "b"}, {"note": ""}]
+    assert [entry.source.split("#")[1] for entry in entries] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ("text,n\none,1\ntwo\nthree,3,4\n\nfour,4\n", ["one", "!malformed", "!malformed", "four"]),
+        (b"text,n\none,1\ntw\xff,2\nthree,3\n", ["one", "!undecodable", "three"]),
+        ("content,n\none,1\n", ["!no_column"]),
+        ("text\n", []),
+        ("\n", []),
+        ('text,n\none,1\n"never closed,2\n' + "word,3\n" * 300 + "last,4\n", ["one", "!max_bytes"]),
+        ("text,n\n" + "x" * 1500 + ",1\nlast,2\n", ["!max_bytes", "last"]),
+        ("text\n" + '"' + "many words " * 90 + '"\n', ["many words " * 90]),
+    ],
+)
+def test_a_record_that_is_none_costs_no_other(tmp_path: Path, content: bytes | str, wanted: list[str]) -> None:
+    found = shown(read(tmp_path / "a.csv", content, max_bytes=1000))
+    assert [text for _, text in found][: len(wanted)] == wanted
+    assert len(found) == len(wanted) or found[-1][1] in ("word", "last")
+    assert len({source for source, _ in found}) == len(found)
+
+
+def test_a_field_longer_than_the_csv_module_likes_is_read(tmp_path: Path) -> None:
+    assert shown(read(tmp_path / "a.csv", "text\n" + "y" * 200_000 + "\n")) == [("a.csv#1", "y" * 200_000)]
+
+
+def test_packed_parquet_is_read_from_memory(tmp_path: Path) -> None:
+    import gzip
+
+    pq.write_table(pa.table({"text": [ENGLISH]}), tmp_path / "t")
+    assert shown(read(tmp_path / "a.parquet.gz", gzip.compress((tmp_path / "t").read_bytes()))) == [("a.parquet.gz#1", ENGLISH)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"title": "x", "content": "y"}\n{"more": 1}\n'),
+        ("a.json", '[{"title": "x", "content": "y"}, {"more": 1}, broken]'),
+        ("a.csv", "title;content;more\n1;2;3\n"),
+    ],
+)
+def test_columns_are_known_before_anything_is_read(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    file, config = InputFile(path=path, label=name), ReadConfig()
+    assert peeked_columns(content_of(Unit(file=file, format=format_of(file, config)), config), config) == ["title", "content", "more"]

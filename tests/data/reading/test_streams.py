@@ -1,0 +1,116 @@
+import bz2
+import gzip
+import io
+import lzma
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hanmo.data.reading.inputs import InputFile
+from hanmo.data.reading.streams import FREE_BYTES, BombError, Counted, Guard, as_utf8, file_size, lines, open_file, packed_kind, unpacked
+
+
+def guard(packed: int = 1000, ratio: float = 200, most: int = 2**40) -> Guard:
+    return Guard(packed, ratio, most)
+
+
+def zstd(data: bytes) -> bytes:
+    return pa.Codec("zstd").compress(data, asbytes=True)
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=12)), st.integers(1, 10))
+def test_lines_within_the_limit_come_whole_and_the_lengths_add_up(pieces: list[bytes], limit: int) -> None:
+    content = b"\n".join(pieces)
+    found = list(lines(io.BytesIO(content), limit))
+    assert sum(length for _, length in found) == len(content)
+    wanted = (
+        [line if len(line.rstrip(b"\n")) <= limit else None for line in content.splitlines(keepends=True)] if b"\r" not in content else None
+    )
+    if wanted is not None and not set(content) & set(b"\x0b\x0c\x1c\x1d\x1e\x85"):
+        assert [line for line, _ in found] == wanted
+
+
+@pytest.mark.parametrize(("kind", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("zst", zstd)])
+def test_packed_streams_are_unpacked_once_by_their_first_bytes(kind: str, pack) -> None:
+    data = b"some words, more words " * 100_000
+    assert packed_kind(pack(data)) == kind
+    watch = guard()
+    with unpacked(io.BufferedReader(io.BytesIO(pack(data))), watch) as stream:
+        assert len(stream.peek(60_000)) >= 60_000 and stream.read() == data
+    assert watch.unpacked == len(data)
+    with unpacked(io.BufferedReader(io.BytesIO(pack(pack(data)))), guard()) as stream:
+        assert packed_kind(stream.read(8)) == kind
+    with unpacked(io.BufferedReader(io.BytesIO(b"plain")), guard()) as stream:
+        assert stream.read() == b"plain" and stream.seekable()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress, zstd], ids=["gz", "xz", "bz2", "zst"])
+def test_a_bomb_is_stopped_soon_after_the_free_bytes(pack) -> None:
+    packed = pack(bytes(3 * FREE_BYTES))
+    watch = guard(len(packed), ratio=100)
+    with unpacked(io.BufferedReader(io.BytesIO(packed)), watch) as stream, pytest.raises(BombError, match="max_ratio") as caught:
+        while stream.read(2**20):
+            pass
+    assert watch.unpacked < FREE_BYTES + 2**21 and caught.value.value > 100 == caught.value.threshold
+
+
+def test_small_files_may_be_packed_as_well_as_they_like() -> None:
+    with unpacked(io.BufferedReader(io.BytesIO(gzip.compress(bytes(10**6)))), guard(packed=1)) as stream:
+        assert len(stream.read()) == 10**6
+    with pytest.raises(BombError, match="max_unpacked"):
+        guard(most=10).count(11)
+
+
+def test_a_member_counts_for_its_archive_until_it_is_stopped() -> None:
+    archive = guard(most=100)
+    one, two = archive.of_member(1), archive.of_member(1)
+    one.count(60)
+    with pytest.raises(BombError):
+        two.count(50)
+    two.forget()
+    assert archive.unpacked == 60
+    archive.of_member(1).count(40)
+
+
+def test_counted_streams_fill_every_buffer() -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(3, size or 3))
+
+    stream = io.BufferedReader(Counted(Slow(b"x" * 1000)), 512)
+    assert len(stream.peek(512)) == 512 and stream.seekable() and stream.seek(990) == 990 and stream.read() == b"x" * 10
+    assert not Counted(io.BytesIO(), guard()).seekable()
+
+
+def test_files_are_opened_and_measured(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    file = InputFile(path=tmp_path / "a", label="a")
+    with open_file(file) as stream:
+        assert (stream.read(), file_size(file)) == (b"12345", 5)
+    with pytest.raises(FileNotFoundError):
+        file_size(InputFile(path=tmp_path / "b", label="b"))
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), st.sampled_from(["gb18030", "utf-16-le", "utf-16-be", "utf-32-le"]))
+def test_other_encodings_come_out_as_utf8(text: str, encoding: str) -> None:
+    stream = as_utf8(io.BytesIO(text.encode(encoding)), encoding)
+    assert stream.read().decode() == text.removeprefix("\ufeff")
+
+
+def test_wrong_bytes_stay_wrong_so_that_their_line_alone_is_refused() -> None:
+    data = "好行\n".encode("gb18030") + b"\xff\n" + "好行\n".encode("gb18030")
+    good, bad, again = as_utf8(io.BytesIO(data), "gb18030").readlines()
+    assert good.decode() == again.decode() == "好行\n"
+    with pytest.raises(UnicodeDecodeError):
+        bad.decode()
+
+
+def test_utf8_is_passed_on_as_it_is() -> None:
+    stream = cast("BinaryIO", io.BytesIO(b"\xff"))
+    assert as_utf8(stream, "utf-8") is as_utf8(stream, "ascii") is as_utf8(stream, "") is stream
