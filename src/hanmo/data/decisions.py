@@ -37,8 +37,8 @@ class Decisions:
     """For every row of all verdicts in order: its id, its split and its fold (-1: left out, or none), how often it stands there, the row
     it repeats (-1: none), and for what was mixed out its place and its group's cut (elsewhere not a number).
 
-    `similarities` tell how near the repeated row is, NaN where the texts are equal. `moved` are the ids put into a split that would have stayed
-    empty; `shares` what became of each group in the mixture.
+    `similarities` tell how near the repeated row is, NaN where the texts are equal. `moved` are the ids put into a split that would
+    have stayed empty; `shares` what became of each group in the mixture.
     """
 
     num_shards: int

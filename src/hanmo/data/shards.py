@@ -303,7 +303,7 @@ def do_bucket(job: BucketJob) -> int:
 
 
 class SplitWriter:
-    """One file of documents in the making: rows come in the order of their ids, and leave with their copies in groups of a few MB of text."""
+    """One file of documents in the making: rows come by id, and leave with their copies in groups of a few MB of text."""
 
     def __init__(self, path: Path, augment: AugmentConfig) -> None:
         self._writer, self._augment = TableWriter(path, DOCUMENT_COLUMNS), augment

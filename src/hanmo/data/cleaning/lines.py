@@ -2,7 +2,8 @@
 
 In: normalised texts, twice. Out: the hashes of what recurs, then texts without it. The idea: a first pass over the shards counts
 in how many documents each line stands (once a document), a merge by ranges of hashes keeps those that recur often enough, and
-their 8 bytes each lie in a file that the second pass looks into. Counts that are too many to hold are written as pieces. A document of which they would be more than half is left as it is: it is
+their 8 bytes each lie in a file that the second pass looks into. Counts that are too many to hold are written as pieces. A
+document of which they would be more than half is left as it is: it is
 a copy of another, or boilerplate altogether, and the rules for whole documents judge it; so copies never erase each other.
 """
 

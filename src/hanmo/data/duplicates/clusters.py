@@ -139,8 +139,8 @@ def joined(parts: Iterable[Pairs], rank: NDArray[np.int64]) -> NDArray[np.int64]
 def chosen(parts: Iterable[tuple[Pairs, NDArray[np.float64]]], rank: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For every document the kept one that stands for it, itself when it is kept, and their similarity.
 
-    Each pair has the document of better rank first, and no part one better than those of the parts before. Documents are taken in the order of
-    their rank; one that nobody speaks for yet is kept and speaks for those paired with it.
+    Each pair has the document of better rank first, and no part one better than those of the parts before. Documents are
+    taken in the order of their rank; one that nobody speaks for yet is kept and speaks for those paired with it.
     """
     leaders, values = np.arange(len(rank)), np.ones(len(rank))
     for pairs, similarities in parts:
