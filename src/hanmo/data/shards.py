@@ -12,7 +12,7 @@ import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ from hanmo.data.reading.normalize import mend, normalize, without_surrogates
 from hanmo.data.reading.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
+N = TypeVar("N", bound=np.integer)
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "text": "text",
@@ -356,21 +357,21 @@ def _parts(job: BucketJob) -> Iterator[tuple[Table, NDArray[np.int8], NDArray[np
         if found:
             whole = Table.concatenate([table for table, _, _ in found])
             order = whole.order_by("id")
-            splits, times = (np.concatenate([each[column] for each in found])[order] for column in (1, 2))
-            yield whole.take(order), splits, times
+            splits, times = np.concatenate([each for _, each, _ in found]), np.concatenate([each for _, _, each in found])
+            yield whole.take(order), splits[order], times[order]
 
 
 def _dealt(folder: Path, shard: int, group: int) -> tuple[Table, NDArray[np.int8], NDArray[np.int32]]:
     """The documents of a row group that are in some split, with their splits and how often they stand there."""
     table = Table.read(documents_file(folder, shard), groups=[group])
     rows = table.numbers("row")
-    splits = _values(splits_file(folder, shard))[rows]
+    splits = _values(splits_file(folder, shard), np.int8)[rows]
     kept = np.flatnonzero(splits >= 0)
     repeats, folds = repeats_file(folder, shard), folds_file(folder, shard)
-    times = _values(repeats)[rows[kept]] if repeats.exists() else np.ones(len(kept), dtype=np.int32)
+    times = _values(repeats, np.int32)[rows[kept]] if repeats.exists() else np.ones(len(kept), dtype=np.int32)
     table = table.take(kept).select(DOCUMENT_COLUMNS)
     if folds.exists():
-        noted = zip(table.rows(), _values(folds)[rows[kept]].tolist(), strict=True)
+        noted = zip(table.rows(), _values(folds, np.int16)[rows[kept]].tolist(), strict=True)
         table = Table.of([_with_fold(row, fold) for row, fold in noted], DOCUMENT_COLUMNS)
     return table, splits[kept], times
 
@@ -379,5 +380,7 @@ def _with_fold(row: Row, fold: int) -> Row:
     return {**row, "metadata": {**cast("dict[str, str]", row["metadata"]), FOLD: str(fold)}}
 
 
-def _values(path: Path) -> NDArray[np.int32]:
-    return np.load(path, mmap_mode="r")
+def _values(path: Path, kind: type[N]) -> NDArray[N]:
+    values: NDArray[N] = np.load(path, mmap_mode="r")
+    assert values.dtype == kind
+    return values

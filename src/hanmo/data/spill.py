@@ -7,25 +7,28 @@ The idea: a few are held and written together; when all fit, no file is made.
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from hanmo.base.storage import make_folder, storage_errors
 
+S = TypeVar("S", bound=np.generic)
 
-class Spill:
+
+class Spill(Generic[S]):
     """Records keyed by numbers from 0 to `keys` - 1, in `parts` ranges of equal width, under `folder`, which is emptied first."""
 
-    def __init__(self, folder: Path, dtype: DTypeLike, keys: int, parts: int, held_bytes: int) -> None:
-        self._folder, self._dtype, self._limit = folder, np.dtype(dtype), held_bytes
+    def __init__(self, folder: Path, dtype: np.dtype[S], keys: int, parts: int, held_bytes: int) -> None:
+        self._folder, self._dtype, self._limit = folder, dtype, held_bytes
         self._width = max(1, -(-keys // max(1, parts)))
         self._parts = max(1, -(-keys // self._width))
-        self._held: list[tuple[NDArray[np.int64], NDArray[np.generic]]] = []
+        self._held: list[tuple[NDArray[np.int64], NDArray[S]]] = []
         self._bytes, self._written = 0, False
         shutil.rmtree(folder, ignore_errors=True)
 
-    def add(self, keys: NDArray[np.int64], records: NDArray[np.generic]) -> None:
+    def add(self, keys: NDArray[np.int64], records: NDArray[S]) -> None:
         """Take records.
 
         Raises StorageError when the disk is full.
@@ -36,9 +39,9 @@ class Spill:
         if self._bytes >= self._limit:
             self._write()
 
-    def parts(self) -> Iterator[NDArray[np.generic]]:
+    def parts(self) -> Iterator[NDArray[S]]:
         """The records of each range, empty ones too."""
-        if self._written:
+        if self._written and self._held:
             self._write()
         numbers, records = self._joined()
         borders = np.searchsorted(numbers, np.arange(self._parts + 1))
@@ -54,7 +57,7 @@ class Spill:
         self._held, self._bytes = [], 0
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _joined(self) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
+    def _joined(self) -> tuple[NDArray[np.int64], NDArray[S]]:
         """What is held, by range."""
         numbers = np.concatenate([np.zeros(0, np.int64), *(each for each, _ in self._held)])
         records = np.concatenate([np.zeros(0, self._dtype), *(each for _, each in self._held)])

@@ -150,7 +150,10 @@ class Table:
         """Bytes of UTF-8 of a column of text; null is 0."""
         import pyarrow.compute as pc
 
-        return cast("NDArray[np.int64]", pc.fill_null(pc.binary_length(self._table.column(column)), 0).to_numpy().astype(np.int64))
+        return cast(
+            "NDArray[np.int64]",
+            pc.fill_null(pc.call_function("binary_length", [self._table.column(column)]), 0).to_numpy().astype(np.int64),
+        )
 
     def present(self, column: str) -> NDArray[np.bool_]:
         """Where a column is not null."""

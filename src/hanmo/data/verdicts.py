@@ -6,12 +6,16 @@ group at a time, so beside the array nothing grows with the data.
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from hanmo.data.shards import verdicts_file
 from hanmo.data.tables import Table, row_groups
+
+S = TypeVar("S", bound=np.generic)
+ID: np.dtype[np.bytes_] = np.dtype("S24")
 
 
 class Verdicts:
@@ -33,7 +37,7 @@ class Verdicts:
 
     def ids(self) -> NDArray[np.bytes_]:
         """The ids."""
-        return self._filled("id", "S24", (), lambda table: np.array(table.texts("id"), "S24"))
+        return self._filled("id", ID, (), lambda table: np.array(table.texts("id"), ID))
 
     def digests(self, column: str) -> NDArray[np.uint64]:
         """16-byte digests as pairs of numbers [rows, 2]."""
@@ -62,7 +66,7 @@ class Verdicts:
             places[known[name]] = place
         return names, places[codes]
 
-    def _filled(self, column: str, kind: DTypeLike, shape: tuple[int, ...], read: Callable[[Table], NDArray[np.generic]]) -> NDArray:
+    def _filled(self, column: str, kind: type[S] | np.dtype[S], shape: tuple[int, ...], read: Callable[[Table], NDArray[S]]) -> NDArray[S]:
         found = np.empty((len(self), *shape), kind)
         done = 0
         for table in self.tables((column,)):

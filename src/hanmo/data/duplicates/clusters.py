@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ from hanmo.data.duplicates.signatures import (
 )
 from hanmo.data.spill import Spill
 
-ALIKE = np.dtype([("code", "<i8"), ("value", "<f8")])
+S = TypeVar("S", bound=np.generic)
+INTEGER: np.dtype[np.int64] = np.dtype(np.int64)
+ALIKE: np.dtype[np.void] = np.dtype([("code", "<i8"), ("value", "<f8")])
 MOST_PAIRS = 2 * BANDS * NEIGHBOURS  # that name one document
 PAIR_BYTES = 64  # of a pair of the range that is looked at
 
@@ -56,7 +58,7 @@ class Room:
     workers: int = 1
     held_bytes: int = 100_000_000
 
-    def spill(self, name: str, dtype: np.dtype[np.generic], keys: int) -> Spill:
+    def spill(self, name: str, dtype: np.dtype[S], keys: int) -> Spill[S]:
         """A place for records about pairs, by the number of one of their documents."""
         parts = -(-keys * MOST_PAIRS * PAIR_BYTES // self.held_bytes)
         return Spill(self.folder / f"spill-{name}", dtype, keys, min(parts, max(keys, 1)), self.held_bytes // 8)
@@ -86,16 +88,18 @@ def find_clusters(
     return Clusters(leaders=leaders, similarities=similarities, firsts=firsts)
 
 
-def _worth_comparing(signatures: Store, lengths: NDArray[np.int64], threshold: float, room: Room) -> tuple[Spill, NDArray[np.int64]]:
+def _worth_comparing(
+    signatures: Store, lengths: NDArray[np.int64], threshold: float, room: Room
+) -> tuple[Spill[np.void], NDArray[np.int64]]:
     """Codes of the pairs that neither their signatures nor their lengths rule out, and the documents in them."""
     count = len(signatures)
-    proposed = room.spill("proposed", np.dtype("<i8"), count)
+    proposed = room.spill("proposed", INTEGER, count)
     for codes in candidate_codes(signatures):
         proposed.add(codes // count, codes)
     worth = room.spill("worth", ALIKE, count)
     named = np.zeros(count, np.bool_)
     for part in proposed.parts():
-        codes = np.unique(part.astype(np.int64, copy=False))
+        codes = np.unique(part)
         pairs, similarities = pairs_of(codes, count), estimated_similarity(equal_values(signatures, codes))
         ordered = np.sort(lengths[pairs], axis=1)
         chosen = similarities >= threshold - MARGIN
@@ -151,22 +155,22 @@ def chosen(parts: Iterable[tuple[Pairs, NDArray[np.float64]]], rank: NDArray[np.
     return leaders, values
 
 
-def _rank(ranked: Spill, pairs: Pairs, values: NDArray[np.float64], rank: NDArray[np.int64]) -> None:
+def _rank(ranked: Spill[np.void], pairs: Pairs, values: NDArray[np.float64], rank: NDArray[np.int64]) -> None:
     """Add pairs, the document of better rank first, by that rank."""
     turned = rank[pairs[:, 0]] > rank[pairs[:, 1]]
     pairs = np.where(turned[:, None], pairs[:, ::-1], pairs)
     ranked.add(rank[pairs[:, 0]], _records(pairs, values, len(rank)))
 
 
-def _with_firsts(alike: Spill, firsts: NDArray[np.int64], room: Room) -> Iterator[Pairs]:
+def _with_firsts(alike: Spill[np.void], firsts: NDArray[np.int64], room: Room) -> Iterator[Pairs]:
     """Pairs of each member with the first of its cluster, less those known to be alike."""
     count = len(firsts)
-    wanted = room.spill("firsts", np.dtype("<i8"), count)
+    wanted = room.spill("firsts", INTEGER, count)
     members = np.flatnonzero(firsts != np.arange(count))
     left, right = np.minimum(members, firsts[members]), np.maximum(members, firsts[members])
     wanted.add(left, left * count + right)
     for more, known in zip(wanted.parts(), alike.parts(), strict=True):
-        yield pairs_of(np.setdiff1d(more.astype(np.int64, copy=False), _codes(known)), count)
+        yield pairs_of(np.setdiff1d(more, _codes(known)), count)
     wanted.drop()
 
 
@@ -176,5 +180,5 @@ def _records(pairs: Pairs, values: NDArray[np.float64], count: int) -> NDArray[n
     return found
 
 
-def _codes(records: NDArray[np.generic]) -> NDArray[np.int64]:
+def _codes(records: NDArray[np.void]) -> NDArray[np.int64]:
     return cast("NDArray[np.int64]", records["code"])

@@ -115,7 +115,7 @@ class Opened:
         self._workers, self._held_bytes = workers, held_bytes
         self._paths = corpus.paths
         self._files = corpus.files
-        self._places = np.zeros(len(corpus.files), np.int32)
+        self._places = np.zeros(len(corpus.files), np.int64)
         jobs: list[CopyJob] = []
         borders = np.searchsorted(corpus.files[members], np.arange(len(corpus.paths) + 1))
         for path, (start, stop) in zip(corpus.paths, pairwise(borders.tolist()), strict=True):
