@@ -80,7 +80,7 @@ def test_buckets_together_hold_every_document_once_sorted_by_id(tmp_path: Path) 
     assert all(row["metadata"] == {"fold": str(rank[row["id"]] % 3)} for row in found)
 
 
-@pytest.mark.parametrize("group_bytes", [4 * 2**20, 300])
+@pytest.mark.parametrize("group_bytes", [4 * 2**20, 150])
 def test_what_a_process_may_hold_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_bytes: int) -> None:
     monkeypatch.setattr(shards, "GROUP_BYTES", group_bytes)
     for name in ("much", "little"):
@@ -89,4 +89,4 @@ def test_what_a_process_may_hold_changes_no_byte(tmp_path: Path, monkeypatch: py
     assert much == little
     groups = [len(row_groups(verdicts_file(tmp_path / name, 0))) for name in ("much", "little")]
     assert groups[0] == 1 < groups[1]
-    assert (len(row_groups(tmp_path / "much" / "out" / "train-00000.parquet")) > 1) == (group_bytes == 300)
+    assert (len(row_groups(tmp_path / "much" / "out" / "train-00000.parquet")) > 1) == (group_bytes == 150)
