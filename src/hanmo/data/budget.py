@@ -52,7 +52,7 @@ class Budget:
     def check(self, count: int, each: int, what: str) -> None:
         """Raise ConfigError when `count` things of `each` bytes are too many."""
         if count * each > self.table_bytes:
-            needed = size(count * each - self.table_bytes)
+            needed = size(2 * (count * each - self.table_bytes))  # half of what is added goes elsewhere
             raise ConfigError(f"memory (={self.memory}) is too small for {count:,} {what}: about {needed} more; what is done stays done")
 
 
@@ -99,7 +99,7 @@ def room_for(text: str, source: str, share: Share, folder: Path) -> Generator[No
         yield
         return
     if needed > share.bytes + share.turn_bytes:
-        more = size(needed - share.bytes - share.turn_bytes)
+        more = size(2 * (needed - share.bytes - share.turn_bytes))
         raise ConfigError(
             f"memory (={share.memory}) is too small for {source} with {len(text):,} characters: about {more} more, "
             "or lower read.max_bytes; what is done stays done"

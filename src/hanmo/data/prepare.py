@@ -304,8 +304,8 @@ def _write_documents(walk: Walk) -> Path:
 def _look_ahead(walk: Walk) -> None:
     """What every shard needs to know before it is cleaned: the lines that recur, and the items to protect."""
     work, config, share = walk.work, walk.config, walk.budget.share
-    if config.contamination.against and not (work / "contamination.npz").exists():
-        save_index(index_files(config.contamination.against), work / "contamination.npz")
+    if config.contamination.against and not (work / "contamination").exists():
+        save_index(index_files(config.contamination.against), work / "contamination")
     if not config.duplicates.lines or recurring_file(work).exists():
         return
     jobs = [

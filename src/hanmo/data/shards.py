@@ -96,7 +96,7 @@ class ShardJob:
     @property
     def index(self) -> Path:
         """What `contamination.against` names, ready to be looked up."""
-        return self.folder / "contamination.npz"
+        return self.folder / "contamination"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
