@@ -208,7 +208,7 @@ def _work_folder(path: Path, wanted: dict[str, Any]) -> Generator[Path]:
         except BlockingIOError:
             raise StorageError(f"another hanmo prepare is writing {path.parent}: wait for it, or choose another --out") from None
         begun = read_json(path / BEGUN) if (path / BEGUN).exists() else {}
-        if {**begun, "num_parts": 0} != {**wanted, "num_parts": 0} or begun["num_parts"] < wanted["num_parts"]:
+        if {**begun, "num_parts": 0} != {**wanted, "num_parts": 0} or begun.get("num_parts", 0) < wanted["num_parts"]:
             for file in path.iterdir():
                 if file.name != "lock":
                     shutil.rmtree(file) if file.is_dir() else file.unlink()
