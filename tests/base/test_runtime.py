@@ -129,9 +129,20 @@ sys.stdin.read()
 """
 
 
+POOL = """
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from hanmo.base.runtime import begin_worker
+pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=begin_worker)
+print(pool.submit(os.getpid).result(), 1, sep="\\n", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("program", [PARENT, POOL], ids=["child", "worker"])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has ended")
-def test_a_child_ends_with_its_killed_parent() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+def test_a_child_ends_with_its_killed_parent(program: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         lines = {parent.stdout.readline(), parent.stdout.readline()}
         (pid,) = (int(line) for line in lines if line != b"1\n")

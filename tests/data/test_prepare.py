@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -294,7 +295,10 @@ def test_a_place_that_cannot_be_written_is_one_line(texts: Path, tmp_path: Path,
 
 def test_another_prepare_at_work_and_foreign_folders_are_left_alone(texts: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    with prepare_module._work_folder(out / ".partial", "x"), pytest.raises(StorageError, match="another hanmo prepare is writing"):
+    with (
+        prepare_module._work_folder(out / ".partial", {"num_parts": 1}),
+        pytest.raises(StorageError, match="another hanmo prepare is writing"),
+    ):
         prepare([texts], out, SMALL)
     (tmp_path / "mine" / "documents").mkdir(parents=True)
     with pytest.raises(StorageError, match="has a folder 'documents' that is not ours"):
@@ -333,8 +337,8 @@ def test_a_full_disk_is_one_line_and_the_work_goes_on_with_more_room(texts: Path
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("wrong", [{"workers": -1}, {"shard_bytes": 0}])
-def test_settings_out_of_range_name_their_key(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"workers": -1}, {"shard_bytes": 0}, {"memory": "much"}])
+def test_settings_out_of_range_name_their_key(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"{next(iter(wrong))} \(="):
         PrepareConfig(**wrong)
 
@@ -374,7 +378,7 @@ def test_work_begun_with_other_settings_is_not_gone_on_with(texts: Path, tmp_pat
     stricter = dataclasses.replace(SMALL, filters=FilterConfig(min_words=60))
     prepare([texts], tmp_path / "wanted", stricter)
     with monkeypatch.context() as broken:
-        broken.setattr(prepare_module, "decide", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(prepare_module, "decide", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare([texts], tmp_path / "data", SMALL)
     assert (tmp_path / "data" / ".partial").exists()

@@ -2,16 +2,20 @@ from pathlib import Path
 
 import pytest
 
+import hanmo.data.receipts as receipts_module
+from hanmo.data.budget import Share, budget
 from hanmo.data.cleaning.filters import FilterConfig
+from hanmo.data.decisions import decide
 from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.reading.formats import Format
 from hanmo.data.reading.inputs import InputFile, Refused, Unit
 from hanmo.data.reading.read import ReadConfig
-from hanmo.data.receipts import RECEIPT_COLUMNS, count, decide, write_receipts
+from hanmo.data.receipts import RECEIPT_COLUMNS, count, write_receipts
 from hanmo.data.shards import ShardJob, do_shard
-from hanmo.data.tables import read_rows
+from hanmo.data.tables import read_rows, row_groups
 
+ROOM = budget("1GB", 1)
 TEXTS = ["春天来了，燕子也回来了。", "好的", "春天来了，燕子也回来了。 ", "The swallows came back in spring.", "秋天的山路上铺满了黄叶。"]
 
 
@@ -29,10 +33,10 @@ def receipts(tmp_path: Path) -> list[dict[str, object]]:
             read=ReadConfig(),
             repair=True,
             filters=FilterConfig(),
-            num_buckets=1,
+            num_parts=1,
         )
         do_shard(work)
-    decisions = decide(tmp_path, len(TEXTS), DuplicateConfig(), SplitConfig())
+    decisions = decide(tmp_path, len(TEXTS), DuplicateConfig(), SplitConfig(), budget=ROOM)
     write_receipts(tmp_path / "receipts.parquet", tmp_path, decisions)
     return list(read_rows(tmp_path / "receipts.parquet"))
 
@@ -62,7 +66,7 @@ def test_the_counts_add_up(receipts: list[dict[str, object]], tmp_path: Path) ->
 
 
 def test_duplicates_can_be_kept_and_then_share_a_split(receipts: list[dict[str, object]], tmp_path: Path) -> None:
-    decisions = decide(tmp_path, len(TEXTS), DuplicateConfig(exact=False), SplitConfig(validation=0, test=0.4))
+    decisions = decide(tmp_path, len(TEXTS), DuplicateConfig(exact=False), SplitConfig(validation=0, test=0.4), budget=ROOM)
     write_receipts(tmp_path / "all.parquet", tmp_path, decisions)
     rows = {str(row["source"]): row for row in read_rows(tmp_path / "all.parquet")}
     assert rows["2.txt"]["kept"] and rows["0.txt"]["split"] == rows["2.txt"]["split"]
@@ -79,10 +83,27 @@ def test_what_repeats_a_near_duplicate_exactly_shares_its_fate(tmp_path: Path) -
     path = tmp_path / "a.jsonl"
     path.write_text("".join(f'{{"text": "{text}"}}\n' for text in (LONG, LONG + "明天也是。", LONG)), "utf-8")
     unit = Unit(file=InputFile(path=path, label="a"), format=Format(kind="jsonl"))
-    do_shard(ShardJob(number=0, units=(unit,), folder=tmp_path, read=ReadConfig(), repair=True, filters=FilterConfig(), num_buckets=1))
-    write_receipts(tmp_path / "receipts.parquet", tmp_path, decide(tmp_path, 1, DuplicateConfig(), SplitConfig()))
+    do_shard(ShardJob(number=0, units=(unit,), folder=tmp_path, read=ReadConfig(), repair=True, filters=FilterConfig(), num_parts=1))
+    write_receipts(tmp_path / "receipts.parquet", tmp_path, decide(tmp_path, 1, DuplicateConfig(), SplitConfig(), budget=ROOM))
     first, longer, second = read_rows(tmp_path / "receipts.parquet")
     assert longer["kept"] and (longer["rule"], longer["value"]) == (None, None)
     for row in (first, second):
         assert (row["kept"], row["rule"], row["duplicate_of"], row["threshold"]) == (False, "near_duplicate", longer["id"], 0.65)
         assert 0.9 < float(str(row["value"])) < 1
+
+
+def test_row_groups_of_receipts_have_a_fixed_length_however_the_verdicts_lay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts_module, "GROUP_ROWS", 4)
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"text": "{LONG} {i}"}}\n' for i in range(11)), "utf-8")
+    unit = Unit(file=InputFile(path=path, label="a"), format=Format(kind="jsonl"))
+    made = []
+    for share in (Share(), Share(bytes=100_000)):
+        job = ShardJob(
+            number=0, units=(unit,), folder=tmp_path, read=ReadConfig(), repair=True, filters=FilterConfig(), num_parts=1, share=share
+        )
+        do_shard(job)
+        made.append(tmp_path / f"{share.bytes}.parquet")
+        write_receipts(made[-1], tmp_path, decide(tmp_path, 1, DuplicateConfig(near=False), SplitConfig(), budget=ROOM))
+    assert [rows for rows, _ in row_groups(made[0])] == [4, 4, 3]
+    assert made[0].read_bytes() == made[1].read_bytes()

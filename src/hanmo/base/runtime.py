@@ -3,14 +3,17 @@
 import ctypes
 import hashlib
 import importlib.metadata
+import multiprocessing
 import os
 import platform
 import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
 
@@ -73,6 +76,19 @@ def end_with_parent() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG of linux/prctl.h
+
+
+def begin_worker() -> None:
+    """For a process of a pool: leave Ctrl-C to the parent, and end when the parent is gone; a killed parent cannot tell us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def available_cores() -> int:

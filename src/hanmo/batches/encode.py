@@ -11,15 +11,12 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import sha256
-from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +26,7 @@ from numpy.typing import NDArray
 from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.progress import Progress
 from hanmo.base.records import Document
+from hanmo.base.runtime import begin_worker
 from hanmo.base.storage import read_json, sync, write_json
 
 EncodeBatch = Callable[[Sequence[str]], list[NDArray[np.int32]]]
@@ -286,18 +284,10 @@ _there: list[tuple[EncodeBatch, Vocabulary]] = []
 
 
 def _begin(encode_batch: EncodeBatch, vocabulary: Vocabulary) -> None:
-    """One core for this process; Ctrl-C is the parent's, and when the parent is gone this ends too."""
+    """One core for this process."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker()
     _there.append((encode_batch, vocabulary))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_end([parent.sentinel])
-        os._exit(1)
 
 
 def _encode_there(texts: Sequence[str]) -> Rows:

@@ -5,30 +5,31 @@ that memory does not grow with their number. One worker, or one job, stays in th
 """
 
 import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for_end
+from itertools import chain, islice
 from typing import TypeVar
 
 from hanmo.base.errors import DataError
+from hanmo.base.runtime import begin_worker
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
-def run_jobs(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterator[R]:
-    """Results of `function` on every job, as they finish.
+def run_jobs(function: Callable[[J], R], jobs: Iterable[J], workers: int) -> Iterator[R]:
+    """Results of `function` on every job, as they finish; jobs are asked for a few at a time.
 
     Raises what a job raises, and DataError when the system ends a worker.
     """
-    if workers <= 1 or len(jobs) <= 1:
+    jobs = iter(jobs)
+    first = list(islice(jobs, max(workers, 1)))
+    jobs = chain(first, jobs)
+    if len(first) <= 1 or workers <= 1:
         yield from map(function, jobs)
         return
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=_begin_worker)
+    pool = ProcessPoolExecutor(len(first), multiprocessing.get_context("spawn"), initializer=begin_worker)
     try:
         yield from _feed(pool, function, jobs, 2 * workers)
     except BrokenProcessPool:
@@ -37,7 +38,7 @@ def run_jobs(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Ite
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _feed(pool: ProcessPoolExecutor, function: Callable[[J], R], jobs: Sequence[J], waiting: int) -> Iterator[R]:
+def _feed(pool: ProcessPoolExecutor, function: Callable[[J], R], jobs: Iterable[J], waiting: int) -> Iterator[R]:
     under_way: set[Future[R]] = set()
     for job in jobs:
         under_way.add(pool.submit(function, job))
@@ -47,16 +48,3 @@ def _feed(pool: ProcessPoolExecutor, function: Callable[[J], R], jobs: Sequence[
     while under_way:
         done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in done)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is gone: a killed parent cannot tell us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_end([parent.sentinel])
-        os._exit(1)

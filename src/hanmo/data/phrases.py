@@ -37,6 +37,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "total": ("inputs", "输入"),
     "versions": ("Versions", "版本"),
     "nothing": ("Nothing was refused.", "没有文档被拒绝。"),
+    "alarm": (
+        "Warning: {rule} left out {left_out} of {seen} documents. Look at some of them before you trust this data set.",
+        "警告：规则 {rule} 略去了 {seen} 篇文档中的 {left_out} 篇。请先抽查其中几篇，再使用本数据集。",
+    ),
     "receipts": (
         "receipts.parquet has one row for every input: kept or not, by which rule, each measured value.",
         "receipts.parquet 为每个输入记一行：是否收录、依据哪条规则、各项测得值。",

@@ -3,7 +3,7 @@
 In: sources (catalogue names, files, folders). Out: documents/, receipts.parquet, card.md, report.html, manifest.json.
 The idea: a plan cuts the inputs into shards, the same for any number of workers; finished shards lie in `OUT/.partial`, so a
 killed run goes on where it was; the manifest appears last and says what the rest was made from. It holds no times and no
-paths of this machine.
+paths of this machine. Memory is bounded by one setting (budget), which changes nothing of what is written.
 """
 
 import contextlib
@@ -22,13 +22,15 @@ from typing import Any, Literal
 from hanmo.base.config import to_table
 from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
-from hanmo.base.runtime import available_cores
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
+from hanmo.data.alarms import Alarm, alarms, loud
+from hanmo.data.budget import FILE_BYTES, Budget, budget, memory_bytes
 from hanmo.data.card import card
 from hanmo.data.catalogue import resolve
 from hanmo.data.cleaning.clean import CleanConfig
 from hanmo.data.cleaning.filters import FilterConfig, active_thresholds
 from hanmo.data.cleaning.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
+from hanmo.data.decisions import decide
 from hanmo.data.diversity import diversity
 from hanmo.data.duplicates.contamination import ContaminationConfig, index_files, save_index
 from hanmo.data.duplicates.exact import DuplicateConfig
@@ -42,9 +44,9 @@ from hanmo.data.privacy.redact import RedactConfig
 from hanmo.data.reading.inputs import Source, name_sources
 from hanmo.data.reading.read import SPLITS, ReadConfig
 from hanmo.data.reading.scan import Plan, make_plan
-from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
+from hanmo.data.receipts import Counts, count, write_receipts
 from hanmo.data.report import report
-from hanmo.data.shards import BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
+from hanmo.data.shards import HELD, BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
 from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"
@@ -63,6 +65,9 @@ LIBRARIES = (
 )
 PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.json")
 BUCKET_BYTES = 64 * 2**20
+PART_BYTES = 2**20  # the least of a bucket that is worth a round
+BEGUN = "begun.json"
+WITHOUT_EFFECT = ("workers", "memory", "shard_bytes")  # on the data set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +97,11 @@ class PrepareConfig:
     card_language: Literal["en", "zh"] = "en"
     """Language of the card and the report."""
     workers: int = 0
-    """Processes; 0 for one a core. The result is the same for any number."""
+    """Processes; 0 for one a core, or as many as the memory allows. The result is the same for any number."""
+    memory: str = ""
+    """Most memory that all processes together may take, such as 2GB; empty for half of this machine's. The result is the same for any."""
     shard_bytes: int = 8 * 2**20
-    """Bytes of input done in one go: what a kill can lose, and what a worker holds."""
+    """Bytes of input done in one go: what a kill can lose. The result is the same for any number."""
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -105,6 +112,8 @@ class PrepareConfig:
             raise ConfigError(f"workers (={self.workers}) should be at least 0")
         if self.shard_bytes < 1:
             raise ConfigError(f"shard_bytes (={self.shard_bytes}) should be at least 1")
+        if self.memory:
+            memory_bytes(self.memory)
         check_grouping("mix.by", self.mix.by, self.read.keep_columns)
         check_grouping("split.group_by", self.split.group_by, self.read.keep_columns)
         if self.split.folds and FOLD in self.read.keep_columns:
@@ -122,21 +131,26 @@ def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | No
     if not sources:
         raise ConfigError("no source given: name a file, a folder, or a corpus that hanmo fetch --list shows")
     check_lists(config.augment)
+    allowed = budget(config.memory, config.workers)
     named = name_sources([resolve(source) for source in sources])
     make_folder(out)
     _check_place(out)
     plan = make_plan(named, config.read, config.shard_bytes, without=out)
+    allowed.check(plan.num_files, FILE_BYTES, "files")
     facts = _facts(named, plan, config)
+    num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
+    num_parts = num_buckets * max(1, min(BUCKET_BYTES // PART_BYTES, int(BUCKET_BYTES / (HELD * allowed.share.bytes))))
+    begun = {"fingerprint": facts["fingerprint"], "shard_bytes": config.shard_bytes, "num_parts": num_parts}
     known = read_manifest(out)
     if known.get("fingerprint") == facts["fingerprint"] and _is_whole(out, known):
         if (out / ".partial").exists():  # killed while tidying up
-            with _work_folder(out / ".partial", facts["fingerprint"]):
+            with _work_folder(out / ".partial", begun):
                 pass
         say(f"{out} is up to date: same inputs, same settings")
         return known
-    with _work_folder(out / ".partial", facts["fingerprint"]) as work:
+    with _work_folder(out / ".partial", begun) as work:
         if not (work / "manifest.json").exists():
-            _make(work, out, plan, config, facts)
+            _make(Walk(work, out, plan, config, allowed, num_buckets, read_json(work / BEGUN)["num_parts"]), facts)
         _publish(work, out)
     return read_manifest(out)
 
@@ -155,7 +169,7 @@ def _check_place(out: Path) -> None:
 
 
 def _facts(sources: Sequence[Source], plan: Plan, config: PrepareConfig) -> dict[str, Any]:
-    settings = {name: value for name, value in to_table(config).items() if name != "workers"}
+    settings = {name: value for name, value in to_table(config).items() if name not in WITHOUT_EFFECT}
     against = [Path(path) for path in config.contamination.against]
     settings["contamination"] = {"against": [path.name for path in against], "max_share": config.contamination.max_share}
     settings["redact"] |= {"seed": f"sha256:{hashlib.sha256(str(config.redact.seed).encode()).hexdigest()[:16]}"}
@@ -185,49 +199,60 @@ def _is_whole(out: Path, manifest: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _work_folder(path: Path, fingerprint: str) -> Generator[Path]:
-    """The folder for unfinished work, ours alone while inside; emptied when it was begun for something else."""
+def _work_folder(path: Path, wanted: dict[str, Any]) -> Generator[Path]:
+    """The folder for unfinished work, ours alone while inside; emptied when it was begun for something else, or in parts too large."""
     make_folder(path)
     with storage_errors(path), (path / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StorageError(f"another hanmo prepare is writing {path.parent}: wait for it, or choose another --out") from None
-        begun = path / "begun.json"
-        if not begun.exists() or read_json(begun).get("fingerprint") != fingerprint:
+        begun = read_json(path / BEGUN) if (path / BEGUN).exists() else {}
+        if {**begun, "num_parts": 0} != {**wanted, "num_parts": 0} or begun.get("num_parts", 0) < wanted["num_parts"]:
             for file in path.iterdir():
                 if file.name != "lock":
                     shutil.rmtree(file) if file.is_dir() else file.unlink()
-            write_json(begun, {"fingerprint": fingerprint})
+            write_json(path / BEGUN, wanted)
         yield path
         shutil.rmtree(path)
 
 
-def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[str, Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One data set in the making: where, from what, how, and in how many pieces."""
+
+    work: Path
+    out: Path
+    plan: Plan
+    config: PrepareConfig
+    budget: Budget
+    num_buckets: int
+    num_parts: int
+    """Ranges of ids that are looked at one at a time, so many in each bucket."""
+
+    @property
+    def num_shards(self) -> int:
+        """Pieces of input."""
+        return len(self.plan.shards)
+
+
+def _make(walk: Walk, facts: dict[str, Any]) -> None:
     """Everything that `_publish` then moves, the manifest last."""
-    num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
-    workers = config.workers or available_cores()
-    _look_ahead(work, plan, config, workers)
-    _clean(work, plan, config, num_buckets, facts)
-    decisions = decide(work, len(plan.shards), config.duplicates, config.split, config.mix, workers)
+    work, config = walk.work, walk.config
+    _look_ahead(walk)
+    _clean(walk, facts)
+    decisions = decide(work, walk.num_shards, config.duplicates, config.split, config.mix, budget=walk.budget)
     write_receipts(work / "receipts.parquet", work, decisions)
+    shares, moved = decisions.shares, decisions.moved
+    del decisions  # the largest thing in memory
     counts = count(work / "receipts.parquet")
     if not counts.kept:
-        _fail_empty(work, out, counts)
-    _warn(counts, config, decisions)
-    documents = make_folder(work / "documents")
-    for half in documents.glob(".*"):
-        half.unlink()
-    jobs = [
-        BucketJob(number=number, num_buckets=num_buckets, num_shards=len(plan.shards), folder=work, out=documents, augment=config.augment)
-        for number in range(num_buckets)
-        if not all(split_file(documents, split, number).exists() for split in SPLITS)
-    ]
-    with Progress("writing documents", total=len(jobs), unit="files") as progress:
-        for _ in run_jobs(do_bucket, jobs, workers):
-            progress.advance()
+        _fail_empty(work, walk.out, counts)
+    warnings = alarms(counts)
+    _warn(counts, config, len(moved), warnings)
+    documents = _write_documents(walk)
     augmented = Counter[str]()
-    for number in range(num_buckets):
+    for number in range(walk.num_buckets):
         augmented.update(read_json(copies_file(work, number)))
     for name, number in augmented.items():
         counts.splits["train"][name] += number
@@ -238,9 +263,10 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
         "languages": {name: group.kept for name, group in sorted(found.statistics.languages.items()) if group.kept},
         "documents": counts.splits,
         "augmented": dict(augmented),
-        "mixture": [dataclasses.asdict(share) for share in decisions.shares],
+        "mixture": [dataclasses.asdict(share) for share in shares],
         "receipts": {"total": counts.total, "kept": counts.kept, "refused": dict(sorted(counts.rules.items()))},
-        "moved_to_fill_a_split": list(decisions.moved),
+        "warnings": [dataclasses.asdict(alarm) for alarm in warnings],
+        "moved_to_fill_a_split": list(moved),
     }
     write_text(work / "card.md", card(manifest, found, config.card_language))
     write_text(work / "report.html", report(manifest, found, config.card_language))
@@ -249,31 +275,67 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
     write_json(work / "manifest.json", manifest)
 
 
-def _look_ahead(work: Path, plan: Plan, config: PrepareConfig, workers: int) -> None:
+def _write_documents(walk: Walk) -> Path:
+    """Do every bucket that is not done yet; gives the folder."""
+    documents = make_folder(walk.work / "documents")
+    for half in documents.glob(".*"):
+        half.unlink()
+    each = walk.num_parts // walk.num_buckets
+    jobs = [
+        BucketJob(
+            number=number,
+            first=number * each,
+            stop=(number + 1) * each,
+            num_parts=walk.num_parts,
+            num_shards=walk.num_shards,
+            folder=walk.work,
+            out=documents,
+            augment=walk.config.augment,
+        )
+        for number in range(walk.num_buckets)
+        if not all(split_file(documents, split, number).exists() for split in SPLITS)
+    ]
+    with Progress("writing documents", total=len(jobs), unit="files") as progress:
+        for _ in run_jobs(do_bucket, jobs, walk.budget.workers):
+            progress.advance()
+    return documents
+
+
+def _look_ahead(walk: Walk) -> None:
     """What every shard needs to know before it is cleaned: the lines that recur, and the items to protect."""
-    if config.contamination.against and not (work / "contamination.npz").exists():
-        save_index(index_files(config.contamination.against), work / "contamination.npz")
+    work, config, share = walk.work, walk.config, walk.budget.share
+    if config.contamination.against and not (work / "contamination").exists():
+        save_index(index_files(config.contamination.against), work / "contamination")
     if not config.duplicates.lines or recurring_file(work).exists():
         return
     jobs = [
-        LineJob(number=number, units=units, folder=work, read=config.read, repair=config.repair, kind=config.duplicates.unit)
-        for number, units in enumerate(plan.shards)
+        LineJob(
+            number=number,
+            units=units,
+            folder=work,
+            read=config.read,
+            repair=config.repair,
+            kind=config.duplicates.unit,
+            held_bytes=share.bytes // 2,
+        )
+        for number, units in enumerate(walk.plan.shards)
         if not lines_file(work, number).exists()
     ]
     with Progress("counting lines", total=sum(unit.bytes for job in jobs for unit in job.units), unit="bytes") as progress:
-        for done in run_jobs(count_lines, jobs, workers):
+        for done in run_jobs(count_lines, jobs, walk.budget.workers):
             progress.advance(done)
-    find_recurring(work, len(plan.shards), config.duplicates.lines)
+    find_recurring(work, walk.num_shards, config.duplicates.lines, walk.budget.table_bytes)
 
 
-def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, facts: dict[str, Any]) -> None:
+def _clean(walk: Walk, facts: dict[str, Any]) -> None:
     """Do every shard that is not done yet."""
+    config = walk.config
     names = tuple(source["name"] for source in facts["sources"])
     jobs = [
         ShardJob(
             number=number,
             units=units,
-            folder=work,
+            folder=walk.work,
             read=config.read,
             repair=config.repair,
             clean=config.clean,
@@ -282,18 +344,19 @@ def _clean(work: Path, plan: Plan, config: PrepareConfig, num_buckets: int, fact
             split=config.split,
             mix_by=config.mix.by,
             names=names,
-            num_buckets=num_buckets,
+            num_parts=walk.num_parts,
+            share=walk.budget.share,
             duplicates=config.duplicates,
             contamination=config.contamination,
         )
-        for number, units in enumerate(plan.shards)
-        if not verdicts_file(work, number).exists()
+        for number, units in enumerate(walk.plan.shards)
+        if not verdicts_file(walk.work, number).exists()
     ]
-    if len(jobs) < len(plan.shards):
-        say(f"going on: {len(plan.shards) - len(jobs)} of {len(plan.shards)} shards are done")
+    if len(jobs) < walk.num_shards:
+        say(f"going on: {walk.num_shards - len(jobs)} of {walk.num_shards} shards are done")
     total = sum(unit.bytes for job in jobs for unit in job.units)
     with Progress("reading and cleaning", total=total, unit="bytes") as progress:
-        for done in run_jobs(do_shard, jobs, config.workers or available_cores()):
+        for done in run_jobs(do_shard, jobs, walk.budget.workers):
             progress.advance(done)
 
 
@@ -305,16 +368,18 @@ def _fail_empty(work: Path, out: Path, counts: Counts) -> None:
     raise DataError(f"none of {counts.total:,} documents was kept ({reasons}): {out / 'receipts.parquet'} tells each one's reason")
 
 
-def _warn(counts: Counts, config: PrepareConfig, decisions: Decisions) -> None:
+def _warn(counts: Counts, config: PrepareConfig, num_moved: int, warnings: Sequence[Alarm]) -> None:
+    for alarm in warnings:
+        say(loud(alarm))
     empty = [name for name in ("validation", "test") if getattr(config.split, name) > 0 and not counts.splits[name]["documents"]]
     if empty:
         say(
             f"warning: no document for {' and '.join(empty)}: {counts.kept} documents are too few; "
             "--read.split-on line, heading or chapter cuts long files"
         )
-    if decisions.moved:
+    if num_moved:
         say(
-            f"note: {len(decisions.moved)} of {counts.kept} documents moved so that no split stays empty; "
+            f"note: {num_moved} of {counts.kept} documents moved so that no split stays empty; "
             "with more documents, or larger shares under split, the hash alone decides"
         )
 

@@ -24,7 +24,8 @@ def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> 
     receipts = manifest["receipts"]
     total_bytes = sum(sums["bytes"] for sums in manifest["documents"].values())
     tiles = [(show(receipts["kept"]), say("kept")), (show(receipts["total"]), say("total")), (show(total_bytes), say("bytes"))]
-    notes: list[Block] = [Paragraph(text, quiet=True) for text in (say("words_note"), say("split_note"), *card.moved(manifest, say))]
+    notes: list[Block] = [Paragraph(say("alarm", **alarm)) for alarm in manifest.get("warnings", [])]
+    notes += [Paragraph(text, quiet=True) for text in (say("words_note"), say("split_note"), *card.moved(manifest, say))]
     sections = [
         Section(say("size"), [Tiles(tiles), Table(*card.size(manifest, say)), *notes]),
         Section(say("refused"), _refused(found.counts, say)),

@@ -1,38 +1,44 @@
 """Two kinds of jobs: a shard of inputs becomes clean documents and receipts; a bucket of ids becomes files of the data set.
 
 In: units to read, later the split of every document. Out: files in a work folder, each whole or absent, so that work goes on
-where a kill struck. The idea: a shard writes its documents in row groups by the leading digits of their ids; a bucket then
-takes its row groups from every shard, sorts them by id and writes them, and no process ever holds more than a bucket.
+where a kill struck. The idea: a shard writes what it holds whenever that is enough, its documents in row groups by the leading digits of
+their ids (parts); a bucket, one file of each split, then takes part after part from every shard, sorts it by id and writes it. So
+no process holds more than its share or a part, and how much that is shows nowhere in the files: buckets and their row
+groups are cut by what the documents are.
 """
 
+import contextlib
+import sys
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.base.storage import write_atomically, write_bytes, write_json
+from hanmo.base.storage import storage_errors, write_atomically, write_json
+from hanmo.data.budget import Share, room_for
 from hanmo.data.cleaning.clean import CleanConfig, clean
 from hanmo.data.cleaning.filters import FilterConfig, judge
 from hanmo.data.cleaning.language import sure_code
 from hanmo.data.cleaning.lines import recurring_file, without_recurring
-from hanmo.data.cleaning.measures import COUNTS, TEXTS, VALUES, measure
+from hanmo.data.cleaning.measures import COUNTS, MEASURES, TEXTS, measure
 from hanmo.data.duplicates.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
 from hanmo.data.duplicates.exact import DuplicateConfig, text_digest
-from hanmo.data.duplicates.signatures import VALUES as SIGNATURE_VALUES
-from hanmo.data.duplicates.signatures import Signatures, signature
+from hanmo.data.duplicates.signatures import signature
 from hanmo.data.mixing.augment import AugmentConfig
 from hanmo.data.mixing.copies import Sums, with_copies
 from hanmo.data.mixing.folds import FOLD
 from hanmo.data.mixing.groups import group_of, source_of
-from hanmo.data.mixing.split import SplitConfig, fold_of, unit_digest
+from hanmo.data.mixing.split import SplitConfig, unit_digest
 from hanmo.data.privacy.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.reading.normalize import mend, normalize, without_surrogates
 from hanmo.data.reading.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
+N = TypeVar("N", bound=np.integer)
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "text": "text",
@@ -42,7 +48,7 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "metadata": "metadata",
 }
 MEASURE_COLUMNS: dict[str, ColumnKind] = {"format": "text", "encoding": "text", "bytes": "count", "removed_lines": "count"}
-MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in VALUES})
+MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in MEASURES})
 MEASURE_COLUMNS.update(dict.fromkeys(COUNT_COLUMNS.values(), "count"))
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
@@ -53,13 +59,13 @@ VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "threshold": "number",
     "recurring_lines": "count",
     **MEASURE_COLUMNS,
-    "fold": "count",
     "digest": "digest",
     "unit": "digest",
     "mix_group": "text",
 }
-HELD_BYTES = 32 * 2**20
-GROUP_BYTES = 8 * 2**20
+VERDICT_BYTES = 6_000  # of a verdict before it is written
+HELD = 1 / 12  # of a share: what is written goes through several forms
+GROUP_BYTES = 4 * 2**20  # of text in a row group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,8 @@ class ShardJob:
     read: ReadConfig
     repair: bool
     filters: FilterConfig
-    num_buckets: int
+    num_parts: int
+    share: Share = field(default_factory=Share)
     redact: RedactConfig = field(default_factory=RedactConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     mix_by: str = ""
@@ -89,15 +96,17 @@ class ShardJob:
     @property
     def index(self) -> Path:
         """What `contamination.against` names, ready to be looked up."""
-        return self.folder / "contamination.npz"
+        return self.folder / "contamination"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketJob:
-    """One range of ids to collect from all shards."""
+    """One range of ids to collect from all shards: parts `first` to `stop` - 1 of `num_parts`, one at a time."""
 
     number: int
-    num_buckets: int
+    first: int
+    stop: int
+    num_parts: int
     num_shards: int
     folder: Path
     out: Path
@@ -124,6 +133,11 @@ def splits_file(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.splits.npy"
 
 
+def folds_file(folder: Path, shard: int) -> Path:
+    """The fold of every row of a shard; it exists when there are folds."""
+    return folder / f"shard-{shard:05d}.folds.npy"
+
+
 def repeats_file(folder: Path, shard: int) -> Path:
     """How often every row of a shard stands in its split; it exists when documents are mixed."""
     return folder / f"shard-{shard:05d}.repeats.npy"
@@ -139,13 +153,13 @@ def copies_file(folder: Path, bucket: int) -> Path:
     return folder / f"bucket-{bucket:05d}.copies.json"
 
 
-def bucket_of(identifier: str, num_buckets: int) -> int:
+def part_of(identifier: str, num_parts: int) -> int:
     """Which of equal ranges of ids holds this one.
 
-    >>> bucket_of("00ab34cd", 4), bucket_of("ffab34cd", 4)
+    >>> part_of("00ab34cd", 4), part_of("ffab34cd", 4)
     (0, 3)
     """
-    return int(identifier[:8], 16) * num_buckets >> 32
+    return int(identifier[:8], 16) * num_parts >> 32
 
 
 def do_shard(job: ShardJob) -> int:
@@ -159,27 +173,39 @@ def do_shard(job: ShardJob) -> int:
 
 
 def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
-    with TableWriter(verdicts, VERDICT_COLUMNS) as verdict_writer, TableWriter(documents, {"row": "row", **DOCUMENT_COLUMNS}) as writer:
+    with (
+        TableWriter(verdicts, VERDICT_COLUMNS) as verdict_writer,
+        TableWriter(documents, {"row": "row", **DOCUMENT_COLUMNS}) as writer,
+        _signature_stream(job) as signatures,
+    ):
         rows: list[Row] = []
         kept: list[Row] = []
-        signatures: list[Signatures] = []
         done = held = 0
         for unit in job.units:
             for entry in read_unit(unit, job.read):
-                row, document = without_contamination(*judged(entry, unit.file, job), job)
+                with room_for(entry.text if isinstance(entry, Text) else "", entry.source, job.share, job.folder):
+                    row, document = without_contamination(*judged(entry, unit.file, job), job)
+                    if document and signatures:
+                        signatures.write(signature(str(document["text"]), job.duplicates.min_letters).tobytes())
                 rows.append(row)
+                held += VERDICT_BYTES
                 if document:
-                    if job.duplicates.near:
-                        signatures.append(signature(str(document["text"]), job.duplicates.min_letters))
                     kept.append({"row": done + len(rows) - 1, **document})
-                    held += len(str(document["text"]))
-                if held > HELD_BYTES or len(rows) >= 1 << 16:
-                    _flush(verdict_writer, rows, writer, kept, job.num_buckets)
+                    held += sys.getsizeof(document["text"])
+                if held > job.share.bytes * HELD:
+                    _flush(verdict_writer, rows, writer, kept, job.num_parts)
                     done, held, rows, kept = done + len(rows), 0, [], []
-        _flush(verdict_writer, rows, writer, kept, job.num_buckets)
-    if job.duplicates.near:
-        values = np.stack(signatures) if signatures else np.zeros((0, SIGNATURE_VALUES), np.uint32)
-        write_bytes(signatures_file(job.folder, job.number), values.tobytes())
+        _flush(verdict_writer, rows, writer, kept, job.num_parts)
+
+
+@contextlib.contextmanager
+def _signature_stream(job: ShardJob) -> Generator[BinaryIO | None]:
+    """Where signatures go; the file is whole when the verdicts are."""
+    if not job.duplicates.near:
+        yield None
+        return
+    with storage_errors(job.folder), signatures_file(job.folder, job.number).open("wb") as stream:
+        yield stream
 
 
 def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, Row | None]:
@@ -220,7 +246,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
 
 
 def _places(document: dict[str, object], digest: bytes, job: ShardJob) -> Row:
-    """What mixing and dealing need to know of a document; its fold is noted in its metadata as well."""
+    """What mixing and dealing need to know of a document."""
     metadata = cast("dict[str, str]", document["metadata"])
     source = source_of(str(document["source"]), job.names)
 
@@ -228,11 +254,7 @@ def _places(document: dict[str, object], digest: bytes, job: ShardJob) -> Row:
         return group_of(by, source, str(document["language"]), metadata) if by else None
 
     unit = unit_digest(digest, group(job.split.group_by))
-    row: dict[str, object] = {"mix_group": group(job.mix_by), "unit": unit}
-    if job.split.folds:
-        row["fold"] = fold_of(unit, job.split)
-        metadata[FOLD] = str(row["fold"])
-    return row
+    return {"mix_group": group(job.mix_by), "unit": unit}
 
 
 def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tuple[Row, Row | None]:
@@ -247,57 +269,118 @@ def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tupl
     return {**row, "rule": CONTAMINATED, "detail": detail, "value": hit.share, "threshold": job.contamination.max_share}, None
 
 
-def _flush(verdicts: TableWriter, rows: list[Row], documents: TableWriter, kept: list[Row], num_buckets: int) -> None:
+def _flush(verdicts: TableWriter, rows: list[Row], documents: TableWriter, kept: list[Row], num_parts: int) -> None:
     verdicts.write(Table.of(rows, VERDICT_COLUMNS))
-    buckets: dict[int, list[Row]] = {}
+    parts: dict[int, list[Row]] = {}
     for row in kept:
-        buckets.setdefault(bucket_of(str(row["id"]), num_buckets), []).append(row)
-    for _, members in sorted(buckets.items()):
+        parts.setdefault(part_of(str(row["id"]), num_parts), []).append(row)
+    for _, members in sorted(parts.items()):
         documents.write(Table.of(members, {"row": "row", **DOCUMENT_COLUMNS}), group_rows=len(members))
 
 
 def do_bucket(job: BucketJob) -> int:
     """Collect one range of ids from all shards and write a file for each split; gives the number of documents."""
-    parts = [Table.of([], DOCUMENT_COLUMNS)]
-    splits = [np.zeros(0, dtype=np.int8)]
-    times = [np.zeros(0, dtype=np.int32)]
+    paths = [split_file(job.out, split, job.number) for split in SPLITS]
+    count = 0
+
+    def write(temporaries: tuple[Path, ...]) -> None:
+        nonlocal count
+        if len(temporaries) < len(paths):
+            write_atomically(paths[-1 - len(temporaries)], lambda path: write((path, *temporaries)))
+            return
+        with contextlib.ExitStack() as stack:
+            writers = [
+                stack.enter_context(SplitWriter(path, job.augment if not i else AugmentConfig())) for i, path in enumerate(temporaries)
+            ]
+            for part, splits, times in _parts(job):
+                count += len(part)
+                for number, writer in enumerate(writers):
+                    rows = np.flatnonzero(splits == number)
+                    writer.add(part.take(rows), times[rows])
+        write_json(copies_file(job.folder, job.number), writers[0].sums)
+
+    write(())
+    return count
+
+
+class SplitWriter:
+    """One file of documents in the making: rows come by id, and leave with their copies in groups of a few MB of text."""
+
+    def __init__(self, path: Path, augment: AugmentConfig) -> None:
+        self._writer, self._augment = TableWriter(path, DOCUMENT_COLUMNS), augment
+        self._waiting: list[tuple[Table, NDArray[np.int32]]] = []
+        self._bytes = 0
+        self.sums: Sums = {}
+
+    def add(self, table: Table, times: NDArray[np.int32]) -> None:
+        """Take rows; a group ends with the document that fills it, wherever the tables end."""
+        start = 0
+        for row, size in enumerate(table.lengths("text").tolist()):
+            self._bytes += size
+            if self._bytes >= GROUP_BYTES:
+                self._wait(table, times, start, row + 1)
+                self._put()
+                start = row + 1
+        self._wait(table, times, start, len(table))
+
+    def _wait(self, table: Table, times: NDArray[np.int32], start: int, stop: int) -> None:
+        if start < stop:
+            self._waiting.append((table.take(np.arange(start, stop)), times[start:stop]))
+
+    def _put(self) -> None:
+        if self._waiting:
+            whole, times = Table.concatenate([table for table, _ in self._waiting]), np.concatenate([each for _, each in self._waiting])
+            table, more = with_copies(whole, times, self._augment, DOCUMENT_COLUMNS)
+            self.sums = {name: self.sums.get(name, 0) + number for name, number in more.items()}
+            self._writer.write(table, group_rows=len(table))
+        self._waiting, self._bytes = [], 0
+
+    def __enter__(self) -> "SplitWriter":
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._put()
+        self._writer.__exit__(kind)
+
+
+def _parts(job: BucketJob) -> Iterator[tuple[Table, NDArray[np.int8], NDArray[np.int32]]]:
+    """The documents of each part that are in some split, in the order of their ids, with their splits and how often they stand there."""
+    places: dict[int, list[tuple[int, int]]] = {}
     for shard in range(job.num_shards):
-        path = documents_file(job.folder, shard)
-        groups = [group for group, smallest in enumerate(first_ids(path)) if bucket_of(smallest, job.num_buckets) == job.number]
-        if not groups:
-            continue
-        table = Table.read(path, groups=groups)
-        chosen = np.load(splits_file(job.folder, shard))[table.numbers("row")]
-        kept = np.flatnonzero(chosen >= 0)
-        parts.append(table.take(kept).select(DOCUMENT_COLUMNS))
-        splits.append(chosen[kept])
-        repeats = repeats_file(job.folder, shard)
-        often = np.load(repeats)[table.numbers("row")] if repeats.exists() else np.ones(len(table), dtype=np.int32)
-        times.append(often[kept])
-    whole, dealt, repeated = Table.concatenate(parts), np.concatenate(splits), np.concatenate(times)
-    order = whole.order_by("id")
-    sums: Sums = {}
-    for number, split in enumerate(SPLITS):
-        rows = order[dealt[order] == number]
-        augment = job.augment if split == "train" else AugmentConfig()
-
-        def write(path: Path, rows: NDArray[np.int64] = rows, augment: AugmentConfig = augment) -> None:
-            sums.update(_write_documents(path, whole, rows, repeated[rows], augment))
-
-        write_atomically(split_file(job.out, split, job.number), write)
-        if split == "train":
-            write_json(copies_file(job.folder, job.number), sums)
-    return len(whole)
+        for group, smallest in enumerate(first_ids(documents_file(job.folder, shard))):
+            if job.first <= (part := part_of(smallest, job.num_parts)) < job.stop:
+                places.setdefault(part, []).append((shard, group))
+    for part in range(job.first, job.stop):
+        found = [_dealt(job.folder, shard, group) for shard, group in places.get(part, [])]
+        if found:
+            whole = Table.concatenate([table for table, _, _ in found])
+            order = whole.order_by("id")
+            splits, times = np.concatenate([each for _, each, _ in found]), np.concatenate([each for _, _, each in found])
+            yield whole.take(order), splits[order], times[order]
 
 
-def _write_documents(path: Path, whole: Table, rows: NDArray[np.int64], times: NDArray[np.int32], augment: AugmentConfig) -> Sums:
-    """Write rows with their copies, a row group at a time; gives the sums over augmented copies."""
-    length = max(1, len(whole) * GROUP_BYTES // max(1, whole.num_bytes))
-    sums: Sums = {}
-    with TableWriter(path, DOCUMENT_COLUMNS) as writer:
-        for start in range(0, len(rows), length):
-            part = slice(start, start + length)
-            table, more = with_copies(whole.take(rows[part]), times[part], augment, DOCUMENT_COLUMNS)
-            sums = {name: sums.get(name, 0) + number for name, number in more.items()}
-            writer.write(table, group_rows=length)
-    return sums
+def _dealt(folder: Path, shard: int, group: int) -> tuple[Table, NDArray[np.int8], NDArray[np.int32]]:
+    """The documents of a row group that are in some split, with their splits and how often they stand there."""
+    table = Table.read(documents_file(folder, shard), groups=[group])
+    rows = table.numbers("row")
+    splits = _values(splits_file(folder, shard), np.int8)[rows]
+    kept = np.flatnonzero(splits >= 0)
+    repeats, folds = repeats_file(folder, shard), folds_file(folder, shard)
+    times = _values(repeats, np.int32)[rows[kept]] if repeats.exists() else np.ones(len(kept), dtype=np.int32)
+    table = table.take(kept).select(DOCUMENT_COLUMNS)
+    if folds.exists():
+        noted = zip(table.rows(), _values(folds, np.int16)[rows[kept]].tolist(), strict=True)
+        table = Table.of([_with_fold(row, fold) for row, fold in noted], DOCUMENT_COLUMNS)
+    return table, splits[kept], times
+
+
+def _with_fold(row: Row, fold: int) -> Row:
+    return {**row, "metadata": {**cast("dict[str, str]", row["metadata"]), FOLD: str(fold)}}
+
+
+def _values(path: Path, kind: type[N]) -> NDArray[N]:
+    values: NDArray[N] = np.load(path, mmap_mode="r")
+    assert values.dtype == kind
+    return values

@@ -119,10 +119,10 @@ class Table:
 
     @classmethod
     def concatenate(cls, tables: Sequence["Table"]) -> "Table":
-        """One table under the other."""
+        """One table under the other, each column in one piece, so that what is written does not depend on how many there were."""
         import pyarrow as pa
 
-        return cls(pa.concat_tables([table._table for table in tables]))
+        return cls(pa.concat_tables([table._table for table in tables]).combine_chunks())
 
     def numbers(self, column: str) -> NDArray[np.int64]:
         """A column of whole numbers or flags; null is 0."""
@@ -145,6 +145,15 @@ class Table:
     def texts(self, column: str) -> list[str]:
         """A column of text."""
         return cast("list[str]", self._table.column(column).to_pylist())
+
+    def lengths(self, column: str) -> NDArray[np.int64]:
+        """Bytes of UTF-8 of a column of text; null is 0."""
+        import pyarrow.compute as pc
+
+        return cast(
+            "NDArray[np.int64]",
+            pc.fill_null(pc.call_function("binary_length", [self._table.column(column)]), 0).to_numpy().astype(np.int64),
+        )
 
     def present(self, column: str) -> NDArray[np.bool_]:
         """Where a column is not null."""

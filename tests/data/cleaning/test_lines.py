@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from hanmo.data.cleaning.lines import Kind, LineJob, count_lines, find_recurring, without_recurring
+from hanmo.data.reading.formats import Format
 from hanmo.data.reading.inputs import InputFile, Unit
 from hanmo.data.reading.read import ReadConfig
 
@@ -46,3 +47,16 @@ def test_a_paragraph_is_what_stands_between_empty_lines(tmp_path: Path, kind: Ki
     text, count = without_recurring(f"{BODIES[0]}\n\n\n{notice}\n\n{BODIES[1]}", known, kind)
     assert count == 1
     assert text == (f"{BODIES[0]}\n\n\n{BODIES[1]}" if cut else f"{BODIES[0]}\n\n\nDo not copy.\n\n{BODIES[1]}")
+
+
+def test_counts_that_are_too_many_to_hold_give_the_same_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("\n".join(f"{body.replace(chr(10), ' ')} {FOOTER if i % 2 else ''}" for i, body in enumerate(BODIES * 3)), "utf-8")
+    unit = Unit(file=InputFile(path=path, label="rows"), format=Format("text", "utf-8"))
+    found = []
+    for held in (10**8, 200, 10**8):  # the pieces of an earlier run count no more
+        job = LineJob(number=0, units=(unit,), folder=tmp_path, read=ReadConfig(split_on="line"), repair=True, kind="line", held_bytes=held)
+        count_lines(job)
+        assert (len(list(tmp_path.glob("shard-00000.lines.*.npy"))) > 1) == (held == 200)
+        found.append(find_recurring(tmp_path, 1, 3, held).read_bytes())
+    assert len(found[0]) == 8 * len(BODIES) and found[0] == found[1] == found[2]

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.data.cleaning.measures import COUNTS, TEXTS, VALUES, control_share, ends_as_sentence, letter_share, measure, replacement_share
+from hanmo.data.cleaning.measures import COUNTS, MEASURES, TEXTS, control_share, ends_as_sentence, letter_share, measure, replacement_share
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_every_value_is_there_and_shares_lie_between_zero_and_one(text: str) -> None:
     values = measure(text, text)
-    assert set(values) == set(VALUES)
+    assert set(values) == set(MEASURES)
     for name, value in values.items():
         if name in TEXTS:
             assert value is None or isinstance(value, str)

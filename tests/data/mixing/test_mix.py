@@ -9,11 +9,17 @@ from hanmo.base.errors import ConfigError, DataError
 from hanmo.data.mixing.mix import MixConfig, amounts_of, mix, shares_of, whole_amounts
 
 
+def coded(groups: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Names in ascending order, and the number of each document's."""
+    names, codes = np.unique(groups, return_inverse=True)
+    return names.tolist(), codes.astype(np.int32)
+
+
 def mixed(sizes: dict[str, int], config: MixConfig, seed: int = 0) -> dict[str, np.ndarray]:
     """Times of every document, group by group; documents have 10 to 99 bytes."""
     dice = np.random.default_rng(seed)
     groups = np.repeat(np.array(list(sizes)), list(sizes.values()))
-    mixture = mix(groups, dice.integers(10, 100, len(groups)), dice.random(len(groups)), config)
+    mixture = mix(*coded(groups), dice.integers(10, 100, len(groups)), dice.random(len(groups)), config)
     return {name: mixture.times[groups == name] for name in sizes}
 
 
@@ -55,7 +61,7 @@ def test_bytes_are_met_within_a_document() -> None:
     dice = np.random.default_rng(3)
     groups = np.repeat(np.array(["a", "b"]), [300, 700])
     sizes = dice.integers(10, 1000, 1000)
-    mixture = mix(groups, sizes, dice.random(1000), MixConfig(by="source", weights={"a": 1, "b": 3}, total_bytes=200_000))
+    mixture = mix(*coded(groups), sizes, dice.random(1000), MixConfig(by="source", weights={"a": 1, "b": 3}, total_bytes=200_000))
     for share, wanted in zip(mixture.shares, (50_000, 150_000), strict=True):
         assert share.taken_bytes == pytest.approx(wanted, abs=1000)
     assert mixture.shares[0].bytes == sizes[:300].sum() and mixture.shares[0].documents == 300
@@ -67,7 +73,7 @@ def test_the_order_of_documents_does_not_matter(order: list[int], repeats: int, 
     dice = np.random.default_rng(1)
     groups, sizes, places = np.array(["a", "b", "b"] * 20), dice.integers(10, 99, 60), dice.random(60)
     config = MixConfig(by="source", temperature=2, total_documents=total, max_repeats=repeats)
-    plain, shuffled = mix(groups, sizes, places, config), mix(groups[order], sizes[order], places[order], config)
+    plain, shuffled = mix(*coded(groups), sizes, places, config), mix(*coded(groups[order]), sizes[order], places[order], config)
     assert (plain.times[order] == shuffled.times).all() and (plain.cuts[order] == shuffled.cuts).all()
 
 
@@ -97,7 +103,7 @@ def test_a_larger_total_keeps_what_a_smaller_one_took(total: int, more: int) -> 
 
 def test_what_is_mixed_out_lies_behind_the_cut_of_its_group() -> None:
     places = np.linspace(0, 0.99, 100)
-    mixture = mix(np.array(["a"] * 100), np.ones(100, dtype=np.int64), places, MixConfig(by="source", total_documents=30))
+    mixture = mix(*coded(np.array(["a"] * 100)), np.ones(100, dtype=np.int64), places, MixConfig(by="source", total_documents=30))
     assert mixture.times.tolist() == [1] * 30 + [0] * 70
     assert (mixture.cuts == places[29]).all()
 

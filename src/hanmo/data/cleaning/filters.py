@@ -15,7 +15,7 @@ from typing import Literal, cast
 
 from hanmo.base.errors import ConfigError
 from hanmo.data.cleaning.language import is_wanted
-from hanmo.data.cleaning.measures import VALUES
+from hanmo.data.cleaning.measures import MEASURES
 
 Preset = Literal["mild", "gopher", "c4", "fineweb", "web"]
 LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-Han[st])?")
@@ -170,7 +170,7 @@ class Verdict:
 RULES = tuple(
     Rule(name)
     for name in (field.name for field in dataclasses.fields(FilterConfig))
-    if name.startswith(("min_", "max_")) and name[4:] in VALUES
+    if name.startswith(("min_", "max_")) and name[4:] in MEASURES
 )
 MILD: dict[str, float] = {
     "max_replacement_share": 0.01,

@@ -28,7 +28,7 @@ SHORT_LINE = 30
 
 TEXTS = ("language", "script")
 COUNTS = ("characters", "words", "stop_words", "sentences")
-VALUES = (
+MEASURES = (
     "replacement_share",
     "control_share",
     "characters",

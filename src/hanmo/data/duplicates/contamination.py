@@ -5,10 +5,12 @@ a Chinese, Japanese or Korean character counts as a word. Case, width, spacing a
 5 to 12 words is compared whole: with the document, and with each of its lines; shorter ones say too little. The idea: the
 hash of every 13 words of all items in one sorted array, looked up for all windows of a document at once, so nothing of 13 words
 is ever missed. Of words that stand in many items (a prompt around each) the first 20 places are kept: a hit is never
-lost, but not every item that it could be is named.
+lost, but not every item that it could be is named. Memory: about 100 bytes a word of the items while the index is made, then 32, which
+processes share; it grows with what is protected, not with the data.
 """
 
 import functools
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from hanmo.base.errors import ConfigError
 from hanmo.base.progress import Progress
-from hanmo.base.storage import write_atomically
+from hanmo.base.storage import make_folder, storage_errors
 from hanmo.data.duplicates.letters import Hashes, Words, mix, windows, words
 from hanmo.data.reading.items import Item, read_items
 
@@ -30,6 +32,7 @@ BLOCK_WORDS = 1 << 20  # of a document at a time
 AROUND = 40  # characters of a document shown on both sides of a piece
 LONGEST_SHOWN = 600
 CONTAMINATED = "contaminated"
+ARRAYS = ("lengths", "windows", "borders", "places", "items", "whole", "whole_items")
 Integers = NDArray[np.int64]
 
 
@@ -67,6 +70,27 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Names of items, one after the other as UTF-8, and where each ends."""
+
+    letters: NDArray[np.uint8]
+    ends: Integers
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "Names":
+        """Names on one line each."""
+        encoded = [name.replace("\n", " ").encode("utf-8", "surrogatepass") for name in names]
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([len(name) for name in encoded], dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, item: int) -> str:
+        start = int(self.ends[item - 1]) if item else 0
+        return self.letters[start : int(self.ends[item])].tobytes().decode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
     """All items, ready to be looked up.
 
@@ -74,7 +98,7 @@ class Index:
     items; `items` tells whose each word is; `whole` are sorted hashes of short items and `whole_items` whose they are.
     """
 
-    names: tuple[str, ...]
+    names: Names
     lengths: Integers
     windows: Hashes
     borders: Integers
@@ -173,24 +197,24 @@ def _shown(text: str, span: tuple[int, int] | None = None) -> str:
     return passage if len(passage) <= LONGEST_SHOWN else passage[:LONGEST_SHOWN] + " ..."
 
 
-def save_index(index: Index, path: Path) -> None:
-    """Write an index as arrays; no pickle."""
-    names = np.frombuffer("\n".join(index.names).encode("utf-8", "surrogatepass"), np.uint8)
-    arrays = {field: getattr(index, field) for field in ("lengths", "windows", "borders", "places", "items", "whole", "whole_items")}
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, names=names, **arrays)
-
-    write_atomically(path, write)
+def save_index(index: Index, folder: Path) -> None:
+    """Write an index as a folder of arrays, whole or not at all."""
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    make_folder(temporary)
+    with storage_errors(folder):
+        for field in ARRAYS:
+            np.save(temporary / f"{field}.npy", getattr(index, field), allow_pickle=False)
+        np.save(temporary / "letters.npy", index.names.letters, allow_pickle=False)
+        np.save(temporary / "ends.npy", index.names.ends, allow_pickle=False)
+        temporary.rename(folder)
 
 
 @functools.lru_cache(1)
-def load_index(path: Path) -> Index:
-    """An index that was saved; a process keeps the last one."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {field: file[field] for field in ("lengths", "windows", "borders", "places", "items", "whole", "whole_items")}
-        return Index(names=tuple(file["names"].tobytes().decode("utf-8", "surrogatepass").split("\n")), **arrays)
+def load_index(folder: Path) -> Index:
+    """An index that was saved, mapped: all processes that look into it share one copy in memory."""
+    arrays = {field: np.load(folder / f"{field}.npy", mmap_mode="r", allow_pickle=False) for field in (*ARRAYS, "letters", "ends")}
+    return Index(names=Names(arrays.pop("letters"), arrays.pop("ends")), **arrays)
 
 
 def _sorted_index(
@@ -204,7 +228,7 @@ def _sorted_index(
     kept = np.arange(len(hashes)) - np.repeat(firsts, counts) < PLACES
     short = sorted(whole)
     return Index(
-        names=tuple(name.replace("\n", " ") for name in names),
+        names=Names.of(names),
         lengths=np.array(lengths, np.int64),
         windows=unique,
         borders=np.concatenate([[0], np.cumsum(np.minimum(counts, PLACES))]).astype(np.int64),

@@ -29,8 +29,6 @@ class DuplicateConfig:
     """Of near-duplicates keep the longest (then the smallest id), or all of them, in one split."""
     threshold: float = 0.65
     """Least similarity of near-duplicates: the share of letters that an alignment leaves unchanged, or the Jaccard index of shingles."""
-    verify: bool = True
-    """Compare the texts of pairs; without it the similarity is estimated from signatures, faster and less sharp."""
     min_letters: int = 50
     """Documents with fewer letters and digits are never near-duplicates: short texts are alike by chance."""
     lines: int = 0

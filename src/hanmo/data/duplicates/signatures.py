@@ -25,6 +25,9 @@ copies, which share what follows as well, stand side by side.
 """
 
 import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +38,13 @@ Signatures = NDArray[np.uint32]
 Pairs = NDArray[np.int64]
 
 WIDTH, DENSE_WIDTH = 8, 5
-VALUES = 128
+SIGNATURE_VALUES = 128
 BANDS = 64
 FOLLOWING = 2  # values after a band's own that sort its bucket
 NEIGHBOURS = 4
 LEAST_EQUAL = 4
-BIN_SHIFT = np.uint64(64 - VALUES.bit_length() + 1)
+BLOCK_PAIRS = 1 << 13  # of which signatures are held at a time
+BIN_SHIFT = np.uint64(64 - SIGNATURE_VALUES.bit_length() + 1)
 NOTHING = np.uint64(2**64 - 1)
 
 
@@ -48,9 +52,9 @@ def signature(text: str, least: int) -> Signatures:
     """The 128 values of a text; all zero, which no text gives, when it has fewer than `least` letters."""
     codes, dense = letters(text)
     if len(codes) < max(least, 1):
-        return np.zeros(VALUES, np.uint32)
+        return np.zeros(SIGNATURE_VALUES, np.uint32)
     hashes = shingles(codes, dense)
-    bins = np.full(VALUES, NOTHING)
+    bins = np.full(SIGNATURE_VALUES, NOTHING)
     np.minimum.at(bins, hashes >> BIN_SHIFT, hashes)
     empty = np.flatnonzero(bins == NOTHING)
     if len(empty):
@@ -73,51 +77,105 @@ def shingles(codes: Codes, dense: NDArray[np.bool_], times: int = 1) -> Hashes:
     return mix(np.concatenate([np.where(head, short[: len(long)], long), short[len(long) :][tail]]))
 
 
-def candidate_pairs(signatures: Signatures) -> tuple[Pairs, NDArray[np.int64]]:
-    """Pairs of rows (smaller first, in order) that share a band and at least 4 values, and how many they share.
+class Store(Protocol):
+    """Signatures of all documents, in memory or on disk."""
 
-    The same for the same rows in the same order; memory beside the signatures is about 60 bytes a row and 16 a pair.
+    def __len__(self) -> int: ...
+
+    def column(self, value: int) -> NDArray[np.uint32]:
+        """One value of all documents."""
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> Signatures:
+        """All values of some documents."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Signatures in memory."""
+
+    values: Signatures
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def column(self, value: int) -> NDArray[np.uint32]:
+        """One value of all documents."""
+        return self.values[:, value]
+
+    def take(self, rows: NDArray[np.int64]) -> Signatures:
+        """All values of some documents."""
+        return self.values[rows]
+
+
+def candidate_codes(signatures: Store) -> Iterator[NDArray[np.int64]]:
+    """Pairs of rows that share a band and at least 4 values, as smaller * count + larger; a pair of several bands comes several times.
+
+    The same for the same rows in the same order; memory is about 40 bytes a row.
     """
     count = len(signatures)
-    found = [np.zeros(0, np.int64)]
     for band in range(BANDS if count > 1 else 0):
-        values = signatures[:, band]
+        values = signatures.column(band)
         repeated = _repeated(values)
-        following = [signatures[repeated, band + more] for more in range(FOLLOWING, 0, -1)]
-        order = repeated[np.lexsort((*following, values[repeated]))]
+        following = [signatures.column(band + more)[repeated] for more in range(FOLLOWING, 0, -1)]
+        values = values[repeated]
+        order = np.lexsort((*following, values))
+        values, order = values[order], repeated[order]
         for distance in range(1, NEIGHBOURS + 1):
-            left, right = order[:-distance], order[distance:]
-            met = values[left] == values[right]
-            left, right = left[met], right[met]
-            codes = np.minimum(left, right) * count + np.maximum(left, right)
-            found.append(codes[_equal_values(signatures, codes) >= LEAST_EQUAL])
-        if band % 8 == 7:
-            found = [np.unique(np.concatenate(found))]
-    codes = np.unique(np.concatenate(found))
-    return np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1), _equal_values(signatures, codes)
+            for start in range(0, len(order) - distance, BLOCK_PAIRS):
+                stop = min(start + BLOCK_PAIRS, len(order) - distance)
+                met = start + np.flatnonzero(values[start:stop] == values[start + distance : stop + distance])
+                left, right = order[met], order[met + distance]
+                codes = np.minimum(left, right) * count + np.maximum(left, right)
+                yield codes[equal_values(signatures, codes) >= LEAST_EQUAL]
+
+
+def candidate_pairs(signatures: Signatures) -> tuple[Pairs, NDArray[np.int64]]:
+    """Pairs of rows (smaller first, in order) that share a band and at least 4 values, and how many they share."""
+    held = Held(signatures)
+    codes = np.unique(np.concatenate([np.zeros(0, np.int64), *candidate_codes(held)]))
+    return pairs_of(codes, len(held)), equal_values(held, codes)
+
+
+def pairs_of(codes: NDArray[np.int64], count: int) -> Pairs:
+    """[pairs, 2] rows, smaller first."""
+    return np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1)
+
+
+def equal_values(signatures: Store, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """In how many values the two rows of each pair agree, a block at a time."""
+    pairs = pairs_of(codes, len(signatures))
+    equal = np.zeros(len(codes), np.int64)
+    for start in range(0, len(codes), BLOCK_PAIRS):
+        rows, places = np.unique(pairs[start : start + BLOCK_PAIRS], return_inverse=True)
+        values, places = signatures.take(rows), places.reshape(-1, 2)
+        equal[start : start + BLOCK_PAIRS] = (values[places[:, 0]] == values[places[:, 1]]).sum(axis=1)
+    return equal
 
 
 def estimated_similarity(equal: NDArray[np.int64]) -> NDArray[np.float64]:
     """The share s of letters that stayed as they were, from the number of equal values: s = (2 J / (1 + J))^(1 / 8).
 
-    Ondov et al. 2016 (Mash). It takes edits to be scattered, so texts that share whole passages look closer than they are.
+    Ondov et al. 2016 (Mash). It takes edits to be scattered, so texts that share whole passages look closer than they are, and so do
+    long texts of one author, which share shingles by chance: it rules pairs out, and never says that two texts are alike.
 
     >>> estimated_similarity(np.array([0, 128])).tolist()
     [0.0, 1.0]
     """
-    jaccard = equal / VALUES
+    jaccard = equal / SIGNATURE_VALUES
     return (2 * jaccard / (1 + jaccard)) ** (1 / WIDTH)
 
 
 def jaccard(a: Hashes, b: Hashes) -> float:
-    """|A and B| / |A or B| of two rows of hashes, each counted once.
+    """|A and B| / |A or B| of two rows of hashes in ascending order, each once; merging two runs takes linear time.
 
-    >>> jaccard(np.array([1, 2, 2], np.uint64), np.array([2, 3], np.uint64))
+    >>> jaccard(np.array([1, 2], np.uint64), np.array([2, 3], np.uint64))
     0.3333333333333333
     """
-    a, b = np.unique(a), np.unique(b)
-    shared = len(np.intersect1d(a, b, assume_unique=True))
-    either = len(a) + len(b) - shared
+    both = np.sort(np.concatenate([a, b]), kind="stable")
+    shared = int(np.count_nonzero(both[1:] == both[:-1]))
+    either = len(both) - shared
     return shared / either if either else 1.0
 
 
@@ -130,16 +188,6 @@ def _repeated(values: NDArray[np.uint32]) -> NDArray[np.int64]:
     chosen[1:] |= same
     chosen[:-1] |= same
     return np.sort(order[chosen & (ordered > 0)])
-
-
-def _equal_values(signatures: Signatures, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """In how many values the two rows of each pair agree, a block at a time."""
-    count = max(len(signatures), 1)
-    equal = np.zeros(len(codes), np.int64)
-    for start in range(0, len(codes), 1 << 14):
-        block = codes[start : start + (1 << 14)]
-        equal[start : start + (1 << 14)] = (signatures[block // count] == signatures[block % count]).sum(axis=1)
-    return equal
 
 
 def _lenders(filled: NDArray[np.bool_], empty: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -155,5 +203,5 @@ def _lenders(filled: NDArray[np.bool_], empty: NDArray[np.int64]) -> NDArray[np.
 @functools.cache
 def _tries() -> NDArray[np.int64]:
     """[128, 128] bins to try for each empty bin."""
-    numbers = mix(np.arange(VALUES * VALUES, dtype=np.uint64))
-    return (numbers % np.uint64(VALUES)).astype(np.int64).reshape(VALUES, -1)
+    numbers = mix(np.arange(SIGNATURE_VALUES * SIGNATURE_VALUES, dtype=np.uint64))
+    return (numbers % np.uint64(SIGNATURE_VALUES)).astype(np.int64).reshape(SIGNATURE_VALUES, -1)

@@ -8,9 +8,8 @@ workers nor the order of inputs matter, and a document is chosen by its text and
 Never here: no document's text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,25 +141,27 @@ def whole_amounts(amounts: Mapping[str, float]) -> dict[str, int]:
     return floors
 
 
-def mix(groups: NDArray[np.str_], sizes_in_bytes: NDArray[np.int64], places: NDArray[np.float64], config: MixConfig) -> Mixture:
+def mix(
+    names: Sequence[str], codes: NDArray[np.int32], sizes_in_bytes: NDArray[np.int64], places: NDArray[np.float64], config: MixConfig
+) -> Mixture:
     """How often each document stands in the data.
 
-    groups, sizes_in_bytes, places: one value a document, in an order that does not depend on workers; `places` in [0, 1).
+    names: the groups in ascending order; names of no document count for nothing. codes (which group), sizes_in_bytes, places: one value a
+    document, in an order that does not depend on workers; `places` in [0, 1).
     """
-    names, codes = np.unique(groups, return_inverse=True)
-    codes = codes.astype(np.int64)
     by_bytes = bool(config.total_bytes)
-    units = sizes_in_bytes.astype(np.float64) if by_bytes else np.ones(len(groups))
+    units = sizes_in_bytes.astype(np.float64) if by_bytes else np.ones(len(codes))
     sums = np.bincount(codes, weights=units, minlength=len(names))
-    sizes = dict(zip(cast("list[str]", names.tolist()), cast("list[float]", sums.tolist()), strict=True))
+    there = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    sizes = {names[code]: float(sums[code]) for code in there.tolist()}
     shares = shares_of(sizes, config)
     amounts: Mapping[str, float] = amounts_of(sizes, shares, config)
     if not by_bytes:
         amounts = whole_amounts(amounts)
-    times = np.zeros(len(groups), dtype=np.int32)
-    cuts = np.zeros(len(groups))
+    times = np.zeros(len(codes), dtype=np.int32)
+    cuts = np.zeros(len(codes))
     facts: list[Share] = []
-    for code, name in enumerate(sizes):
+    for code, name in zip(there.tolist(), sizes, strict=True):
         members = np.flatnonzero(codes == code)
         times[members], cuts[members] = _take(units[members], places[members], amounts[name])
         facts.append(

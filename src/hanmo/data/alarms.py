@@ -1,0 +1,41 @@
+"""A rule that leaves out most of what it sees is more often a mistake than a finding, and is said loudly.
+
+In: what the receipts add up to. Out: a warning for each such rule; for standard error, the manifest and the report. Mixing out is nobody's
+mistake: it was asked for.
+"""
+
+from dataclasses import dataclass
+
+from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE
+from hanmo.data.receipts import Counts
+
+MOST = 0.5
+FEW = 3  # documents left out alarm nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A rule, how many documents it left out, and how many it saw."""
+
+    rule: str
+    left_out: int
+    seen: int
+
+
+def alarms(counts: Counts) -> list[Alarm]:
+    """Rules that left out most documents, the worst first; duplicates are looked for among what filters let pass."""
+    rules = {rule: number for rule, number in counts.rules.items() if rule != MIXED_OUT}
+    passed = counts.kept + counts.rules[MIXED_OUT] + counts.rules[EXACT_DUPLICATE] + counts.rules[NEAR_DUPLICATE]
+    late = (EXACT_DUPLICATE, NEAR_DUPLICATE)
+    found = [Alarm(rule, number, passed if rule in late else counts.total) for rule, number in rules.items()]
+    most = [alarm for alarm in found if alarm.left_out > MOST * alarm.seen and alarm.left_out > FEW]
+    return sorted(most, key=lambda alarm: (-alarm.left_out, alarm.rule))
+
+
+def loud(alarm: Alarm) -> str:
+    """The line for standard error."""
+    share = alarm.left_out / alarm.seen
+    return (
+        f"WARNING: {alarm.rule} left out {alarm.left_out:,} of {alarm.seen:,} documents ({share:.0%}): "
+        "look at some of them in receipts.parquet before you trust this data set"
+    )

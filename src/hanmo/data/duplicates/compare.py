@@ -1,0 +1,196 @@
+"""How alike two texts are: an alignment, or shared shingles, whichever says more.
+
+In: texts of plain letters. Out: a number from 0 to 1. The idea: an alignment bears many small edits, shingles bear passages in another
+order. The time of an alignment grows with the square of the length, so of long texts blocks are aligned, each at the place that most
+of its shingles point to; shared shingles alone would not do, since any two long texts of one language share many. What comparing
+needs of a text is found once (`Side`), and bounds that cost little come first: the lengths, and a sample of the shingles.
+"""
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+
+from hanmo.data.duplicates.letters import Hashes, letters, mix, windows
+from hanmo.data.duplicates.signatures import DENSE_WIDTH, WIDTH, jaccard, shingles
+
+LONGEST_ALIGNED = 20_000  # letters
+BLOCK, BLOCKS = 512, 32  # of a longer text, so many letters are compared in so many places
+BLOCKS_APART = 8  # of each so many blocks one is looked at first
+UNLIKE = 0.4  # where those blocks are no more alike than this, as unrelated texts are, the others are not looked at
+SEEDS = 1 << 16
+COMMON = 16  # a shingle that stands in more places points to none
+DRIFT = 128  # letters that edits may shift within a block
+MARGIN = 0.1  # how far below the threshold an estimate may lie and still be checked
+OUTLINE = 1024  # shingles of a text in a sample, about
+REPEATED = 0.95  # at a glance; a text twice has the same shingles as once
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a glance needs of a text: its length, the share of dense letters, and its shingles up to a bound, of two widths."""
+
+    length: int
+    dense: float
+    bound: int
+    short: Hashes
+    wide: Hashes
+
+
+class Side:
+    """One text of plain letters, and what comparing it needs, each part found when it is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory once all parts are found, about."""
+        return 5_000 + 12 * len(self) + (16 * min(len(self), SEEDS) + 8 * BLOCK * BLOCKS if len(self) > LONGEST_ALIGNED else 0)
+
+    @functools.cached_property
+    def outline(self) -> Outline:
+        """A sample of the shingles."""
+        codes, dense = letters(self.text)
+        bound = 2**64 - 1 if len(codes) <= OUTLINE else (OUTLINE << 64) // len(codes)
+        short, wide = (np.unique(found[found <= np.uint64(bound)]) for found in (shingles(codes, dense), shingles(codes, dense, times=2)))
+        return Outline(len(codes), float(dense.mean()) if len(dense) else 0.0, bound, short, wide)
+
+    @functools.cached_property
+    def shingles(self) -> Hashes:
+        """All shingles in ascending order, each once."""
+        return np.unique(shingles(*letters(self.text)))
+
+    @functools.cached_property
+    def seeds(self) -> tuple[Hashes, NDArray[np.int64]]:
+        """Windows in ascending order, some 65,536 of them chosen by their hash, and where each begins."""
+        hashes = _windows(self.text)
+        places = np.flatnonzero(hashes <= np.uint64(min(2**64 - 1, (SEEDS << 64) // max(1, len(hashes)))))
+        order = np.argsort(hashes[places], kind="stable")
+        return hashes[places][order], places[order]
+
+    @functools.cached_property
+    def blocks(self) -> list[tuple[str, Hashes]]:
+        """Blocks spread over the text with their windows, those that are looked at first in front."""
+        starts = np.linspace(0, max(0, len(self) - BLOCK), BLOCKS).astype(np.int64).tolist()
+        ordered = starts[::BLOCKS_APART] + [start for i, start in enumerate(starts) if i % BLOCKS_APART]
+        return [(block, _windows(block)) for block in (self.text[start : start + BLOCK] for start in ordered)]
+
+
+class Sides:
+    """The texts that were asked for last, up to so many bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._bytes = limit, 0
+        self._kept: OrderedDict[Hashable, Side] = OrderedDict()
+
+    def get(self, key: Hashable, text: Callable[[], str]) -> Side:
+        """The text of this key, read when it is not there."""
+        side = self._kept.pop(key, None)
+        if side is None:
+            side = Side(text())
+            self._bytes += side.num_bytes
+        self._kept[key] = side
+        while self._bytes > self._limit and len(self._kept) > 2:
+            self._bytes -= self._kept.popitem(last=False)[1].num_bytes
+        return side
+
+
+def similarity(a: str, b: str, least: float = 0.0) -> float:
+    """How alike two texts of plain letters are, from 0 to 1: the larger of two measures.
+
+    One is 1 - distance / length of the longer, by Levenshtein; for texts longer than 20,000 letters it is measured on blocks. The
+    other is the Jaccard index of shingles. A value below `least` may come out lower than it is.
+
+    >>> similarity("nightbytheriver", "nightbytheriver"), round(similarity("nightbytheriver", "nightattheriver"), 2)
+    (1.0, 0.87)
+    """
+    return compare(Side(a), Side(b), least)
+
+
+def compare(a: Side, b: Side, least: float) -> float:
+    """The similarity of two texts that may be compared with others as well."""
+    if a.text == b.text:
+        return 1.0
+    short, long = sorted((a, b), key=len)
+    if len(long) <= LONGEST_ALIGNED:
+        return max(_shared(a, b), Levenshtein.normalized_similarity(a.text, b.text, score_cutoff=least))
+    shared = _shared(a, b) if _sampled(a.outline, b.outline) >= least - MARGIN else 0.0
+    if len(short) < least * len(long):  # no more than this share of the longer can stand in the shorter
+        return shared
+    return max(shared, _unchanged_in_blocks(short, long))
+
+
+def is_worth_comparing(a: Side, b: Side, least: float) -> bool:
+    """Whether a glance leaves hope for a similarity of `least`; of long texts the lengths alone say it, since blocks cost little."""
+    near = min(len(a), len(b)) >= least * max(len(a), len(b), 1)
+    if near and max(len(a), len(b)) > LONGEST_ALIGNED:
+        return True
+    look = _glance(a.outline, b.outline)
+    return look >= least - MARGIN and (near or look >= REPEATED)
+
+
+def _shared(a: Side, b: Side) -> float:
+    """The Jaccard index of all shingles."""
+    return jaccard(a.shingles, b.shingles)
+
+
+def _sampled(a: Outline, b: Outline) -> float:
+    """The Jaccard index of the shingles in both samples; its standard error is below 0.02 where both are long."""
+    bound = np.uint64(min(a.bound, b.bound))
+    x, y = (each.short[: np.searchsorted(each.short, bound, "right")] for each in (a, b))
+    return jaccard(x, y)
+
+
+def _unchanged_in_blocks(short: Side, long: Side) -> float:
+    """The share of `long` that stands in `short` as well, unchanged: the mean over blocks of `short` by their best place in `long`."""
+    hashes, places = long.seeds
+    found: list[float] = []
+    for block, wanted in short.blocks:
+        left, right = np.searchsorted(hashes, wanted, "left"), np.searchsorted(hashes, wanted, "right")
+        offsets = np.flatnonzero((left < right) & (right <= left + COMMON))
+        firsts, counts = left[offsets], (right - left)[offsets]
+        running = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        shifts = places[np.repeat(firsts, counts) + running] - np.repeat(offsets, counts)
+        value = 0.0
+        if len(shifts):
+            bins, often = np.unique(shifts // DRIFT, return_counts=True)
+            at = max(0, int(np.median(shifts[shifts // DRIFT == bins[often.argmax()]])))
+            value = Levenshtein.normalized_similarity(block, long.text[at : at + BLOCK])
+        found.append(value)
+        if len(found) == BLOCKS // BLOCKS_APART and np.mean(found) < UNLIKE:
+            break
+    return float(np.mean(found)) * len(short) / len(long)
+
+
+def _windows(text: str) -> Hashes:
+    codes, dense = letters(text)
+    return mix(windows(codes, min(len(codes), DENSE_WIDTH if dense.mean() > 0.5 else WIDTH)))
+
+
+def _glance(a: Outline, b: Outline) -> float:
+    """The share of letters that two texts have in common, from their outlines; rather too high, since chance may add to what is wide."""
+    bound = np.uint64(min(a.bound, b.bound))
+    shares: list[float] = []
+    for x, y, doubtful in ((a.short, b.short, False), (a.wide, b.wide, True)):
+        x, y = x[: np.searchsorted(x, bound, "right")], y[: np.searchsorted(y, bound, "right")]
+        both = np.sort(np.concatenate([x, y]))
+        shared = int(np.count_nonzero(both[1:] == both[:-1]))
+        least = max(0.0, shared - 2 * shared**0.5 + 1) if doubtful else shared  # two standard deviations below what was counted
+        shares.append(2 * least / max(1, len(x) + len(y)))
+    return _unchanged(shares[0], shares[1], (a.dense + b.dense) / 2)
+
+
+def _unchanged(short: float, wide: float, dense: float) -> float:
+    """p s from c(k) = p s^k and c(2k) = p s^2k, with p at most 1."""
+    width = WIDTH - (WIDTH - DENSE_WIDTH) * dense
+    if wide <= short**2 or not short:
+        return short ** (1 / width)
+    return min(1.0, short**2 / wide * (wide / short) ** (1 / width))

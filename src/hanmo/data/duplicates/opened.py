@@ -1,0 +1,199 @@
+"""What is known of all documents lies open in files, and a few documents at a time are looked at: their signatures, their letters.
+
+In: files of documents and of signatures. Out: signatures by document and by value; the similarity of pairs of texts. The idea: each file is
+read piece by piece at the place that is wanted, never mapped, so nothing of it counts as this process's memory; what is
+read often is held, up to a bound.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hanmo.base.storage import storage_errors, write_atomically, write_bytes
+from hanmo.data.duplicates.compare import Sides, compare, is_worth_comparing
+from hanmo.data.duplicates.letters import letters, spell
+from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Held, Pairs, Signatures, Store
+from hanmo.data.parallel import run_jobs
+from hanmo.data.tables import Table, row_groups
+
+ROW_BYTES = 4 * SIGNATURE_VALUES
+COLUMNS = BANDS + FOLLOWING
+FEW_FILES = 8  # are copied sooner than a process begins
+PAIRS_PER_JOB = 2048
+GAP, RUN = 32, 2048  # rows that are read along sooner than one by one, and rows read in one go
+TEXTS_HELD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Where the texts of documents lie: document i is row `rows[i]` of file `files[i]` among `paths`, ascending."""
+
+    paths: tuple[Path, ...]
+    files: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Signatures on disk: row after row in one file, value after value in another."""
+
+    rows: Path
+    columns: Path
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def column(self, value: int) -> NDArray[np.uint32]:
+        """One value of all documents."""
+        return np.fromfile(self.columns, np.uint32, self.count, offset=4 * value * self.count)
+
+    def take(self, rows: NDArray[np.int64]) -> Signatures:
+        """All values of some documents, given in ascending order."""
+        found = np.zeros((len(rows), SIGNATURE_VALUES), np.uint32)
+        borders = [0, *(np.flatnonzero(np.diff(rows) > GAP) + 1).tolist(), len(rows)] if len(rows) else []
+        with self.rows.open("rb", buffering=0) as stream:
+            for start, stop in pairwise(borders):
+                for first in range(int(rows[start]), int(rows[stop - 1]) + 1, RUN):
+                    length = min(RUN, int(rows[stop - 1]) + 1 - first)
+                    stream.seek(first * ROW_BYTES)
+                    block = np.frombuffer(stream.read(length * ROW_BYTES), np.uint32).reshape(-1, SIGNATURE_VALUES)
+                    inside = slice(
+                        start + int(np.searchsorted(rows[start:stop], first)),
+                        start + int(np.searchsorted(rows[start:stop], first + length)),
+                    )
+                    found[inside] = block[rows[inside] - first]
+        return found
+
+
+def lay_signatures(folder: Path, count: int, blocks: Iterable[Signatures], held_bytes: int) -> Store:
+    """Signatures in the order of the blocks, in memory where they fit, else on disk."""
+    if count * ROW_BYTES <= held_bytes:
+        return Held(np.concatenate([np.zeros((0, SIGNATURE_VALUES), np.uint32), *blocks]))
+    laid = Laid(folder / "signatures.rows", folder / "signatures.columns", count)
+    with storage_errors(folder), laid.rows.open("wb") as rows, laid.columns.open("wb") as columns:
+        done = 0
+        for block in blocks:
+            rows.write(block.tobytes())
+            for value in range(COLUMNS):
+                columns.seek(4 * (value * count + done))
+                columns.write(np.ascontiguousarray(block[:, value]).tobytes())
+            done += len(block)
+    return laid
+
+
+@dataclass(frozen=True, slots=True)
+class CopyJob:
+    """Texts of one file of documents to lay open for comparing."""
+
+    path: Path
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareJob:
+    """Pairs of texts to compare, each as (file, place, file, place) in what CopyJobs laid open.
+
+    Of similarities below `least` only that is told: where lengths differ too much, or a glance finds too little, it is 0.
+    """
+
+    number: int
+    least: float
+    held_bytes: int
+    paths: tuple[Path, ...]
+    places: NDArray[np.int64]
+
+
+class Opened:
+    """Texts of some documents, laid open in files beside the documents."""
+
+    def __init__(self, corpus: Corpus, members: NDArray[np.int64], workers: int, held_bytes: int) -> None:
+        self._workers, self._held_bytes = workers, held_bytes
+        self._paths = corpus.paths
+        self._files = corpus.files
+        self._places = np.zeros(len(corpus.files), np.int64)
+        jobs: list[CopyJob] = []
+        borders = np.searchsorted(corpus.files[members], np.arange(len(corpus.paths) + 1))
+        for path, (start, stop) in zip(corpus.paths, pairwise(borders.tolist()), strict=True):
+            self._places[members[start:stop]] = np.arange(stop - start)
+            if stop > start:
+                jobs.append(CopyJob(path=path, rows=corpus.rows[members[start:stop]]))
+        for _ in run_jobs(_copy, jobs, workers if len(jobs) > FEW_FILES else 1):
+            pass
+
+    def compare(self, parts: Iterable[Pairs], least: float) -> Iterator[tuple[Pairs, NDArray[np.float64]]]:
+        """Pairs with their similarities, in no promised order."""
+        waiting: dict[int, Pairs] = {}
+
+        def jobs() -> Iterator[CompareJob]:
+            number = 0
+            for pairs in parts:
+                for start in range(0, len(pairs), PAIRS_PER_JOB):
+                    part = waiting[number] = pairs[start : start + PAIRS_PER_JOB]
+                    places = np.stack(
+                        [each for side in (0, 1) for each in (self._files[part[:, side]], self._places[part[:, side]])], axis=1
+                    )
+                    yield CompareJob(number, least, self._held_bytes, self._paths, places)
+                    number += 1
+
+        for number, values in run_jobs(_compare, jobs(), self._workers):
+            yield waiting.pop(number), values
+
+
+def _copy(job: CopyJob) -> int:
+    """Write the letters of the wanted rows one after the other, and where each begins and ends."""
+    borders = np.zeros((len(job.rows), 2), "<i8")
+
+    def write(path: Path) -> None:
+        done = 0
+        with path.open("wb") as stream:
+            for group in range(len(row_groups(job.path))):
+                table = Table.read(job.path, columns=("row", "text"), groups=[group])
+                rows = table.numbers("row")
+                places = np.minimum(np.searchsorted(job.rows, rows), len(job.rows) - 1)
+                wanted = np.flatnonzero(job.rows[places] == rows)
+                for place, text in zip(places[wanted].tolist(), _texts(table, wanted), strict=True):
+                    size = stream.write(spell(letters(text)[0]).encode())
+                    borders[place] = done, done + size
+                    done += size
+
+    write_atomically(_letters_file(job.path), write)
+    write_bytes(_borders_file(job.path), borders.tobytes())
+    return len(job.rows)
+
+
+def _texts(table: Table, places: NDArray[np.int64]) -> Iterator[str]:
+    for start in range(0, len(places), TEXTS_HELD):
+        yield from table.take(places[start : start + TEXTS_HELD]).texts("text")
+
+
+def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
+    def text(file: int, place: int) -> str:
+        path = job.paths[file]
+        start, stop = np.frombuffer(_piece(_borders_file(path), 16 * place, 16), "<i8").tolist()
+        return _piece(_letters_file(path), start, stop - start).decode()
+
+    sides = Sides(job.held_bytes)
+    values: list[float] = []
+    for a, i, b, j in job.places.tolist():
+        one, other = sides.get((a, i), lambda: text(a, i)), sides.get((b, j), lambda: text(b, j))  # noqa: B023 - called at once
+        values.append(compare(one, other, job.least) if is_worth_comparing(one, other, job.least) else 0.0)
+    return job.number, np.array(values, np.float64)
+
+
+def _piece(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(start)
+        return stream.read(size)
+
+
+def _letters_file(path: Path) -> Path:
+    return path.with_suffix(".letters")
+
+
+def _borders_file(path: Path) -> Path:
+    return path.with_suffix(".borders")

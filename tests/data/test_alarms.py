@@ -1,0 +1,40 @@
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from hanmo.data.alarms import Alarm, alarms, loud
+from hanmo.data.prepare import PrepareConfig, prepare
+from hanmo.data.receipts import Counts
+
+
+def counted(kept: int, **rules: int) -> Counts:
+    return Counts(total=kept + sum(rules.values()), kept=kept, rules=Counter(rules))
+
+
+def test_a_rule_that_takes_most_of_what_it_sees_is_told() -> None:
+    assert alarms(counted(4, near_duplicate=34)) == [Alarm("near_duplicate", 34, 38)]
+    assert alarms(counted(4, near_duplicate=34, min_words=100)) == [Alarm("min_words", 100, 138), Alarm("near_duplicate", 34, 38)]
+    assert loud(Alarm("near_duplicate", 34, 38)).startswith("WARNING: near_duplicate left out 34 of 38 documents (89%)")
+
+
+def test_half_or_a_few_or_what_was_asked_for_alarm_nobody() -> None:
+    assert alarms(counted(34, near_duplicate=34)) == alarms(counted(1, min_words=3)) == alarms(counted(1, mixed_out=100)) == []
+    assert alarms(counted(0)) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "says"), [("en", "near_duplicate left out 7 of 8 documents"), ("zh", "规则 near_duplicate 略去了 8 篇文档中的 7 篇")]
+)
+def test_it_stands_on_standard_error_in_the_manifest_and_in_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: Literal["en", "zh"], says: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(8):
+        text = f"The ferry leaves at {i} when the fog has lifted, and whoever comes late waits at the inn until the evening bell."
+        (tmp_path / "in" / f"{i}.txt").write_text(text, "utf-8")
+    manifest = prepare([tmp_path / "in"], tmp_path / "data", PrepareConfig(workers=1, card_language=language))
+    assert manifest["warnings"] == [{"rule": "near_duplicate", "left_out": 7, "seen": 8}]
+    assert "WARNING: near_duplicate left out 7 of 8 documents (88%)" in capsys.readouterr().err
+    assert says in (tmp_path / "data" / "report.html").read_text("utf-8")
