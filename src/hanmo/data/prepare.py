@@ -29,9 +29,9 @@ from hanmo.data.catalogue import resolve
 from hanmo.data.cleaning.clean import CleanConfig
 from hanmo.data.cleaning.filters import FilterConfig, active_thresholds
 from hanmo.data.cleaning.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
-from hanmo.data.diversity import diversity
 from hanmo.data.duplicates.contamination import ContaminationConfig, index_files, save_index
 from hanmo.data.duplicates.exact import DuplicateConfig
+from hanmo.data.findings import find
 from hanmo.data.mixing.augment import AugmentConfig, check_lists
 from hanmo.data.mixing.folds import FOLD
 from hanmo.data.mixing.groups import check_grouping
@@ -45,7 +45,6 @@ from hanmo.data.reading.scan import Plan, make_plan
 from hanmo.data.receipts import Counts, Decisions, count, decide, write_receipts
 from hanmo.data.report import report
 from hanmo.data.shards import BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
-from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"
 LIBRARIES = (
@@ -231,7 +230,7 @@ def _make(work: Path, out: Path, plan: Plan, config: PrepareConfig, facts: dict[
         augmented.update(read_json(copies_file(work, number)))
     for name, number in augmented.items():
         counts.splits["train"][name] += number
-    found = Findings(counts=counts, statistics=statistics(work / "receipts.parquet"), diversity=diversity(documents))
+    found = find(work, counts, config.contamination.against, config.read.keep_columns, config.augment.copies)
     manifest = {
         **facts,
         "thresholds": active_thresholds(config.filters),

@@ -9,7 +9,7 @@ lost, but not every item that it could be is named.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,30 @@ def index_files(paths: Iterable[str | Path]) -> Index:
     return build_index(item for path in paths for item in read_items(Path(path)))
 
 
+def detail_of(hit: Hit, index: Index) -> str:
+    """A hit in the words of a receipt."""
+    return f"{index.names[hit.item]}: {hit.covered} of {hit.length} words"
+
+
+def item_of(detail: str) -> str:
+    """The item that the words of a receipt name.
+
+    >>> item_of("exam.jsonl#3:question: 13 of 15 words")
+    'exam.jsonl#3:question'
+    """
+    return detail.rpartition(": ")[0]
+
+
+def item_texts(paths: Iterable[str | Path], names: Collection[str]) -> dict[str, str]:
+    """The texts of some items, each on one line, by the names that hits give."""
+    wanted, found = set(names), dict[str, str]()
+    for item in (item for path in paths if wanted for item in read_items(Path(path))):
+        for line, text in enumerate(item.text.split("\n") if item.by_line else [item.text]):
+            if (name := item.line_name(line).replace("\n", " ")) in wanted:
+                found.setdefault(name, passage(text))
+    return found
+
+
 def compare_files(training: Path, evaluation: Path) -> dict[str, Any]:
     """Every hit of the items of one file or data set in the texts of another, both texts beside each other, and counts.
 
@@ -150,7 +174,7 @@ def compare_files(training: Path, evaluation: Path) -> dict[str, Any]:
         for item in read_items(training):
             for hit in find_hits(item.text, index):
                 document = item.line_name(item.text.count("\n", 0, hit.span[0]))
-                shown = {"item_text": _shown(texts[hit.item]), "document_text": _shown(item.text, hit.span)}
+                shown = {"item_text": passage(texts[hit.item]), "document_text": passage(item.text, hit.span)}
                 counts = {"covered": hit.covered, "length": hit.length, "share": round(hit.share, 4)}
                 found.append({"item": index.names[hit.item], "document": document, **counts, **shown})
             progress.advance()
@@ -166,11 +190,11 @@ def _remembered(items: Iterable[Item], texts: list[str]) -> Iterator[Item]:
         yield item
 
 
-def _shown(text: str, span: tuple[int, int] | None = None) -> str:
-    """A text on one line, or the passage of it with a little around."""
+def passage(text: str, span: tuple[int, int] | None = None) -> str:
+    """A text on one line, or the passage of it with a little around; a long one ends with three dots."""
     start, stop = span or (0, len(text))
-    passage = " ".join(text[max(0, start - AROUND) : stop + AROUND].split())
-    return passage if len(passage) <= LONGEST_SHOWN else passage[:LONGEST_SHOWN] + " ..."
+    shown = " ".join(text[max(0, start - AROUND) : stop + AROUND].split())
+    return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + " ..."
 
 
 def save_index(index: Index, path: Path) -> None:
