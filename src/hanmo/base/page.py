@@ -37,7 +37,17 @@ class Interval:
         return f"{value} [{low}, {high}]"
 
 
-Cell = str | int | float | Interval | None
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A share of the longest bar, drawn without words beside the number that it shows."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return ""
+
+
+Cell = str | int | float | Interval | Bar | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +203,7 @@ def show(cell: Cell) -> str:
     """
     if cell is None:
         return "–"
-    if isinstance(cell, str | Interval):
+    if isinstance(cell, str | Interval | Bar):
         return str(cell)
     if isinstance(cell, int):
         return f"{cell:,}"

@@ -2,7 +2,7 @@
 
 In: files and folders. Out: a data set folder (`documents/`, `receipts.parquet`, `manifest.json`, `card.md`, `report.html`).
 Reading order: prepare, the whole walk; on the way reading, cleaning, privacy, duplicates, mixing; what each worker
-writes in shards; receipts and replay; statistics, diversity, phrases, card and report tell what was made; tables (Parquet)
-and parallel (processes) serve them all; catalogue names open corpora.
+writes in shards; receipts and replay; statistics, diversity, quotations, findings, phrases, steps, card and report tell what was
+made; tables (Parquet) and parallel (processes) serve them all; catalogue names open corpora.
 Never here: no torch, no tokenizer, nothing dropped without a receipt.
 """

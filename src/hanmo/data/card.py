@@ -23,32 +23,39 @@ MISSED = 0.005  # of a share; a difference that rounding does not explain
 def card(manifest: Mapping[str, Any], found: Findings, language: Language) -> str:
     """The data card as markdown."""
     say = Phrases(language)
-    lines = [f"# {say('title')}: {names(manifest)}", "", f"## {say('sources')}", ""]
+    lines = [f"# {say.named(say('title'), names(manifest))}", "", f"## {say('sources')}", ""]
     for source in manifest["sources"]:
-        facts = [f"{say(key)}: {source[key] or say('unknown')}" for key in ("license", "language", "citation")]
+        facts = [say.named(say(key), source[key] or say("unknown")) for key in ("license", "language", "citation")]
         lines.append(f"- **{source['name']}** — {'; '.join(facts)}")
     lines += ["", inputs_note(manifest, say)]
     lines += ["", f"## {say('size')}", "", *_markdown(*size(manifest, say)), "", say("words_note")]
     lines += ["", *moved(manifest, say)] if moved(manifest, say) else []
-    for heading, table, notes in (
-        ("mixture", mixture(manifest, say), mixture_notes(manifest, say)),
-        ("augmented", operations(found, say), [say("augmented_note")]),
-        ("languages", languages(found, say), [say("languages_note")]),
-        ("formats", formats(found, say), [mojibake(found, say)]),
-        ("refused", refused(manifest, say), [say("receipts")]),
-        ("diversity", diversity(found, say), []),
-        ("duplicates", duplicates(found, say), []),
-        ("contamination", contamination(found, say), [say("leaked_note")]),
-        ("personal", personal(found, say), [say("personal_note")]),
+    for heading, tables, notes in (
+        ("mixture", [mixture(manifest, say)], mixture_notes(manifest, say)),
+        ("augmented", [operations(found, say)], [say("augmented_note")]),
+        ("languages", [languages(found, say)], [say("languages_note")]),
+        ("formats", [formats(found, say), encodings(found, say)], [mojibake(found, say)]),
+        ("domains", [domains(found, say)], []),
+        ("refused", [refused(manifest, say)], [say("receipts")]),
+        ("diversity", [diversity(found, say)], []),
+        ("duplicates", [duplicates(found, say)], []),
+        ("contamination", [contamination(found, say)], [say("leaked_note")]),
+        ("personal", [personal(found, say)], [say("personal_note")]),
     ):
-        if table[1] or heading == "refused":
-            lines += ["", f"## {say(heading)}", "", *(_markdown(*table) if table[1] else [say("nothing")])]
-            lines += [line for note in notes for line in ("", note)]
-    lines += ["", f"## {say('cleaning')}", "", *(f"- **{name}**: {done}" for name, done in steps(manifest, found, say))]
+        lines += _section(say(heading), [table for table in tables if table[1]], notes, say("nothing") if heading == "refused" else "")
+    lines += ["", f"## {say('cleaning')}", "", *(f"- {say.named(f'**{name}**', done)}" for name, done in steps(manifest, found, say))]
     lines += ["", *_markdown([say("setting"), say("chosen")], settings(manifest))]
     lines += ["", *_markdown(*thresholds(manifest, say))] if manifest.get("thresholds") else []
-    lines += ["", f"{say('versions')}: " + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())]
+    lines += ["", say.named(say("versions"), ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))]
     return "\n".join(lines) + "\n"
+
+
+def _section(heading: str, tables: Sequence[Listed], notes: Sequence[str], otherwise: str) -> list[str]:
+    """A section with its tables; without any it says `otherwise`, or is left out."""
+    if not tables and not otherwise:
+        return []
+    parts = [_markdown(*table) for table in tables] or [[otherwise]]
+    return ["", f"## {heading}", *(line for part in (*parts, *([note] for note in notes)) for line in ("", *part))]
 
 
 def names(manifest: Mapping[str, Any]) -> str:
@@ -103,7 +110,14 @@ def mixture(manifest: Mapping[str, Any], say: Phrases) -> Listed:
     weights = manifest["settings"]["mix"]["weights"]
     shares = [(share, _reached(share, manifest)) for share in manifest.get("mixture", ())]
     rows: Rows = [
-        [share["group"], share["documents"], weights.get(share["group"]), _percent(share["wanted"]), share["taken_documents"], _percent(reached)]
+        [
+            share["group"],
+            share["documents"],
+            weights.get(share["group"]),
+            _percent(share["wanted"]),
+            share["taken_documents"],
+            _percent(reached),
+        ]
         for share, reached in shares
     ]
     return [say(name) for name in ("group", "available", "weight", "wanted", "taken", "reached")], rows
@@ -181,14 +195,14 @@ def diversity(found: Findings, say: Phrases) -> Listed:
     pairs: list[tuple[str, Cell]] = [(say("sampled"), sample.documents), (say("sampled_words"), sample.words)]
     pairs += [(say(name), getattr(sample, name)) for name in ("type_token_ratio", "compression_ratio")]
     pairs += [(say("novelty", n=n), share) for n, share in sample.novelty.items()]
-    return [say("diversity"), ""], [[name, value] for name, value in pairs if value is not None]
+    return ["", ""], [[name, value] for name, value in pairs if value is not None]
 
 
 def duplicates(found: Findings, say: Phrases) -> Listed:
     """Copies that were left out, and the documents with most of them."""
     copies, near = found.statistics.copies.total(), found.statistics.near.total()
     rows: Rows = [[say("equal_copies"), copies - near], [say("near_copies"), near], [say("clusters"), len(found.statistics.copies)]]
-    return [say("duplicates"), say("documents")], rows if copies else []
+    return ["", say("documents")], rows if copies else []
 
 
 def largest(found: Findings, say: Phrases) -> Listed:
@@ -223,7 +237,11 @@ def _percent(share: float) -> str:
 
 
 def _setting(value: object) -> str:
-    return ", ".join(map(str, cast("list[object]", value))) or "–" if isinstance(value, list) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_setting(each)}" for name, each in cast("Mapping[str, object]", value).items()) or "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, cast("list[object]", value))) or "–"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "–"
 
 
 def _markdown(columns: Sequence[str], rows: Any) -> list[str]:

@@ -34,15 +34,14 @@ class Example:
     value: float
     left: Quote
     right: Quote
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """Counts and statistics of the receipts, diversity of the texts, and what the documents' metadata and the shards say.
 
-    `domains` counts kept documents by web domain, `operations` augmented copies by what was done to them; `near` are pairs of near-duplicates,
-    `leaks` items of evaluation sets beside the documents that hold them.
+    `domains` counts kept documents by web domain, `operations` augmented copies by what was done to them; `near` are pairs of
+    near-duplicates, `leaks` items of evaluation sets beside the documents that hold them.
     """
 
     counts: Counts
@@ -111,7 +110,7 @@ def _leaks(work: Path, against: Sequence[str]) -> Iterator[Example]:
     texts = item_texts(against, names)
     for name, row in zip(names, hits, strict=False):
         item, document = Quote(name, texts[name]), Quote(str(row["source"]), str(row["passage"]))
-        yield Example(cast("float", row["value"]), *sharing(item, document), detail=str(row["detail"]))
+        yield Example(cast("float", row["value"]), *sharing(item, document))
 
 
 def _shards(work: Path, place: Callable[[Path, int], Path]) -> Iterator[Path]:

@@ -64,9 +64,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "formats": ("Formats and encodings", "格式与编码"),
     "format": ("format", "格式"),
     "encoding": ("encoding", "编码"),
-    "mojibake": ("Mojibake was undone in {inputs} texts, of which {kept} were kept.", "修复了 {inputs} 篇文本中的乱码，其中收录 {kept} 篇。"),
+    "mojibake": (
+        "Mojibake was undone in {inputs} texts, of which {kept} were kept.",
+        "修复了 {inputs} 篇文本中的乱码，其中收录 {kept} 篇。",
+    ),
     "no_mojibake": ("No text had mojibake that could be undone.", "没有发现可修复的乱码。"),
-    "formats_note": ("Inputs that could not be read have neither; the reasons for refusal tell why.", "无法读取的输入不在此列，原因见“未收录”。"),
+    "formats_note": (
+        "Inputs that could not be read have neither; the reasons for refusal tell why.",
+        "无法读取的输入不在此列，原因见“未收录”。",
+    ),
     "domains": ("Web domains", "网站域名"),
     "domain": ("domain", "域名"),
     "mixture": ("Mixture", "配比"),
@@ -81,8 +87,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "按 {by} 分组；占比以{unit}计，重复取用的也计入；验证与测试部分每篇只出现一次。",
     ),
     "mixture_missed": (
-        "Not reached as asked: {names}. A group gives no document more often than mix.max_repeats; more documents, more repeats or a smaller "
-        "total bring it nearer.",
+        "Not reached as asked: {names}. A group gives no document more often than mix.max_repeats; more documents, more repeats or a "
+        "smaller total bring it nearer.",
         "未达到要求：{names}。每篇文档的取用次数不超过 mix.max_repeats；增加文档、放宽次数或减小总量可以接近要求。",
     ),
     "augmented": ("Augmentation", "增广"),
@@ -124,9 +130,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "places": ("places", "处数"),
     "item": ("item that was found first in a document", "文档中首要命中的条目"),
     "leaked_note": (
-        "Documents were left out because they hold these items of evaluation sets. An item that costs many documents may be a stock phrase.",
+        "Documents were left out because they hold these items of evaluation sets. What costs many documents may be a stock phrase.",
         "文档因含有评测集的这些条目而略去。命中大量文档的条目可能只是常用语。",
     ),
+    "leak_example": ("{share} of the words of {item}, and the document that holds them", "{item} 中 {share} 的词，以及含有它们的文档"),
     "leaks_note": (
         "Items beside the first documents that hold them; what they share is underlined, personal data is masked.",
         "条目与最先含有它的文档并列；相同之处加下划线，个人信息已遮蔽。",
@@ -176,13 +183,17 @@ WORDS: dict[str, tuple[str, str]] = {
         "相似度不低于 {threshold} 的文本全部保留，归入同一划分。",
     ),
     "near_off": ("Near-duplicates were not looked for.", "未查找近似文本。"),
-    "contamination_on": (
-        "Documents that hold more than {share} of an item of {names} were left out.",
-        "含有 {names} 中任一条目超过 {share} 的文档已略去。",
+    "contamination_any": (
+        "Documents that hold 13 words in a row of an item of {names}, or a shorter item whole, were left out.",
+        "与 {names} 中任一条目有连续 13 词相同、或含有整条短条目的文档已略去。",
+    ),
+    "contamination_share": (
+        "Documents that hold more than {share} of the words of an item of {names} were left out.",
+        "含有 {names} 中任一条目词数超过 {share} 的文档已略去。",
     ),
     "contamination_off": ("Not compared with any evaluation set.", "未与任何评测集比对。"),
     "mixed": (
-        "Mixed by {by} at temperature {temperature}; no document stands more than {repeats} times.",
+        "Mixed by {by} at temperature {temperature}; most times that one document may stand: {repeats}.",
         "按 {by} 配比，温度 {temperature}；每篇至多出现 {repeats} 次。",
     ),
     "split_by_group": (
@@ -190,8 +201,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "同一 {by} 的文档归入同一划分，由组名与种子决定。",
     ),
     "split_by_cluster": (
-        "Drawn from the text's hash and the seed; near-duplicates follow the first of their cluster, so equal or similar texts never straddle. "
-        "A document stays where it is when the data grows, unless its cluster gets another first.",
+        "Drawn from the text's hash and the seed; near-duplicates follow the first of their cluster, so equal or similar texts never "
+        "straddle. A document stays where it is when the data grows, unless its cluster gets another first.",
         "由文本的哈希与种子决定；近似文本随其簇中的第一篇，相同或相近的文本不会跨划分。数据增多时文档位置不变，除非所在簇的第一篇改变。",
     ),
     "split_by_text": (
@@ -222,6 +233,10 @@ class Phrases:
     def sentences(self, parts: Iterable[str]) -> str:
         """Sentences one after the other."""
         return (" ", "")[self._column].join(parts)
+
+    def named(self, name: str, value: str) -> str:
+        """A name and what it stands for."""
+        return f"{name}{(': ', '：')[self._column]}{value}"
 
     def joined(self, names: Iterable[str]) -> str:
         """Names as a list inside a sentence; a dash for none."""

@@ -4,11 +4,10 @@ In: two texts. Out: a passage of each, with the places to mark. The idea: words 
 is a word. Never here: personal data; whatever the data set does with it, a quotation shows [EMAIL] and the like.
 """
 
-import os
 import re
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Prefix
 
 from hanmo.data.privacy.redact import RedactConfig, redact
 
@@ -36,12 +35,11 @@ def differing(a: Quote, b: Quote) -> tuple[Quote, Quote]:
     [((7, 8),), ()]
     """
     texts = [masked(quote.text) for quote in (a, b)]
-    start = max(0, len(os.path.commonprefix(texts)) - BEFORE)
+    start = max(0, Prefix.similarity(*texts) - BEFORE)
     while start and texts[0][start - 1].isascii() and not texts[0][start - 1].isspace():
         start -= 1
-    passages = [_part(text, start) for text in texts]
-    marks = _runs(*passages, shared=False)
-    return Quote(a.name, passages[0], marks[0]), Quote(b.name, passages[1], marks[1])
+    marks = _runs(*(text[start : start + 2 * SHOWN] for text in texts), shared=False)  # where one text breaks off it differs by chance
+    return _part(a.name, texts[0], start, marks[0]), _part(b.name, texts[1], start, marks[1])
 
 
 def sharing(a: Quote, b: Quote) -> tuple[Quote, Quote]:
@@ -60,9 +58,11 @@ def masked(text: str) -> str:
     return redact(text, RedactConfig(mode="mask"))[0]
 
 
-def _part(text: str, start: int) -> str:
-    part = text[start : start + SHOWN]
-    return ("… " if start else "") + part.strip() + (" …" if start + SHOWN < len(text) else "")
+def _part(name: str, text: str, start: int, marks: Spans) -> Quote:
+    """What is shown of a text from `start` on, with the marks that fall into it."""
+    ahead, behind = "… " if start else "", " …" if start + SHOWN < len(text) else ""
+    shown = tuple((len(ahead) + begin, len(ahead) + min(end, SHOWN)) for begin, end in marks if begin < SHOWN)
+    return Quote(name, ahead + text[start : start + SHOWN] + behind, shown)
 
 
 def _runs(a: str, b: str, shared: bool) -> tuple[Spans, Spans]:

@@ -8,7 +8,7 @@ A section appears only where there is something to say.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hanmo.base.page import Beside, Block, Cell, Details, Facts, Paragraph, Passage, Section, Table, Tiles, page, show
+from hanmo.base.page import Bar, Beside, Block, Cell, Details, Facts, Paragraph, Passage, Section, Table, Tiles, page, show
 from hanmo.data import card
 from hanmo.data.duplicates.contamination import CONTAMINATED
 from hanmo.data.findings import Example, Findings
@@ -18,7 +18,6 @@ from hanmo.data.receipts import Counts
 from hanmo.data.steps import steps
 
 EXAMPLE_COLUMNS = ("source", "value", "threshold", "detail", "duplicate_of")
-WIDEST_BAR = 40
 
 
 def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> str:
@@ -41,14 +40,14 @@ def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> 
         Section(say("sources"), [_sources(manifest, say), Paragraph(card.inputs_note(manifest, say), quiet=True)]),
         Section(say("cleaning"), _made(manifest, found, say)),
     ]
-    return page(f"{say('title')}: {card.names(manifest)}", sections, language)
+    return page(say.named(say("title"), card.names(manifest)), sections, language)
 
 
 def _refused(counts: Counts, say: Phrases) -> list[Block]:
     if not counts.rules:
         return [Paragraph(say("nothing"))]
     rows: list[list[Cell]] = [[rule, number] for rule, number in counts.rules.most_common()]
-    examples = [Details(f"{rule}: {say('examples')}", [_examples(found, say)]) for rule, found in sorted(counts.examples.items())]
+    examples = [Details(say.named(rule, say("examples")), [_examples(found, say)]) for rule, found in sorted(counts.examples.items())]
     return [_drawn([say("rule"), say("documents")], rows), *examples, Paragraph(say("receipts"), quiet=True)]
 
 
@@ -86,7 +85,8 @@ def _duplicates(found: Findings, say: Phrases) -> list[Block]:
 
 
 def _contamination(found: Findings, say: Phrases) -> list[Block]:
-    leaks = [block for example in found.leaks for block in (Paragraph(example.detail), _beside(example))]
+    heads = [say("leak_example", share=f"{example.value:.0%}", item=example.left.name) for example in found.leaks]
+    leaks = [block for head, example in zip(heads, found.leaks, strict=True) for block in (Paragraph(head), _beside(example))]
     return [Table(*card.contamination(found, say)), *_quiet([say("leaks_note")]), *leaks]
 
 
@@ -128,8 +128,7 @@ def _drawn(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
     """A table whose last column of numbers is drawn as bars beside it."""
     numbers = [float(row[-1]) if isinstance(row[-1], int | float) else 0.0 for row in rows]
     most = max(numbers, default=0) or 1
-    bars = ["█" * round(WIDEST_BAR * number / most) for number in numbers]
-    return Table([*columns, ""], [[*row, bar] for row, bar in zip(rows, bars, strict=True)])
+    return Table([*columns, ""], [[*row, Bar(number / most)] for row, number in zip(rows, numbers, strict=True)])
 
 
 def _cell(value: object) -> Cell:

@@ -41,7 +41,13 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "license": "text",
     "metadata": "metadata",
 }
-MEASURE_COLUMNS: dict[str, ColumnKind] = {"format": "text", "encoding": "text", "mojibake": "flag", "bytes": "count", "removed_lines": "count"}
+MEASURE_COLUMNS: dict[str, ColumnKind] = {
+    "format": "text",
+    "encoding": "text",
+    "mojibake": "flag",
+    "bytes": "count",
+    "removed_lines": "count",
+}
 MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in VALUES})
 MEASURE_COLUMNS.update(dict.fromkeys(COUNT_COLUMNS.values(), "count"))
 VERDICT_COLUMNS: dict[str, ColumnKind] = {

@@ -67,8 +67,9 @@ def _duplicates(duplicates: Mapping[str, Any], say: Phrases) -> str:
 def _contamination(manifest: Mapping[str, Any], say: Phrases) -> str:
     if not manifest["against"]:
         return say("contamination_off")
-    share = show(manifest["settings"]["contamination"]["max_share"])
-    return say("contamination_on", names=say.joined(each["name"] for each in manifest["against"]), share=share)
+    share = manifest["settings"]["contamination"]["max_share"]
+    names = say.joined(each["name"] for each in manifest["against"])
+    return say("contamination_share" if share else "contamination_any", names=names, share=f"{share:.0%}")
 
 
 def _mixture(mix: Mapping[str, Any], say: Phrases) -> str:
@@ -76,4 +77,5 @@ def _mixture(mix: Mapping[str, Any], say: Phrases) -> str:
 
 
 def _augmented(augment: Mapping[str, Any], say: Phrases) -> str:
-    return say("augmented_by", number=augment["copies"], names=say.joined(augment["operations"])) if augment["copies"] else ""
+    number = augment["copies"]
+    return say("augmented_by", number=number, names=say.joined(augment["operations"][:number])) if number else ""

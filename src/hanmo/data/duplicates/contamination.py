@@ -9,16 +9,15 @@ lost, but not every item that it could be is named.
 """
 
 import functools
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.errors import ConfigError
-from hanmo.base.progress import Progress
 from hanmo.base.storage import write_atomically
 from hanmo.data.duplicates.letters import Hashes, Words, mix, windows, words
 from hanmo.data.reading.items import Item, read_items
@@ -30,6 +29,8 @@ BLOCK_WORDS = 1 << 20  # of a document at a time
 AROUND = 40  # characters of a document shown on both sides of a piece
 LONGEST_SHOWN = 600
 CONTAMINATED = "contaminated"
+UNBROKEN = re.compile(r"[\w.@+-]+", re.ASCII)
+UNBROKEN_END = re.compile(r"[\w.@+-]*$", re.ASCII)
 Integers = NDArray[np.int64]
 
 
@@ -162,38 +163,18 @@ def item_texts(paths: Iterable[str | Path], names: Collection[str]) -> dict[str,
     return found
 
 
-def compare_files(training: Path, evaluation: Path) -> dict[str, Any]:
-    """Every hit of the items of one file or data set in the texts of another, both texts beside each other, and counts.
-
-    Raises DataError when one of them cannot be read or holds no text.
-    """
-    texts: list[str] = []
-    index = build_index(_remembered(read_items(evaluation), texts))
-    found: list[dict[str, Any]] = []
-    with Progress("looking for items", total=None, unit="texts") as progress:
-        for item in read_items(training):
-            for hit in find_hits(item.text, index):
-                document = item.line_name(item.text.count("\n", 0, hit.span[0]))
-                shown = {"item_text": passage(texts[hit.item]), "document_text": passage(item.text, hit.span)}
-                counts = {"covered": hit.covered, "length": hit.length, "share": round(hit.share, 4)}
-                found.append({"item": index.names[hit.item], "document": document, **counts, **shown})
-            progress.advance()
-    short = int((index.lengths < SHORTEST).sum())
-    return {"items": len(index.names), "short_items": short, "hit_items": len({hit["item"] for hit in found}), "hits": found}
-
-
-def _remembered(items: Iterable[Item], texts: list[str]) -> Iterator[Item]:
-    """The items, their texts added to a list as the index names them."""
-    for item in items:
-        found = item.text.split("\n") if item.by_line else [item.text]
-        texts += [text for text in found if len(words(text))]
-        yield item
-
-
 def passage(text: str, span: tuple[int, int] | None = None) -> str:
-    """A text on one line, or the passage of it with a little around; a long one ends with three dots."""
+    """A text on one line, or the passage of it with a little around; a long one ends with three dots.
+
+    What is around begins and ends between words, addresses and numbers, so that none is shown in part.
+    """
     start, stop = span or (0, len(text))
-    shown = " ".join(text[max(0, start - AROUND) : stop + AROUND].split())
+    begin, end = max(0, start - AROUND), min(len(text), stop + AROUND)
+    if 0 < begin < start and UNBROKEN.match(text, begin - 1):
+        begin = min(start, UNBROKEN.match(text, begin - 1, start).end())
+    if stop < end < len(text) and UNBROKEN.match(text, end):
+        end = stop + len(text[stop:end]) - len(UNBROKEN_END.search(text[stop:end])[0])
+    shown = " ".join(text[begin:end].split())
     return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + " ..."
 
 
@@ -239,19 +220,32 @@ def _sorted_index(
     )
 
 
-def _matches(found: Words, index: Index) -> tuple[Integers, Integers]:
-    """Pairs (word of the document, word of all items) where 13 equal words begin, in the order of the items' words."""
-    pairs = [np.zeros((0, 2), np.int64)]
+def found_places(found: Words, index: Index) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
+    """Of a text's 13 words in a row that some item has: their numbers in the index, and their first words; of short items the same."""
+    blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64)), *_windows_found(found, index)]
+    whole = np.array([(entry, start) for entry, start, _ in _whole_found(found, index)], np.int64).reshape(-1, 2)
+    starts, windows = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return (windows, starts), (whole[:, 0], whole[:, 1])
+
+
+def _windows_found(found: Words, index: Index) -> Iterator[tuple[Integers, Integers]]:
+    """(first word of the text, number of the window in the index) where 13 equal words begin, some at a time."""
     for start in range(0, len(found) - WINDOW + 1 if len(index.windows) else 0, BLOCK_WORDS):
         hashes = mix(windows(found.hashes[start : start + BLOCK_WORDS + WINDOW - 1], WINDOW))
         places = np.minimum(np.searchsorted(index.windows, hashes), len(index.windows) - 1)
         equal = np.flatnonzero(index.windows[places] == hashes)
-        if not len(equal):
-            continue
-        firsts, ends = index.borders[places[equal]], index.borders[places[equal] + 1]
+        if len(equal):
+            yield start + equal, places[equal]
+
+
+def _matches(found: Words, index: Index) -> tuple[Integers, Integers]:
+    """Pairs (word of the document, word of all items) where 13 equal words begin, in the order of the items' words."""
+    pairs = [np.zeros((0, 2), np.int64)]
+    for starts, numbers in _windows_found(found, index):
+        firsts, ends = index.borders[numbers], index.borders[numbers + 1]
         counts = ends - firsts
         running = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        pairs.append(np.stack([start + np.repeat(equal, counts), index.places[np.repeat(firsts, counts) + running]], axis=1))
+        pairs.append(np.stack([np.repeat(starts, counts), index.places[np.repeat(firsts, counts) + running]], axis=1))
     joined = np.concatenate(pairs)
     joined = joined[np.lexsort((joined[:, 0], joined[:, 1]))]
     return joined[:, 0], joined[:, 1]
@@ -267,6 +261,14 @@ def _end_of_run(mine: Integers, theirs: Integers, at: int) -> int:
 
 def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
     """(item, first word, end) of each short item that is a line of the document, or all of it."""
+    for first, start, stop in _whole_found(found, index):
+        end = np.searchsorted(index.whole, index.whole[first], side="right")
+        for item in index.whole_items[first : min(end, first + PLACES)].tolist():
+            yield item, start, stop
+
+
+def _whole_found(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
+    """(first of the equal short items in the index, first word, end) for each line of the document that is one, and for all of it."""
     if not len(index.whole) or not len(found):
         return
     firsts = np.flatnonzero(np.append(True, np.diff(found.lines) > 0))
@@ -276,9 +278,9 @@ def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]
         spans.append((0, len(found)))
     for start, stop in spans:
         value = np.uint64(_whole(found.hashes[start:stop]))
-        first, end = np.searchsorted(index.whole, value), np.searchsorted(index.whole, value, side="right")
-        for item in index.whole_items[first : min(end, first + PLACES)].tolist():
-            yield item, start, stop
+        first = int(np.searchsorted(index.whole, value))
+        if first < len(index.whole) and index.whole[first] == value:
+            yield first, start, stop
 
 
 def _is_short(counts: Integers) -> NDArray[np.bool_]:
