@@ -23,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
         {"text": LETTER, "url": "https://www.harbour.example/a"},
         {
-            "text": LETTER.replace("boat", "ferry").replace("nine days", "ten days") + " Mail jo@harbour.example.",
+            "text": LETTER.replace("boat", "ferry").replace("nine days", "ten days") + " Mail jo@hanmo.cn.",
             "url": "https://harbour.example/b",
         },
         {"text": OTHER, "url": "https://mill.example/c"},
@@ -50,7 +50,7 @@ def test_the_report_shows_near_duplicates_and_leaks_with_both_texts(made: Path) 
     page = (made / "en" / "report.html").read_text("utf-8")
     shown = words_of(page)
     assert "rows.jsonl#1" in shown and "rows.jsonl#2" in shown
-    assert "<mark>boat</mark>" in page and "<mark>ferry</mark>" in page and "jo@harbour" not in page and "[EMAIL]" in page
+    assert "<mark>boat</mark>" in page and "<mark>ferry</mark>" in page and "jo@hanmo" not in page and "[EMAIL]" in page
     assert "exam.jsonl#1:q" in shown and LEAK in shown and LEAK.upper() in shown
     assert f"<mark>{LEAK[:-1]}</mark>" in page
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.data.duplicates.test_contamination import HAN, disguised, english
 
 from hanmo.data.duplicates.comparison import MOST_TEXTS, compare_files
+from hanmo.data.duplicates.contamination import WINDOW
 
 STOCK = {"en": "what can be learned from this talk between the man and the woman at the station?", "zh": "根据这段对话，可以知道什么？"}
 
@@ -50,7 +51,7 @@ def test_a_leak_beside_a_phrase_has_words_of_its_own(tmp_path: Path) -> None:
     item = f"{STOCK['en']} {' '.join(own)}"
     train = rows(tmp_path / "train.jsonl", [STOCK["en"]] * (MOST_TEXTS + 1) + [item])
     hits = compare_files(train, rows(tmp_path / "dev.jsonl", [item]))["hits"]
-    assert hits[0]["covered"] == hits[0]["length"] == hits[0]["own"] and hits[1]["own"] == 0
+    assert hits[0]["covered"] == hits[0]["length"] and hits[0]["own"] == len(own) + WINDOW - 1 and hits[1]["own"] == 0
 
 
 def test_lines_of_a_text_file_count_as_texts(tmp_path: Path) -> None:
