@@ -91,6 +91,11 @@ def test_settings_left_to_a_preset_are_not_listed_and_others_are() -> None:
     assert "filters.max_words" not in text
 
 
+def test_a_name_over_two_lines_breaks_no_table() -> None:
+    text = card(manifest(mixture=[{**each, "group": "a\nb|c"} for each in mixture(1, 1)]), full(), "en")
+    assert "| a b\\|c | 10 |" in text
+
+
 def test_sections_without_facts_are_left_out() -> None:
     text = card(manifest(receipts={"total": 6, "kept": 6, "refused": {}}, moved_to_fill_a_split=["x"]), findings(), "en")
     assert "## Duplicates" not in text and "## Personal data" not in text

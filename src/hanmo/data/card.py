@@ -245,5 +245,5 @@ def _setting(value: object) -> str:
 
 
 def _markdown(columns: Sequence[str], rows: Any) -> list[str]:
-    body = ["| " + " | ".join(show(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    body = ["| " + " | ".join(" ".join(show(cell).replace("|", "\\|").split("\n")) for cell in row) + " |" for row in rows]
     return ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns), *body]

@@ -109,7 +109,7 @@ def _leaks(work: Path, against: Sequence[str]) -> Iterator[Example]:
     names = [item_of(str(row["detail"])) for row in hits[:EXAMPLES]]
     texts = item_texts(against, names)
     for name, row in zip(names, hits, strict=False):
-        item, document = Quote(name, texts[name]), Quote(str(row["source"]), str(row["passage"]))
+        item, document = Quote(name, texts.get(name, "")), Quote(str(row["source"]), str(row["passage"]))
         yield Example(cast("float", row["value"]), *sharing(item, document))
 
 

@@ -33,7 +33,7 @@ from hanmo.data.duplicates.contamination import ContaminationConfig, index_files
 from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.findings import find
 from hanmo.data.mixing.augment import AugmentConfig, check_lists
-from hanmo.data.mixing.folds import FOLD
+from hanmo.data.mixing.folds import FOLD, MARKS_OF_COPIES
 from hanmo.data.mixing.groups import check_grouping
 from hanmo.data.mixing.mix import MixConfig
 from hanmo.data.mixing.split import SplitConfig
@@ -108,6 +108,9 @@ class PrepareConfig:
         check_grouping("split.group_by", self.split.group_by, self.read.keep_columns)
         if self.split.folds and FOLD in self.read.keep_columns:
             raise ConfigError("read.keep_columns names 'fold', which split.folds writes: leave one of them out")
+        for name in MARKS_OF_COPIES:
+            if name in self.read.keep_columns:
+                raise ConfigError(f"read.keep_columns names {name!r}, by which copies of documents are known: leave it out")
 
 
 def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | None = None) -> dict[str, Any]:
@@ -307,10 +310,9 @@ def _fail_empty(work: Path, out: Path, counts: Counts) -> None:
 def _warn(counts: Counts, config: PrepareConfig, decisions: Decisions) -> None:
     empty = [name for name in ("validation", "test") if getattr(config.split, name) > 0 and not counts.splits[name]["documents"]]
     if empty:
-        say(
-            f"warning: no document for {' and '.join(empty)}: {counts.kept} documents are too few; "
-            "--read.split-on line, heading or chapter cuts long files"
-        )
+        by = config.split.group_by
+        few = f"the groups of split.group_by (={by!r}) are too few" if by else f"{counts.kept} documents are too few"
+        say(f"warning: no document for {' and '.join(empty)}: {few}; --read.split-on line, heading or chapter cuts long files")
     if decisions.moved:
         say(
             f"note: {len(decisions.moved)} of {counts.kept} documents moved so that no split stays empty; "

@@ -222,7 +222,16 @@ def test_settings_come_back_from_a_recipe(preset: str, min_words: int | None) ->
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"min_words": -1}, {"min_letter_share": 1.5}, {"max_control_share": -0.1}, {"preset": "wbe"}, {"languages": ("English",)}]
+    "wrong",
+    [
+        {"min_words": -1},
+        {"min_letter_share": 1.5},
+        {"max_control_share": -0.1},
+        {"min_letter_share": float("nan")},
+        {"max_symbol_ratio": float("nan")},
+        {"preset": "wbe"},
+        {"languages": ("English",)},
+    ],
 )
 def test_settings_out_of_range_name_their_key(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=rf"filters\.{next(iter(wrong))} \(="):

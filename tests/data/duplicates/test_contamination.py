@@ -122,3 +122,5 @@ def test_a_passage_never_shows_half_a_number_or_address() -> None:
 def test_shares_out_of_range_name_their_key() -> None:
     with pytest.raises(ConfigError, match=r"contamination.max_share \(=1"):
         ContaminationConfig(max_share=1)
+    with pytest.raises(ConfigError, match=r"contamination.against \(=s3://bucket/exam\) is a URL"):
+        ContaminationConfig(against=("s3://me:hush@bucket/exam",))

@@ -21,6 +21,7 @@ from hanmo.base.errors import ConfigError
 from hanmo.base.storage import write_atomically
 from hanmo.data.duplicates.letters import Hashes, Words, mix, windows, words
 from hanmo.data.reading.items import Item, read_items
+from hanmo.data.reading.remote import is_url, without_secrets
 
 WINDOW = 13
 SHORTEST = 5
@@ -50,6 +51,8 @@ class ContaminationConfig:
         """
         if not 0 <= self.max_share < 1:
             raise ConfigError(f"contamination.max_share (={self.max_share}) should be at least 0 and below 1")
+        for path in filter(is_url, self.against):
+            raise ConfigError(f"contamination.against (={without_secrets(path)}) is a URL: give files or folders of this machine")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,13 @@ class Unit:
 def place(source: str | Path) -> Source:
     """What a user wrote, as a source: a URL, or a path here.
 
+    Raises DataError for an empty one, which would be the folder that we stand in.
+
     >>> place("s3://bucket/texts").url, place("file:///tmp/a.txt").path.as_posix()
     ('s3://bucket/texts', '/tmp/a.txt')
     """
+    if source == "":
+        raise DataError("a source is empty: give a file, a folder, or a URL")
     if isinstance(source, str) and is_url(source) and not source.startswith("file://"):
         return Source(url=source)
     return Source(path=Path(source.removeprefix("file://") if isinstance(source, str) else source))
