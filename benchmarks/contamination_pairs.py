@@ -4,8 +4,8 @@
 
 A pair is two files that are named alike but for the word train, dev, valid, validation, val or test (or lie in folders so named);
 the first is what a model learns from. `hit_items` counts items of the second that the first holds, `own_items` those held in
-passages that at most ten texts of the first have; `examples` shows a few with both texts. Nothing is downloaded; FOLDER is any
-folder of data sets.
+passages that at most ten texts of the first have, `leaked_items` those of 13 words or more of which more than half are held so;
+`examples` shows a few with both texts. Nothing is downloaded; FOLDER is any folder of data sets.
 """
 
 import argparse
@@ -49,6 +49,7 @@ def measure(training: Path, evaluation: Path, folder: Path) -> dict[str, object]
         "items": result["items"],
         "hit_items": result["hit_items"],
         "own_items": result["own_items"],
+        "leaked_items": result["leaked_items"],
         "hits": len(result["hits"]),
         "seconds": round(time.perf_counter() - started, 2),
         "examples": result["hits"][:EXAMPLES],
@@ -68,8 +69,8 @@ def main() -> None:
             print(f"left out: {error}")
             continue
         rows.append(row)
-        counts = f"{row['hit_items']:,} of {row['items']:,} items, {row['own_items']:,} by more than stock phrases"
-        print(f"{row['training']} -> {row['evaluation']}: {counts}, {row['seconds']} s")
+        counts = ", ".join(f"{row[f'{name}_items']:,} {name}" for name in ("hit", "own", "leaked"))
+        print(f"{row['training']} -> {row['evaluation']}: {row['items']:,} items, {counts}, {row['seconds']} s", flush=True)
         for hit in row["examples"]:  # pyright: ignore[reportGeneralTypeIssues]
             print(f"    {hit['item']} in {hit['document']}: {hit['covered']} of {hit['length']}")
             print(f"        {hit['item_text'][:160]}\n        {hit['document_text'][:160]}")

@@ -49,7 +49,8 @@ def show(result: dict[str, Any]) -> str:
         f" ({result['short_items']:,} are too short to say)"
     )
     stock = result["hit_items"] - result["own_items"]
-    lines = [counts, f"  {stock:,} of them by phrases alone that more than {result['most_texts']:,} texts hold"] if stock else [counts]
+    lines = [counts, f"  {result['leaked_items']:,} of them have 13 words or more, and more than half of them stand there"]
+    lines += [f"  {stock:,} of them are there by phrases alone that more than {result['most_texts']:,} texts hold"] if stock else []
     for hit in result["hits"][: result["most"]]:
         lines += [
             f"  {hit['item']} in {hit['document']}: {hit['covered']} of {hit['length']} words{'' if hit['own'] else ', a stock phrase'}",

@@ -29,7 +29,7 @@ def test_a_phrase_of_many_texts_is_told_apart_from_a_leak(tmp_path: Path, langua
         [STOCK[language], leak, "Nothing of this kind stands anywhere else in the world of letters, my dear friend."],
     )
     found = compare_files(train, dev)
-    assert (found["items"], found["hit_items"], found["own_items"]) == (3, 2, 1)
+    assert (found["items"], found["hit_items"], found["own_items"], found["leaked_items"]) == (3, 2, 1, 1)
     assert found["hits"][0]["item"] == "dev.jsonl#2:text" and found["hits"][0]["own"] == found["hits"][0]["length"]
     assert {hit["own"] for hit in found["hits"][1:]} == {0} and len(found["hits"]) > MOST_TEXTS
     assert compare_files(train, dev, most_texts=0)["own_items"] == 2
@@ -44,6 +44,13 @@ def test_two_files_are_compared_with_both_texts_beside_each_other(tmp_path: Path
     assert (hit["item"], hit["document"], hit["share"], hit["own"]) == ("dev.csv#1:1", "train.txt#2", 1.0, 20)
     assert hit["item_text"] == " ".join(words) and " ".join(words).upper() in hit["document_text"]
     assert (found["items"], found["short_items"], found["hit_items"]) == (4, 2, 1)
+
+
+def test_an_item_that_shares_a_turn_of_words_is_no_leak(tmp_path: Path) -> None:
+    words = english(random.Random(4), 40)
+    train = rows(tmp_path / "train.jsonl", ["Before. " + " ".join(words[:14]), "what is the longest river"])
+    found = compare_files(train, rows(tmp_path / "dev.jsonl", [" ".join(words), "What is the longest river?"]))
+    assert (found["hit_items"], found["own_items"], found["leaked_items"]) == (2, 2, 0)
 
 
 def test_a_leak_beside_a_phrase_has_words_of_its_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hanmo.base.progress import Progress
-from hanmo.data.duplicates.contamination import SHORTEST, Index, Integers, build_index, find_hits, found_places, passage
+from hanmo.data.duplicates.contamination import SHORTEST, WINDOW, Index, Integers, build_index, find_hits, found_places, passage
 from hanmo.data.duplicates.letters import words
 from hanmo.data.reading.items import Item, read_items
 
@@ -34,7 +34,8 @@ def compare_files(training: Path, evaluation: Path, most_texts: int = MOST_TEXTS
     """Every hit of the items of one file or data set in the texts of another, both texts beside each other, and counts.
 
     A hit's `own` words stand in passages that at most `most_texts` training texts hold (0: any number); a row, a cell and a line of a
-    text file count as texts. Raises DataError when one of them cannot be read or holds no text.
+    text file count as texts. `own_items` have such words, `leaked_items` are those of 13 words or more of which more than half are
+    a text's and their own: the likeliest to be leaks. Raises DataError when one of them cannot be read or holds no text.
     """
     texts: list[str] = []
     index = build_index(_remembered(read_items(evaluation), texts))
@@ -56,6 +57,7 @@ def compare_files(training: Path, evaluation: Path, most_texts: int = MOST_TEXTS
         "short_items": int((index.lengths < SHORTEST).sum()),
         "hit_items": len({hit["item"] for hit in found}),
         "own_items": len({hit["item"] for hit in found if hit["own"]}),
+        "leaked_items": len({hit["item"] for hit in found if hit["length"] >= WINDOW and hit["own"] > hit["length"] / 2}),
         "most_texts": most_texts,
         "hits": found,
     }
