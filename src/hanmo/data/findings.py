@@ -72,12 +72,13 @@ def find(work: Path, counts: Counts, against: Sequence[str], keep_columns: Seque
 def _from_metadata(documents: Path, has_domains: bool) -> tuple[Counter[str], Counter[str]]:
     domains, operations = Counter[str](), Counter[str]()
     for path in sorted(documents.glob("*.parquet")):
-        for row in _rows(path, ("metadata",)):
-            metadata = cast("dict[str, str]", row["metadata"])
-            if AUGMENTED_BY in metadata:
-                operations[metadata[AUGMENTED_BY]] += 1
-            elif has_domains and REPEAT_OF not in metadata:
-                domains[group_of("domain", "", "", metadata)] += 1
+        for group in range(len(row_groups(path))):
+            for row in Table.read(path, columns=("metadata",), groups=[group]).rows():
+                metadata = cast("dict[str, str]", row["metadata"])
+                if AUGMENTED_BY in metadata:
+                    operations[metadata[AUGMENTED_BY]] += 1
+                elif has_domains and REPEAT_OF not in metadata:
+                    domains[group_of("domain", "", "", metadata)] += 1
     return domains, operations
 
 
@@ -103,7 +104,8 @@ def _leaks(work: Path, against: Sequence[str]) -> Iterator[Example]:
     """The first hits in the order of the inputs, both texts beside each other."""
     hits: list[Row] = []
     for path in _shards(work, verdicts_file):
-        hits += [row for row in _rows(path, ("source", "detail", "value", "passage")) if row["passage"]]
+        table = Table.read(path, columns=("source", "detail", "value", "passage"))
+        hits += table.take(np.flatnonzero(table.present("passage"))[:EXAMPLES]).rows()
         if len(hits) >= EXAMPLES:
             break
     names = [item_of(str(row["detail"])) for row in hits[:EXAMPLES]]
@@ -116,8 +118,3 @@ def _leaks(work: Path, against: Sequence[str]) -> Iterator[Example]:
 def _shards(work: Path, place: Callable[[Path, int], Path]) -> Iterator[Path]:
     """The files of one kind of all shards."""
     return itertools.takewhile(Path.exists, (place(work, shard) for shard in itertools.count()))
-
-
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    for group in range(len(row_groups(path))):
-        yield from Table.read(path, columns=columns, groups=[group]).rows()

@@ -31,7 +31,7 @@ AROUND = 40  # characters of a document shown on both sides of a piece
 LONGEST_SHOWN = 600
 CONTAMINATED = "contaminated"
 UNBROKEN = re.compile(r"[\w.@+-]+", re.ASCII)
-UNBROKEN_END = re.compile(r"[\w.@+-]*$", re.ASCII)
+UNBROKEN_END = re.compile(r"[\w.@+-]*\Z", re.ASCII)
 Integers = NDArray[np.int64]
 
 
@@ -173,10 +173,10 @@ def passage(text: str, span: tuple[int, int] | None = None) -> str:
     """
     start, stop = span or (0, len(text))
     begin, end = max(0, start - AROUND), min(len(text), stop + AROUND)
-    if 0 < begin < start and UNBROKEN.match(text, begin - 1):
-        begin = min(start, UNBROKEN.match(text, begin - 1, start).end())
-    if stop < end < len(text) and UNBROKEN.match(text, end):
-        end = stop + len(text[stop:end]) - len(UNBROKEN_END.search(text[stop:end])[0])
+    if begin and (cut := UNBROKEN.match(text, begin - 1, start)):
+        begin = cut.end()
+    if end < len(text) and UNBROKEN.match(text, end) and (cut := UNBROKEN_END.search(text, stop, end)):
+        end = cut.start()
     shown = " ".join(text[begin:end].split())
     return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + " ..."
 
@@ -227,8 +227,8 @@ def found_places(found: Words, index: Index) -> tuple[tuple[Integers, Integers],
     """Of a text's 13 words in a row that some item has: their numbers in the index, and their first words; of short items the same."""
     blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64)), *_windows_found(found, index)]
     whole = np.array([(entry, start) for entry, start, _ in _whole_found(found, index)], np.int64).reshape(-1, 2)
-    starts, windows = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return (windows, starts), (whole[:, 0], whole[:, 1])
+    starts, numbers = np.concatenate([each for each, _ in blocks]), np.concatenate([each for _, each in blocks])
+    return (numbers, starts), (whole[:, 0], whole[:, 1])
 
 
 def _windows_found(found: Words, index: Index) -> Iterator[tuple[Integers, Integers]]:
