@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.data.test_filters import LETTER_EN, LETTER_ZH
+from tests.data.cleaning.test_filters import LETTER_EN, LETTER_ZH
 from tests.data.test_prepare import make_texts
 
 from hanmo.base.errors import ConfigError, DataError

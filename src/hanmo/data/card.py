@@ -213,9 +213,11 @@ def largest(found: Findings, say: Phrases) -> Listed:
 
 def contamination(found: Findings, say: Phrases) -> Listed:
     """Items of evaluation sets and the documents that were left out for holding them, those that cost most first."""
-    rows: Rows = [list(pair) for pair in found.statistics.leaked.most_common(MOST_GROUPS)]
-    if rest := len(found.statistics.leaked) - len(rows):
-        rows.append([say("rest", number=show(rest)), found.statistics.leaked.total() - sum(number for _, number in rows)])
+    leaked = found.statistics.leaked
+    most = leaked.most_common(MOST_GROUPS)
+    rows: Rows = [list(pair) for pair in most]
+    if rest := len(leaked) - len(most):
+        rows.append([say("rest", number=show(rest)), leaked.total() - sum(number for _, number in most)])
     return [say("item"), say("documents")], rows
 
 

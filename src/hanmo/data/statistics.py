@@ -131,12 +131,12 @@ def _add(found: Statistics, table: Table, personal: Sequence[str]) -> None:
 def _add_copies(found: Statistics, table: Table) -> None:
     found.copies.update(name for name in table.texts("duplicate_of") if name)
     near = [rule == NEAR_DUPLICATE for rule in table.texts("rule")]
-    if any(near):
-        columns = (table.texts(name) for name in ("duplicate_of", "id"))
-        kept, left_out, values = (list(compress(column, near)) for column in (*columns, map(float, table.floats("value"))))
-        found.near.update(kept)
-        pairs = sorted({*map(Pair, values, left_out, kept), *found.extremes})
-        found.extremes = (pairs[0], pairs[-1]) if len(pairs) > 1 else (pairs[0],)
+    if not any(near):
+        return
+    kept, left_out = (list(compress(table.texts(name), near)) for name in ("duplicate_of", "id"))
+    found.near.update(kept)
+    pairs = sorted({*map(Pair, compress(map(float, table.floats("value")), near), left_out, kept), *found.extremes})
+    found.extremes = (pairs[0], pairs[-1]) if len(pairs) > 1 else (pairs[0],)
 
 
 def _group(groups: dict[str, Group], names: Iterable[str], kept: Iterable[bool], characters: Iterable[float]) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data.test_filters import LETTER_EN
+from tests.data.cleaning.test_filters import LETTER_EN
 from tests.data.test_prepare import make_texts
 
 from hanmo.base.errors import ConfigError

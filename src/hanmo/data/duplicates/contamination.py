@@ -265,7 +265,7 @@ def _end_of_run(mine: Integers, theirs: Integers, at: int) -> int:
 def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
     """(item, first word, end) of each short item that is a line of the document, or all of it."""
     for first, start, stop in _whole_found(found, index):
-        end = np.searchsorted(index.whole, index.whole[first], side="right")
+        end = int(np.searchsorted(index.whole, index.whole[first], side="right"))
         for item in index.whole_items[first : min(end, first + PLACES)].tolist():
             yield item, start, stop
 
