@@ -116,6 +116,11 @@ def test_marks_underline_their_characters_and_no_others() -> None:
     assert "<mark>over</mark> the <mark>hill</mark>" in shown and "a<mark>&lt;</mark>b" in shown
 
 
+def test_a_table_without_names_of_columns_has_no_head() -> None:
+    assert "<thead>" not in page("t", [Section("s", [Table(["", ""], [["a", 1]])])])
+    assert "<thead>" in page("t", [Section("s", [Table(["", "n"], [["a", 1]])])])
+
+
 def test_a_bar_is_as_wide_as_its_share() -> None:
     assert '<rect width="75.00%"' in page("t", [Section("s", [Table(["n", ""], [[3, Bar(0.75)]])])]) and show(Bar(0.5)) == ""
 

@@ -32,7 +32,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "chosen": ("value", "取值"),
     "setting": ("setting", "设置"),
     "lengths": ("Lengths of kept documents", "收录文档的长度"),
-    "from": ("from", "从"),
+    "from": ("characters, from", "字符数，从"),
     "below": ("below", "到（不含）"),
     "kept": ("kept", "已收录"),
     "total": ("inputs", "输入"),

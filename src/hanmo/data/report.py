@@ -121,7 +121,7 @@ def _lengths(counts: Counts, say: Phrases) -> Table:
         [2**power, 2 ** (power + 1), counts.lengths[power]]
         for power in range(min(counts.lengths, default=0), max(counts.lengths, default=-1) + 1)
     ]
-    return _drawn([f"{say('characters')} {say('from')}", say("below"), say("documents")], rows)
+    return _drawn([say("from"), say("below"), say("documents")], rows)
 
 
 def _drawn(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
