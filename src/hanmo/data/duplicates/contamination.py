@@ -226,7 +226,7 @@ def _sorted_index(
 def found_places(found: Words, index: Index) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
     """Of a text's 13 words in a row that some item has: their numbers in the index, and their first words; of short items the same."""
     blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64)), *_windows_found(found, index)]
-    whole = np.array([(entry, start) for entry, start, _ in _whole_found(found, index)], np.int64).reshape(-1, 2)
+    whole = np.array([(first, start) for (first, _), start, _ in _whole_found(found, index)], np.int64).reshape(-1, 2)
     starts, numbers = np.concatenate([each for each, _ in blocks]), np.concatenate([each for _, each in blocks])
     return (numbers, starts), (whole[:, 0], whole[:, 1])
 
@@ -264,14 +264,13 @@ def _end_of_run(mine: Integers, theirs: Integers, at: int) -> int:
 
 def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
     """(item, first word, end) of each short item that is a line of the document, or all of it."""
-    for first, start, stop in _whole_found(found, index):
-        end = int(np.searchsorted(index.whole, index.whole[first], side="right"))
+    for (first, end), start, stop in _whole_found(found, index):
         for item in index.whole_items[first : min(end, first + PLACES)].tolist():
             yield item, start, stop
 
 
-def _whole_found(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
-    """(first of the equal short items in the index, first word, end) for each line of the document that is one, and for all of it."""
+def _whole_found(found: Words, index: Index) -> Iterator[tuple[tuple[int, int], int, int]]:
+    """(the equal short items in the index as first and end, first word, end) for each line of the document that is one, and for all of it."""
     if not len(index.whole) or not len(found):
         return
     firsts = np.flatnonzero(np.append(True, np.diff(found.lines) > 0))
@@ -281,9 +280,9 @@ def _whole_found(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
         spans.append((0, len(found)))
     for start, stop in spans:
         value = np.uint64(_whole(found.hashes[start:stop]))
-        first = int(np.searchsorted(index.whole, value))
-        if first < len(index.whole) and index.whole[first] == value:
-            yield first, start, stop
+        first, end = int(np.searchsorted(index.whole, value)), int(np.searchsorted(index.whole, value, side="right"))
+        if first < end:
+            yield (first, end), start, stop
 
 
 def _is_short(counts: Integers) -> NDArray[np.bool_]:
