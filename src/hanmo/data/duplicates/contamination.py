@@ -270,7 +270,7 @@ def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]
 
 
 def _whole_found(found: Words, index: Index) -> Iterator[tuple[tuple[int, int], int, int]]:
-    """(the equal short items in the index as first and end, first word, end) for each line of the document that is one, and for all of it."""
+    """(the equal short items of the index as first and end, first word, end) of each line of the document that is one, and all of it."""
     if not len(index.whole) or not len(found):
         return
     firsts = np.flatnonzero(np.append(True, np.diff(found.lines) > 0))
