@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/contamination_pairs.py FOLDER --json
 
 A pair is two files that are named alike but for the word train, dev, valid, validation, val or test (or lie in folders so named);
-the first is what a model learns from. `hits` counts items of the second that the first holds, `examples` shows the first
-few with both texts. Nothing is downloaded; FOLDER is any folder of data sets.
+the first is what a model learns from. `hit_items` counts items of the second that the first holds, `own_items` those held in
+passages that at most ten texts of the first have, `leaked_items` those of 13 words or more of which more than half are held so;
+`examples` shows a few with both texts. Nothing is downloaded; FOLDER is any folder of data sets.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from hanmo.base.errors import DataError
-from hanmo.data.duplicates.contamination import compare_files
+from hanmo.data.duplicates.comparison import compare_files
 
 SPLITS = {"train": 0, "training": 0, "trn": 0, "dev": 1, "valid": 1, "validation": 1, "val": 1, "trial": 1, "test": 2}
 NAME = re.compile(r"(?<![a-z])(" + "|".join(sorted(SPLITS, key=len, reverse=True)) + r")(?![a-z])", re.IGNORECASE)
@@ -47,6 +48,8 @@ def measure(training: Path, evaluation: Path, folder: Path) -> dict[str, object]
         "evaluation": evaluation.relative_to(folder).as_posix(),
         "items": result["items"],
         "hit_items": result["hit_items"],
+        "own_items": result["own_items"],
+        "leaked_items": result["leaked_items"],
         "hits": len(result["hits"]),
         "seconds": round(time.perf_counter() - started, 2),
         "examples": result["hits"][:EXAMPLES],
@@ -66,7 +69,8 @@ def main() -> None:
             print(f"left out: {error}")
             continue
         rows.append(row)
-        print(f"{row['training']} -> {row['evaluation']}: {row['hit_items']:,} of {row['items']:,} items, {row['seconds']} s")
+        counts = ", ".join(f"{row[f'{name}_items']:,} {name}" for name in ("hit", "own", "leaked"))
+        print(f"{row['training']} -> {row['evaluation']}: {row['items']:,} items, {counts}, {row['seconds']} s", flush=True)
         for hit in row["examples"]:  # pyright: ignore[reportGeneralTypeIssues]
             print(f"    {hit['item']} in {hit['document']}: {hit['covered']} of {hit['length']}")
             print(f"        {hit['item_text'][:160]}\n        {hit['document_text'][:160]}")

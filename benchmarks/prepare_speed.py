@@ -40,8 +40,6 @@ SAMPLE = 500
 
 def run_hanmo(source: Path, out: Path) -> dict[str, float]:
     """Seconds of each stage."""
-    import dataclasses
-
     import hanmo.data.prepare as stages
     from hanmo.data.cleaning.filters import FilterConfig
 
@@ -61,9 +59,8 @@ def run_hanmo(source: Path, out: Path) -> dict[str, float]:
 
     for name in ("make_plan", "_clean", "decide", "write_receipts", "count", "_make"):
         timed(name)
-    known = {field.name for field in dataclasses.fields(FilterConfig)}
-    gopher = {"preset": "gopher", "min_alphabetic_word_share": LEAST_ALPHABETIC} if "preset" in known else {}
-    stages.prepare([source], out, stages.PrepareConfig(filters=FilterConfig(**gopher), workers=WORKERS))
+    gopher = FilterConfig(preset="gopher", min_alphabetic_word_share=LEAST_ALPHABETIC)
+    stages.prepare([source], out, stages.PrepareConfig(filters=gopher, workers=WORKERS))
     seconds["documents and report"] = seconds.pop("make") - sum(seconds[name] for name in ("clean", "decide", "write_receipts", "count"))
     return seconds
 
@@ -115,7 +112,7 @@ def _stages(source: Path, out: Path, pattern: str, code: str) -> Iterator[tuple[
 
 def step_times(corpus: Path) -> dict[str, float]:
     """Microseconds a document of each step of ours in one process, on the first documents of every file."""
-    from hanmo.data.cleaning import filters
+    from hanmo.data.cleaning.measures import measure
     from hanmo.data.duplicates.exact import text_digest
     from hanmo.data.duplicates.signatures import signature
     from hanmo.data.reading.normalize import normalize
@@ -123,9 +120,6 @@ def step_times(corpus: Path) -> dict[str, float]:
     texts = [
         json.loads(line)["text"] for path in sorted(corpus.iterdir()) for line in path.open(encoding="utf-8").readlines()[: SAMPLE // 8]
     ]
-    measure: Callable[[str, str], object] = (
-        getattr(filters, "measure", None) or __import__("hanmo.data.cleaning.measures", fromlist=["measure"]).measure
-    )
     steps: dict[str, Callable[[str], object]] = {
         "normalize": normalize,
         "measure": lambda text: measure(text, text),

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.page import (
+    Bar,
+    Beside,
     Block,
     Cell,
     Code,
@@ -54,6 +56,8 @@ def everything() -> list[Block]:
         Figure(PNG, "a dot", dark=SVG),
         Code("hanmo plan recipe.toml"),
         Passage("over the hill.", opening="The sun went ", caption="seed 1"),
+        Beside([Passage("the hill", marks=[(4, 8)]), Passage("the wood")]),
+        Table(["language", "documents", ""], [["zh", 3, Bar(0.75)]]),
         Details("more", [Paragraph("hidden")]),
     ]
 
@@ -103,6 +107,22 @@ def test_intervals_of_a_column_share_one_line() -> None:
 )
 def test_intervals_without_a_scale_are_not_drawn(rows: list[list[Cell]]) -> None:
     assert Table(["bits"], rows).drawing(0, rows[0][0]) is None
+
+
+def test_marks_underline_their_characters_and_no_others() -> None:
+    passage = Passage("over the hill", marks=[(0, 4), (9, 13)])
+    assert passage.runs == [("over", True), (" the ", False), ("hill", True)] and Passage("").runs == []
+    shown = page("t", [Section("s", [Beside([passage, Passage("a<b", marks=[(1, 2)])])])])
+    assert "<mark>over</mark> the <mark>hill</mark>" in shown and "a<mark>&lt;</mark>b" in shown
+
+
+def test_a_table_without_names_of_columns_has_no_head() -> None:
+    assert "<thead>" not in page("t", [Section("s", [Table(["", ""], [["a", 1]])])])
+    assert "<thead>" in page("t", [Section("s", [Table(["", "n"], [["a", 1]])])])
+
+
+def test_a_bar_is_as_wide_as_its_share() -> None:
+    assert '<rect width="75.00%"' in page("t", [Section("s", [Table(["n", ""], [[3, Bar(0.75)]])])]) and show(Bar(0.5)) == ""
 
 
 def test_row_of_another_length_is_refused() -> None:

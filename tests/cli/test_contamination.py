@@ -18,7 +18,13 @@ def files(tmp_path: Path) -> tuple[str, str]:
 def test_a_leak_is_shown_with_both_texts(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert hanmo(["contamination", *files]) == 0
     shown = capsys.readouterr().out
-    assert "1 of 2 items" in shown and f"evaluation: {LEAK}" in shown and LEAK.upper() in shown and "train.txt#2" in shown
+    assert (
+        "1 of 2 items" in shown
+        and "1 of them have 13 words or more" in shown
+        and f"evaluation: {LEAK}" in shown
+        and LEAK.upper() in shown
+        and "train.txt#2" in shown
+    )
 
 
 def test_json_lists_all_and_the_page_only_the_first(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,20 @@ def test_every_kind_of_model_is_measured_by_the_same_verb(house: Path, kind: str
     assert found["interval"][0] < found["bits_per_byte"] < found["interval"][1]
 
 
+def test_text_behind_a_url_is_measured_like_a_file(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/evaluate-lines/lines.jsonl", (house / "lines.jsonl").read_bytes())
+    found = []
+    for source in (str(house / "lines.jsonl"), "memory://evaluate-lines/lines.jsonl"):
+        assert run(["evaluate", str(house / "uniform"), "--data", source, "--json"]) == 0
+        found.append(numbers(capsys))
+    assert found[0].pop("data") == str(house / "lines.jsonl") and found[1].pop("data") == "memory://evaluate-lines/lines.jsonl"
+    assert found[0] == found[1]
+    assert run(["evaluate", str(house / "uniform"), "--data", "memory://evaluate-nothing"]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
 def test_a_person_reads_a_table(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", str(house / "ngram"), "--data", str(house / "lines.jsonl")]) == 0
     shown = capsys.readouterr().out

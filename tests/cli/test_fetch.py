@@ -33,7 +33,7 @@ def test_a_corpus_of_mine_is_found_and_shown(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
-    [([], 2, "needs a name"), (["a", "--list"], 2, "needs a name"), (["moby"], 1, "unknown corpus"), (["shakespeare"], 1, "cannot fetch")],
+    [([], 2, "needs a name"), (["a", "--list"], 2, "needs a name"), (["moby"], 2, "unknown corpus"), (["shakespeare"], 1, "cannot fetch")],
 )
 def test_mistakes_and_a_missing_network_are_one_line(words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert hanmo(["fetch", *words]) == code

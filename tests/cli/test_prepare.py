@@ -79,6 +79,20 @@ def test_mistakes_are_one_line_and_an_exit_code(
     assert last.startswith("hanmo prepare: ") and message in last
 
 
+def test_shares_reached_stand_beside_those_asked_and_what_holds_them_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, count in (("large", 30), ("small", 1)):
+        (tmp_path / name).mkdir()
+        rows = [json.dumps({"text": f"Letter {number} of the {name} bundle, from the river."}) for number in range(count)]
+        (tmp_path / name / "rows.jsonl").write_text("\n".join(rows))
+    words = ["prepare", str(tmp_path / "large"), str(tmp_path / "small"), "--duplicates.no-near", "--mix.by", "source", "--mix.weights"]
+    assert hanmo([*words, "large", "3", "small", "1", "--out", str(tmp_path / "a")]) == 0
+    shown = capsys.readouterr().out
+    assert "mixture: large 75.0%, asked 75.0%" in shown and "27 documents stay out because small has no more" in shown
+    assert hanmo([*words, "large", "1", "small", "1", "--mix.total-documents", "20", "--out", str(tmp_path / "b")]) == 0
+    shown = capsys.readouterr().out
+    assert "mixture: small 5.0%, asked 50.0%" in shown and "stay out because" not in shown
+
+
 def test_a_replay_tells_what_would_change_and_makes_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "data"
     assert hanmo(["prepare", str(folder), "--out", str(out)]) == 0

@@ -48,6 +48,19 @@ def test_a_tokenizer_is_trained_from_a_file_and_shown(text, tmp_path, capsys):
     assert shown["fertility"][""]["bytes"] == len(TEXT.encode())
 
 
+def test_text_behind_a_url_is_read_like_a_file(text, tmp_path, capsys):
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/tokenizer-text/text.txt", text.read_bytes())
+    for number, source in enumerate([str(text), "memory://tokenizer-text", f"file://{text}"]):
+        assert (
+            run(["tokenizer", "train", source, "--kind", "bpe", "--vocab-size", "300", "--out", str(tmp_path / str(number)), "--json"]) == 0
+        )
+        assert run(["tokenizer", "show", str(tmp_path / str(number)), "--data", source, "--json"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")][1::2]
+    assert len(shown) == 3 and len({one["sha256"] for one in shown}) == 1 and len({str(one["fertility"]) for one in shown}) == 1
+
+
 def test_what_a_person_reads_says_what_is_lost(text, tmp_path, capsys):
     out = str(tmp_path / "tokenizer")
     assert run(["tokenizer", "train", str(text), "--kind", "word", "--vocab-size", "300", "--out", out]) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hanmo.base.errors import DataError
+from hanmo.base.errors import DataError, UsageError
 from hanmo.base.storage import sha256
 from hanmo.data.catalogue import ENTRIES, Entry, entry_of, fetch, fetch_entry, find, resolve
 
@@ -108,7 +108,7 @@ def test_names_resolve_with_licence_and_paths_stay_paths(tmp_path: Path) -> None
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(DataError, match="unknown corpus 'moby': the catalogue has shakespeare"):
+    with pytest.raises(UsageError, match="unknown corpus 'moby': the catalogue has shakespeare"):
         entry_of("moby")
 
 

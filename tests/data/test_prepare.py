@@ -384,3 +384,9 @@ def test_work_begun_with_other_settings_is_not_gone_on_with(texts: Path, tmp_pat
     assert (tmp_path / "data" / ".partial").exists()
     prepare([texts], tmp_path / "data", stricter)
     assert sha256(tmp_path / "data") == sha256(tmp_path / "wanted")
+
+
+def test_groups_too_few_for_the_splits_are_told_as_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = make_texts(tmp_path / "texts", 20)
+    prepare([texts], tmp_path / "data", dataclasses.replace(SMALL, split=SplitConfig(group_by="source")))
+    assert "the groups of split.group_by (='source') are too few" in capsys.readouterr().err

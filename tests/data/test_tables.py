@@ -31,6 +31,11 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     assert first_ids(path) == ["a", "a"]
 
 
+def test_numbers_of_a_column_with_nulls_have_zeros(tmp_path: Path) -> None:
+    table = Table.of([{"n": 2, "kept": True}, {}], {"n": "count", "kept": "flag"})
+    assert table.numbers("n").tolist() == [2, 0] and table.numbers("kept").tolist() == [1, 0]
+
+
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     assert write(tmp_path / "a", ROWS).read_bytes() == write(tmp_path / "b", ROWS).read_bytes()
 

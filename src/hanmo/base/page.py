@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -36,7 +37,17 @@ class Interval:
         return f"{value} [{low}, {high}]"
 
 
-Cell = str | int | float | Interval | None
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A share of the longest bar, drawn without words beside the number that it shows."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return ""
+
+
+Cell = str | int | float | Interval | Bar | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +141,31 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text of the model or of the data, line breaks kept; `opening` is what it was given to continue."""
+    """A text of the model or of the data, line breaks kept; `opening` is what it was given to continue.
+
+    `marks` are (begin, end) of characters to underline, in order.
+    """
 
     kind: ClassVar[str] = "passage"
     text: str
     opening: str = ""
     caption: str = ""
+    marks: Sequence[tuple[int, int]] = ()
+
+    @property
+    def runs(self) -> list[tuple[str, bool]]:
+        """Pieces of the text in order, and whether each is marked."""
+        borders = [0, *(border for mark in self.marks for border in mark), len(self.text)]
+        pieces = [(self.text[begin:end], number % 2 == 1) for number, (begin, end) in enumerate(pairwise(borders))]
+        return [(piece, marked) for piece, marked in pieces if piece]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Passages next to each other, one under the other where the screen is narrow."""
+
+    kind: ClassVar[str] = "beside"
+    passages: Sequence[Passage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +177,7 @@ class Details:
     blocks: Sequence["Block"]
 
 
-Block = Paragraph | Tiles | Facts | Table | Figure | Code | Passage | Details
+Block = Paragraph | Tiles | Facts | Table | Figure | Code | Passage | Beside | Details
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +203,7 @@ def show(cell: Cell) -> str:
     """
     if cell is None:
         return "–"
-    if isinstance(cell, str | Interval):
+    if isinstance(cell, str | Interval | Bar):
         return str(cell)
     if isinstance(cell, int):
         return f"{cell:,}"

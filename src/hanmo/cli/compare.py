@@ -28,13 +28,14 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, object]:
     """Score every document with both; gives the difference in bits per byte, first minus second, and both results."""
+    from hanmo.data.reading.remote import without_secrets
     from hanmo.evaluate.compare import as_row, compare
 
     first, second = (measure(path, read_documents(options), options) for path in (options.first, options.second))
     return {
         "first": {"model": str(options.first), **first.summary()},
         "second": {"model": str(options.second), **second.summary()},
-        "data": str(options.data),
+        "data": without_secrets(options.data),
         "unit": first.unit,
         "units": int(first.unit_bytes.size),
         **as_row(compare(first, second)),

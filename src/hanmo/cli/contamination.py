@@ -19,11 +19,15 @@ class Options:
     """What a model learns from, then what it is measured on: files (txt, jsonl, json, csv, tsv, parquet), folders or data sets."""
     most: int = 10
     """Hits to print; --json lists all of them."""
+    most_texts: int = 10
+    """A passage in more texts of the first than this (rows, cells, lines) is a stock phrase, told apart; 0 for no such limit."""
 
 
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb."""
     options = parse_arguments(Options, words, "contamination")
+    if options.most_texts < 0:
+        raise UsageError(f"--most-texts (={options.most_texts}) should be at least 0")
     if len(options.paths) != 2:
         raise UsageError(f"hanmo contamination takes two paths, {len(options.paths)} given: hanmo contamination TRAINING EVALUATION")
     return options
@@ -31,10 +35,11 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Find the hits; gives their list and the counts."""
-    from hanmo.data.duplicates.contamination import compare_files
+    from hanmo.data.duplicates.comparison import compare_files
 
     training, evaluation = options.paths
-    return {"training": training, "evaluation": evaluation, "most": options.most, **compare_files(Path(training), Path(evaluation))}
+    found = compare_files(Path(training), Path(evaluation), options.most_texts)
+    return {"training": training, "evaluation": evaluation, "most": options.most, **found}
 
 
 def show(result: dict[str, Any]) -> str:
@@ -43,10 +48,12 @@ def show(result: dict[str, Any]) -> str:
         f"{result['hit_items']:,} of {result['items']:,} items of {result['evaluation']} stand in {result['training']}"
         f" ({result['short_items']:,} are too short to say)"
     )
-    lines = [counts]
+    stock = result["hit_items"] - result["own_items"]
+    lines = [counts, f"  {result['leaked_items']:,} of them have 13 words or more, and more than half of them stand there"]
+    lines += [f"  {stock:,} of them are there by phrases alone that more than {result['most_texts']:,} texts hold"] if stock else []
     for hit in result["hits"][: result["most"]]:
         lines += [
-            f"  {hit['item']} in {hit['document']}: {hit['covered']} of {hit['length']} words",
+            f"  {hit['item']} in {hit['document']}: {hit['covered']} of {hit['length']} words{'' if hit['own'] else ', a stock phrase'}",
             f"    evaluation: {hit['item_text']}",
             f"    training:   {hit['document_text']}",
         ]

@@ -22,8 +22,8 @@ Split = Literal["train", "validation", "test"]
 class Measure:
     """What a model is measured on, and how."""
 
-    data: Path
-    """Text to measure on: a file, a folder of files, or a data set folder made by hanmo prepare."""
+    data: str
+    """Text to measure on: a file, a folder of files, a URL such as s3://bucket/folder, or a data set folder made by hanmo prepare."""
     split: Split | None = None
     """Split of a data set folder; test by default."""
     stride: int | None = None
@@ -48,10 +48,11 @@ def parse(words: Sequence[str]) -> Options:
 def run(options: Options) -> dict[str, object]:
     """Score every document; gives the numbers under their stable names."""
     from hanmo.base.runs import model_folder
+    from hanmo.data.reading.remote import without_secrets
 
     model_folder(options.model)
     found = measure(options.model, read_documents(options), options)
-    return {"model": str(options.model), "data": str(options.data), **found.summary()}
+    return {"model": str(options.model), "data": without_secrets(options.data), **found.summary()}
 
 
 def load_scorer(path: Path) -> "LanguageModel":

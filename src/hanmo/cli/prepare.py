@@ -55,7 +55,20 @@ def show(result: dict[str, Any]) -> str:
     size = sum(sums["bytes"] for sums in documents.values()) / 1e6
     lines = [f"{result['out']}: kept {receipts['kept']:,} of {receipts['total']:,} documents, {size:,.1f} MB ({splits})"]
     lines += [f"  refused by {rule}: {number:,}" for rule, number in receipts["refused"].items()]
-    return "\n".join(lines)
+    return "\n".join((*lines, *_mixture(result)))
+
+
+def _mixture(result: dict[str, Any]) -> list[str]:
+    """The share of each group that was reached, beside what was asked."""
+    unit = "taken_bytes" if result["settings"]["mix"]["total_bytes"] else "taken_documents"
+    total = sum(share[unit] for share in result["mixture"]) or 1
+    lines = [f"  mixture: {share['group']} {share[unit] / total:.1%}, asked {share['wanted']:.1%}" for share in result["mixture"]]
+    mix, out = result["settings"]["mix"], result["receipts"]["refused"].get("mixed_out", 0)
+    spent = [share["group"] for share in result["mixture"] if share["taken_documents"] == share["documents"] * mix["max_repeats"]]
+    if not (mix["total_documents"] or mix["total_bytes"]) and out > result["receipts"]["kept"]:
+        held = f"{out:,} documents stay out because {', '.join(spent)} has no more"
+        lines.append(f"  {held}: a weight of 0, or mix.total_documents, frees them")
+    return lines
 
 
 def _show_replay(result: dict[str, Any]) -> str:

@@ -235,7 +235,7 @@ def _evaluate(recipe: Recipe, folder: Run) -> None:
     chosen = recipe.evaluate
     names = ["uniform", "unigram", "kneser-ney", recipe.baselines.recurrent.cell]
     places = {**{name: folder.baselines / name for name in names}, "transformer": folder.folder}
-    options = Measure(data=folder.data, split=chosen.split, stride=chosen.stride or None, unit=chosen.unit)
+    options = Measure(data=str(folder.data), split=chosen.split, stride=chosen.stride or None, unit=chosen.unit)
     documents = list(read_dataset(folder.data, chosen.split))
     result = compare_all({name: measure(place, documents, options) for name, place in places.items()}, reference="transformer")
     write_json(folder.evaluation, {"split": chosen.split, **result})

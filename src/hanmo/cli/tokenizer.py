@@ -29,8 +29,8 @@ USAGE = """usage: hanmo tokenizer train [RECIPE] DATASET --out DIR [--kind bpe] 
 class Train:
     """Train a tokenizer on the training documents of a data set, or on bare text."""
 
-    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Data set folder made by hanmo prepare (its training split), or any file or folder of text."""
+    data: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
+    """Data set folder made by hanmo prepare (its training split), or any file, folder or URL of text."""
     out: Path
     """Folder for tokenizer.json, tokenizer_config.json, tokenizer_training.json, vocabulary.tsv and, of word pieces, vocab.txt."""
     tokenizer: Annotated[TokenizerConfig, tyro.conf.arg(name="")] = field(default_factory=TokenizerConfig)
@@ -45,7 +45,7 @@ class Show:
     """Folder with tokenizer.json: a tokenizer's or a model's."""
     text: str = ""
     """A text to cut into tokens."""
-    data: Path | None = None
+    data: str | None = None
     """Data set (its validation split) or text on which to count tokens per byte, character and word by language."""
     top: int = 20
     """How many of the most frequent tokens to list."""
@@ -61,7 +61,7 @@ class Extend:
     """Folder for the extended tokenizer."""
     words: Path | None = None
     """Text file with one word a line, each to become a token."""
-    data: Path | None = None
+    data: str | None = None
     """Data set (its training split) or text of the domain: what would save most tokens in it is added."""
     add: int = 0
     """Most tokens to add, those for words first; 0 takes the words alone."""
@@ -187,7 +187,7 @@ def _extend(action: Extend) -> dict[str, object]:
     return result
 
 
-def _saved(data: Path, old: "Tokenizer", new: "Tokenizer") -> dict[str, object]:
+def _saved(data: str, old: "Tokenizer", new: "Tokenizer") -> dict[str, object]:
     """What the validation split of a data set, or a text, costs with both; unknown tokens, for they are cheap and worthless."""
     sums = {"before": [0, 0], "after": [0, 0]}
     for document in _documents(data, "validation"):
@@ -283,7 +283,7 @@ def _facts(tokenizer: "Tokenizer", top: int) -> dict[str, object]:
     }
 
 
-def _documents(data: Path, split: str) -> "Iterator[Document]":
+def _documents(data: str, split: str) -> "Iterator[Document]":
     from hanmo.data.reading.read import is_dataset, read_dataset, read_texts
 
     return read_dataset(data, split) if is_dataset(data) else read_texts(data)

@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hanmo.base.errors import DataError
+from hanmo.base.errors import DataError, UsageError
 from hanmo.base.progress import say
 from hanmo.base.storage import make_folder, sha256, storage_errors
-from hanmo.data.reading.inputs import Source
-from hanmo.data.reading.remote import is_url
+from hanmo.data.reading.inputs import Source, place
 
 Unpack = Callable[["Entry", Path, Path], None]
 
@@ -49,7 +48,7 @@ class Entry:
 def fetch(name: str) -> Path:
     """The local folder of a corpus, fetched when it is not here yet.
 
-    Raises DataError for an unknown name, or when it can be had from nowhere.
+    Raises UsageError for an unknown name, DataError when it can be had from nowhere.
     """
     return fetch_entry(entry_of(name))
 
@@ -57,10 +56,10 @@ def fetch(name: str) -> Path:
 def entry_of(name: str) -> Entry:
     """The entry with this name.
 
-    Raises DataError with the known names.
+    Raises UsageError with the known names.
     """
     if name not in ENTRIES:
-        raise DataError(f"unknown corpus {name!r}: the catalogue has {', '.join(ENTRIES)}")
+        raise UsageError(f"unknown corpus {name!r}: the catalogue has {', '.join(ENTRIES)}")
     return ENTRIES[name]
 
 
@@ -69,9 +68,7 @@ def resolve(source: str | Path) -> Source:
     if isinstance(source, str) and source in ENTRIES:
         entry = ENTRIES[source]
         return Source(path=fetch(source), name=entry.name, license=entry.license, citation=entry.citation, language=entry.language)
-    if isinstance(source, str) and is_url(source):
-        return Source(path=Path(source.removeprefix("file://"))) if source.startswith("file://") else Source(url=source)
-    return Source(path=Path(source))
+    return place(source)
 
 
 def find(entry: Entry) -> Path | None:

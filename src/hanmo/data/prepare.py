@@ -31,11 +31,11 @@ from hanmo.data.cleaning.clean import CleanConfig
 from hanmo.data.cleaning.filters import FilterConfig, active_thresholds
 from hanmo.data.cleaning.lines import LineJob, count_lines, find_recurring, lines_file, recurring_file
 from hanmo.data.decisions import decide
-from hanmo.data.diversity import diversity
 from hanmo.data.duplicates.contamination import ContaminationConfig, index_files, save_index
 from hanmo.data.duplicates.exact import DuplicateConfig
+from hanmo.data.findings import find
 from hanmo.data.mixing.augment import AugmentConfig, check_lists
-from hanmo.data.mixing.folds import FOLD
+from hanmo.data.mixing.folds import FOLD, MARKS_OF_COPIES
 from hanmo.data.mixing.groups import check_grouping
 from hanmo.data.mixing.mix import MixConfig
 from hanmo.data.mixing.split import SplitConfig
@@ -47,7 +47,6 @@ from hanmo.data.reading.scan import Plan, make_plan
 from hanmo.data.receipts import Counts, count, write_receipts
 from hanmo.data.report import report
 from hanmo.data.shards import HELD, BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
-from hanmo.data.statistics import Findings, statistics
 
 FORMAT = "hanmo-dataset-1"
 LIBRARIES = (
@@ -118,6 +117,9 @@ class PrepareConfig:
         check_grouping("split.group_by", self.split.group_by, self.read.keep_columns)
         if self.split.folds and FOLD in self.read.keep_columns:
             raise ConfigError("read.keep_columns names 'fold', which split.folds writes: leave one of them out")
+        for name in MARKS_OF_COPIES:
+            if name in self.read.keep_columns:
+                raise ConfigError(f"read.keep_columns names {name!r}, by which copies of documents are known: leave it out")
 
 
 def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | None = None) -> dict[str, Any]:
@@ -256,7 +258,7 @@ def _make(walk: Walk, facts: dict[str, Any]) -> None:
         augmented.update(read_json(copies_file(work, number)))
     for name, number in augmented.items():
         counts.splits["train"][name] += number
-    found = Findings(counts=counts, statistics=statistics(work / "receipts.parquet"), diversity=diversity(documents))
+    found = find(work, counts, config.contamination.against, config.read.keep_columns, config.augment.copies)
     manifest = {
         **facts,
         "thresholds": active_thresholds(config.filters),
@@ -373,10 +375,9 @@ def _warn(counts: Counts, config: PrepareConfig, num_moved: int, warnings: Seque
         say(loud(alarm))
     empty = [name for name in ("validation", "test") if getattr(config.split, name) > 0 and not counts.splits[name]["documents"]]
     if empty:
-        say(
-            f"warning: no document for {' and '.join(empty)}: {counts.kept} documents are too few; "
-            "--read.split-on line, heading or chapter cuts long files"
-        )
+        by = config.split.group_by
+        few = f"the groups of split.group_by (={by!r}) are too few" if by else f"{counts.kept} documents are too few"
+        say(f"warning: no document for {' and '.join(empty)}: {few}; --read.split-on line, heading or chapter cuts long files")
     if num_moved:
         say(
             f"note: {num_moved} of {counts.kept} documents moved so that no split stays empty; "

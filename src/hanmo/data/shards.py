@@ -24,7 +24,7 @@ from hanmo.data.cleaning.filters import FilterConfig, judge
 from hanmo.data.cleaning.language import sure_code
 from hanmo.data.cleaning.lines import recurring_file, without_recurring
 from hanmo.data.cleaning.measures import COUNTS, MEASURES, TEXTS, measure
-from hanmo.data.duplicates.contamination import CONTAMINATED, ContaminationConfig, load_index, worst_hit
+from hanmo.data.duplicates.contamination import CONTAMINATED, ContaminationConfig, detail_of, load_index, passage, worst_hit
 from hanmo.data.duplicates.exact import DuplicateConfig, text_digest
 from hanmo.data.duplicates.signatures import signature
 from hanmo.data.mixing.augment import AugmentConfig
@@ -34,7 +34,7 @@ from hanmo.data.mixing.groups import group_of, source_of
 from hanmo.data.mixing.split import SplitConfig, unit_digest
 from hanmo.data.privacy.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
-from hanmo.data.reading.normalize import mend, normalize, without_surrogates
+from hanmo.data.reading.normalize import mend, normalized, without_surrogates
 from hanmo.data.reading.read import SPLITS, ReadConfig, document_id, read_unit
 from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
 
@@ -47,7 +47,13 @@ DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "license": "text",
     "metadata": "metadata",
 }
-MEASURE_COLUMNS: dict[str, ColumnKind] = {"format": "text", "encoding": "text", "bytes": "count", "removed_lines": "count"}
+MEASURE_COLUMNS: dict[str, ColumnKind] = {
+    "format": "text",
+    "encoding": "text",
+    "mojibake": "flag",
+    "bytes": "count",
+    "removed_lines": "count",
+}
 MEASURE_COLUMNS.update({name: "text" if name in TEXTS else "count" if name in COUNTS else "number" for name in MEASURES})
 MEASURE_COLUMNS.update(dict.fromkeys(COUNT_COLUMNS.values(), "count"))
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
@@ -55,6 +61,7 @@ VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "source": "text",
     "rule": "text",
     "detail": "text",
+    "passage": "text",
     "value": "number",
     "threshold": "number",
     "recurring_lines": "count",
@@ -213,7 +220,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     if isinstance(entry, Refused):
         fields = {"source": entry.source, "rule": entry.rule, "detail": entry.detail, "value": entry.value, "threshold": entry.threshold}
         return {"id": document_id(entry.source, "\0" + entry.rule), **fields}, None
-    text, recurring_lines = normalize(entry.text, job.repair), 0
+    (text, undone), recurring_lines = normalized(entry.text, job.repair), 0
     if job.duplicates.lines:
         text, recurring_lines = without_recurring(text, job.recurring, job.duplicates.unit)
     text, removed_lines = clean(text, job.clean)
@@ -230,6 +237,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         "threshold": verdict.threshold,
         "format": entry.format or None,
         "encoding": entry.encoding or None,
+        "mojibake": undone,
         "recurring_lines": recurring_lines,
         "bytes": len(text.encode()),
         "removed_lines": removed_lines,
@@ -262,11 +270,13 @@ def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tupl
     if not document or not job.contamination.against:
         return row, document
     index = load_index(job.index)
-    hit = worst_hit(str(document["text"]), index)
+    text = str(document["text"])
+    hit = worst_hit(text, index)
     if hit is None or hit.share <= job.contamination.max_share:
         return row, document
-    detail = f"{index.names[hit.item]}: {hit.covered} of {hit.length} words"
-    return {**row, "rule": CONTAMINATED, "detail": detail, "value": hit.share, "threshold": job.contamination.max_share}, None
+    detail = detail_of(hit, index)
+    verdict = {"rule": CONTAMINATED, "detail": detail, "value": hit.share, "threshold": job.contamination.max_share}
+    return {**row, **verdict, "passage": passage(text, hit.span)}, None
 
 
 def _flush(verdicts: TableWriter, rows: list[Row], documents: TableWriter, kept: list[Row], num_parts: int) -> None:

@@ -126,8 +126,10 @@ class Table:
 
     def numbers(self, column: str) -> NDArray[np.int64]:
         """A column of whole numbers or flags; null is 0."""
+        import pyarrow as pa
+
         found = self._table.column(column)
-        return cast("NDArray[np.int64]", (found.fill_null(0) if found.null_count else found).to_numpy().astype(np.int64))
+        return cast("NDArray[np.int64]", (found.cast(pa.int64()).fill_null(0) if found.null_count else found).to_numpy().astype(np.int64))
 
     def floats(self, column: str) -> NDArray[np.float64]:
         """A column of numbers; null is NaN."""

@@ -11,10 +11,11 @@ from hanmo.data.duplicates.contamination import (
     WINDOW,
     ContaminationConfig,
     build_index,
-    compare_files,
     find_hits,
     index_files,
+    item_texts,
     load_index,
+    passage,
     save_index,
     worst_hit,
 )
@@ -99,17 +100,27 @@ def test_an_index_is_the_same_after_saving(tmp_path: Path) -> None:
     assert (loaded.windows == index.windows).all() and (loaded.whole == index.whole).all()
 
 
-def test_two_files_are_compared_with_both_texts_beside_each_other(tmp_path: Path) -> None:
-    words = english(random.Random(3), 20)
-    (tmp_path / "train.txt").write_text(f"first line\nBefore {' '.join(words).upper()} after\n")
-    (tmp_path / "dev.csv").write_text(f"{' '.join(words)},label\nnothing of that kind stands in here,label\n")
-    found = compare_files(tmp_path / "train.txt", tmp_path / "dev.csv")
-    (hit,) = found["hits"]
-    assert (hit["item"], hit["document"], hit["share"]) == ("dev.csv#1:1", "train.txt#2", 1.0)
-    assert hit["item_text"] == " ".join(words) and " ".join(words).upper() in hit["document_text"]
-    assert (found["items"], found["short_items"], found["hit_items"]) == (4, 2, 1)
+def test_texts_of_items_are_found_again_by_the_names_of_hits(tmp_path: Path) -> None:
+    (tmp_path / "exam.txt").write_text("first line\nsecond line\n")
+    (tmp_path / "exam.jsonl").write_text('{"q": "one\\ntwo", "a": "three"}\n')
+    paths = [tmp_path / "exam.txt", tmp_path / "exam.jsonl"]
+    assert item_texts(paths, ["exam.txt#2", "exam.jsonl#1:q"]) == {"exam.txt#2": "second line", "exam.jsonl#1:q": "one two"}
+    assert item_texts(["nowhere"], []) == {}
+
+
+def test_a_passage_never_shows_half_a_number_or_address() -> None:
+    before, after = "Call 13800138000 now or write to ann", "bob@example.org if nobody answers the telephone"
+    text = f"{before} THE LEAK {after}"
+    for around in range(len(before)):
+        found = passage(text[around:], (len(before) + 1 - around, len(before) + 9 - around))
+        assert "THE LEAK" in found and "bob@example.org" in found
+    cut = f"jane.doe@example.org {'x' * 25} THE LEAK {'y' * 33} 13800138000 and more"
+    assert passage(cut, (47, 55)) == f"{'x' * 25} THE LEAK {'y' * 33}"
+    assert passage("x" * 700).endswith("x ...")
 
 
 def test_shares_out_of_range_name_their_key() -> None:
     with pytest.raises(ConfigError, match=r"contamination.max_share \(=1"):
         ContaminationConfig(max_share=1)
+    with pytest.raises(ConfigError, match=r"contamination.against \(=s3://bucket/exam\) is a URL"):
+        ContaminationConfig(against=("s3://me:hush@bucket/exam",))

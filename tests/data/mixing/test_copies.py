@@ -211,6 +211,7 @@ def test_settings_that_need_a_column_say_so() -> None:
         {"mix": {"by": "domain"}},
         {"split": {"group_by": "author"}},
         {"split": {"folds": 3}, "read": {"keep_columns": ["fold"]}},
+        {"read": {"keep_columns": ["repeat_of"]}},
     ):
         with pytest.raises(ConfigError, match=r"read\.keep_columns"):
             build(PrepareConfig, wrong)

@@ -33,6 +33,14 @@ def test_temperature_one_keeps_the_sizes_and_a_larger_one_lifts_small_groups() -
     assert shares_of(sizes, MixConfig(by="language", temperature=1e9)) == pytest.approx(dict.fromkeys(sizes, 1 / 3))
 
 
+def test_shares_of_any_temperature_and_any_weights_are_shares() -> None:
+    for temperature in (1e-9, 1e-320, 1.0, 1e300, float("inf")):
+        for weights in ({"a": 1e-300, "b": 1e300}, {"a": 1.0, "b": 1.0}, {"a": 0.0, "b": 2.0}):
+            shares = shares_of({"a": 900.0, "b": 100.0}, MixConfig(by="source", weights=weights, temperature=temperature))
+            assert sum(shares.values()) == pytest.approx(1) and (shares["a"] == 0) >= (weights["a"] == 0)
+    assert shares_of({"a": 900.0, "b": 100.0}, MixConfig(by="source", temperature=1e-9)) == {"a": 1.0, "b": 0.0}
+
+
 def test_weights_stand_in_the_place_of_sizes() -> None:
     config = MixConfig(by="source", weights={"a": 3, "b": 1, "c": 0})
     assert shares_of({"a": 5.0, "b": 500.0, "c": 50.0}, config) == {"a": 0.75, "b": 0.25, "c": 0.0}
@@ -126,6 +134,7 @@ def test_weights_that_do_not_fit_the_groups_are_told(weights: dict[str, float], 
     "wrong, key",
     [
         ({"temperature": 0.0}, "mix.temperature"),
+        ({"temperature": float("nan")}, "mix.temperature"),
         ({"max_repeats": 0}, "mix.max_repeats"),
         ({"total_documents": 5, "total_bytes": 5}, "mix.total_documents"),
         ({"total_bytes": -1}, "mix.total_documents"),

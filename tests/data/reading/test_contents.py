@@ -17,8 +17,9 @@ def content(data: bytes, encoding: str = "utf-8") -> Content:
 
 @pytest.mark.parametrize("name", ["max_bytes", "max_ratio", "max_unpacked"])
 def test_limits_have_to_be_positive(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"read\.{name} \(=0\)"):
-        ReadConfig(**{name: 0})
+    for value in (0, float("nan")):
+        with pytest.raises(ConfigError, match=rf"read\.{name} \(={value}\)"):
+            ReadConfig(**{name: value})
 
 
 def test_a_text_carries_what_it_was_read_as() -> None:

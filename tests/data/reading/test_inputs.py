@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hanmo.base.errors import DataError
-from hanmo.data.reading.inputs import InputFile, Source, is_hidden, list_files, name_sources, printable
+from hanmo.data.reading.inputs import InputFile, Source, is_hidden, list_files, name_sources, place, printable
 
 
 def make(root: Path, *names: str) -> Path:
@@ -96,3 +96,9 @@ def test_urls_and_paths_are_named_by_their_last_parts(tmp_path: Path) -> None:
 
 def test_names_that_are_hidden_everywhere() -> None:
     assert [is_hidden(name) for name in (".git", "__pycache__", "__MACOSX", "a.txt")] == [True, True, True, False]
+
+
+def test_an_empty_source_is_never_the_folder_we_stand_in() -> None:
+    with pytest.raises(DataError, match="a source is empty"):
+        place("")
+    assert place("a.txt") == Source(path=Path("a.txt")) and place("https://a.example/b") == Source(url="https://a.example/b")

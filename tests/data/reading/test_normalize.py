@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hanmo.data.reading.normalize import SUSPECT, _repair, _settings, _tidy, mend, normalize, without_surrogates
+from hanmo.data.reading.normalize import SUSPECT, _repair, _settings, _tidy, mend, normalize, normalized, without_surrogates
 
 ANY = st.text(st.characters(exclude_categories=()))
 MOJIBAKE = st.text(st.sampled_from("浣犲ソ锛屼笘鐣ÄãºÊÀ½ç£¬ÃÂ¤Ã©â€™œåäæ\x80\x85\x93 \u00a0a中“"))
@@ -17,6 +17,21 @@ MOJIBAKE = st.text(st.sampled_from("浣犲ソ锛屼笘鐣ÄãºÊÀ½ç£¬ÃÂ�
 def test_normalising_twice_is_normalising_once(text: str, repair: bool) -> None:
     once = normalize(text, repair)
     assert normalize(once, repair) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "undone"),
+    [
+        ("浣犲ソ锛屼笘鐣岋紒浠婂ぉ", True),
+        ("ÄãºÃ£¬ÊÀ½ç", True),
+        ("The cafÃ© is closed â€” come back.", True),
+        ("你好，世界 “quoted” — déjà vu", False),
+        ("ﬁne \r\nflowers\x00", False),
+    ],
+)
+def test_a_text_says_whether_mojibake_was_undone_in_it(text: str, undone: bool) -> None:
+    assert normalized(text) == (normalize(text), undone)
+    assert normalized(text, repair=False)[1] is False
 
 
 @settings(deadline=None)
@@ -40,7 +55,7 @@ def test_where_nothing_is_suspect_ftfy_would_change_nothing(text: str) -> None:
 @given(ANY | MOJIBAKE | st.text(st.sampled_from("ﬁﬆǆ aéÃ©")))
 def test_where_ftfy_is_not_asked_it_would_change_nothing(text: str) -> None:
     tidy = _tidy(text)
-    assert _tidy(_repair(tidy)) == _tidy(ftfy.fix_text(tidy, _settings()))
+    assert _tidy(_repair(tidy)[0]) == _tidy(ftfy.fix_text(tidy, _settings()))
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_bare_files_and_folders_are_read_unchanged(tmp_path: Path, capsys: pytes
     put(folder / "c.txt", b"\xff")
     put(folder / ".hidden", "no")
     assert [(d.source, d.text) for d in read_texts(folder)] == [("texts/a.jsonl#1", "first"), ("texts/b.txt", "second \r\n")]
-    assert "left out texts/c.txt: undecodable" in capsys.readouterr().err
+    assert "left out texts/c.txt: undecodable (byte 0x" in capsys.readouterr().err
     assert next(read_texts(folder / "b.txt")).id == next(read_texts(folder / "b.txt")).id
 
 
@@ -268,3 +268,34 @@ def test_a_folder_that_is_no_data_set_says_how_to_make_one(tmp_path: Path) -> No
         read_dataset(tmp_path, "train")
     with pytest.raises(DataError, match="unknown split 'dev'"):
         read_dataset(tmp_path, "dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", "\n \n"),
+        ("a.json", "[]"),
+        ("a.csv", "text,n\n"),
+        ("a.csv", ""),
+        ("a.jsonl", ""),
+        ("a.jsonl.gz", gzip.compress(b"\n")),
+        ("a.zip", b"PK\x05\x06" + bytes(18)),
+        ("a.tar", bytes(10240)),
+    ],
+)
+def test_a_file_without_any_text_has_its_refusal(tmp_path: Path, name: str, content: bytes | str) -> None:
+    (entry,) = read(put(tmp_path / name, content))
+    assert entry.source == name and (entry.rule == "empty" if isinstance(entry, Refused) else entry.text == "")
+
+
+def test_a_table_without_rows_or_without_the_text_column_says_so_once(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"words": [ENGLISH, CHINESE], "n": [1, 2]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "b.parquet")
+    (wrong,), (empty,) = read(tmp_path / "a.parquet"), read(tmp_path / "b.parquet")
+    assert isinstance(wrong, Refused) and (wrong.rule, wrong.detail) == ("no_column", "columns found: words, n")
+    assert isinstance(empty, Refused) and empty.rule == "empty"
+
+
+def test_a_text_split_into_no_part_has_its_refusal(tmp_path: Path) -> None:
+    for way in ("line", "heading"):
+        assert rules(read(put(tmp_path / "a.md", "\n\n"), split_on=way)) == ["empty"]

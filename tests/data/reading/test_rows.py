@@ -57,8 +57,8 @@ def test_a_json_file_is_read_across_blocks_and_a_bad_element_costs_no_other(tmp_
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        ("[]", []),
-        ("[\n]\n", []),
+        ("[]", [("a.json", "!empty")]),
+        ("[\n]\n", [("a.json", "!empty")]),
         ('{"text": "alone"}', [("a.json", "alone")]),
         ('\ufeff{\n"text": "alone"\n}\n', [("a.json", "alone")]),
         ('[{"text": "one"}, {"content": "x"}, 5, "words"]', ["one", "!no_column", "!malformed", "!malformed"]),
@@ -95,8 +95,8 @@ def test_records_are_cut_at_the_delimiter_of_the_first_one(tmp_path: Path, delim
         ("text,n\none,1\ntwo\nthree,3,4\n\nfour,4\n", ["one", "!malformed", "!malformed", "four"]),
         (b"text,n\none,1\ntw\xff,2\nthree,3\n", ["one", "!undecodable", "three"]),
         ("content,n\none,1\n", ["!no_column"]),
-        ("text\n", []),
-        ("\n", []),
+        ("text\n", ["!empty"]),
+        ("\n", ["!empty"]),
         ('text,n\none,1\n"never closed,2\n' + "word,3\n" * 300 + "last,4\n", ["one", "!max_bytes"]),
         ("text,n\n" + "x" * 1500 + ",1\nlast,2\n", ["!max_bytes", "last"]),
         ("text\n" + '"' + "many words " * 90 + '"\n', ["many words " * 90]),

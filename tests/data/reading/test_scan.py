@@ -111,3 +111,16 @@ def test_a_file_that_cannot_be_opened_is_a_receipt(tmp_path: Path) -> None:
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file to read"):
         plan(tmp_path)
+
+
+def test_a_folder_with_nothing_to_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / ".notes").touch()
+    with pytest.raises(DataError, match=r"no file to read in .*\.notes is hidden"):
+        plan(tmp_path)
+
+
+def test_a_column_to_keep_that_no_table_has_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows(tmp_path / "a.jsonl", 2)
+    make_plan(name_sources([Source(path=tmp_path)]), ReadConfig(keep_columns=("text", "authr")), 100)
+    told = capsys.readouterr().err
+    assert "no column 'authr' in the first rows; columns found: text" in told and "no column 'text'" not in told

@@ -8,6 +8,7 @@ Chinese, thresholds are those that FineWeb 2 (Penedo et al. 2025) found for Chin
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class FilterConfig:
                 raise ConfigError(f"filters.languages (={tag!r}) should hold codes such as en, zh, zh-Hans or zh-Hant")
         for rule in RULES:
             value = getattr(self, rule.name)
-            if value is not None and (value < 0 or (rule.is_share and value > 1)):
+            if value is not None and not 0 <= value <= (1 if rule.is_share else math.inf):
                 raise ConfigError(f"filters.{rule.name} (={value}) should be {'between 0 and 1' if rule.is_share else 'at least 0'}")
 
 

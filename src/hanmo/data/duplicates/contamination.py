@@ -10,20 +10,20 @@ processes share; it grows with what is protected, not with the data.
 """
 
 import functools
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.errors import ConfigError
-from hanmo.base.progress import Progress
 from hanmo.base.storage import make_folder, storage_errors
 from hanmo.data.duplicates.letters import Hashes, Words, mix, windows, words
 from hanmo.data.reading.items import Item, read_items
+from hanmo.data.reading.remote import is_url, without_secrets
 
 WINDOW = 13
 SHORTEST = 5
@@ -33,6 +33,8 @@ AROUND = 40  # characters of a document shown on both sides of a piece
 LONGEST_SHOWN = 600
 CONTAMINATED = "contaminated"
 ARRAYS = ("lengths", "windows", "borders", "places", "items", "whole", "whole_items")
+UNBROKEN = re.compile(r"[\w.@+-]+", re.ASCII)
+UNBROKEN_END = re.compile(r"[\w.@+-]*\Z", re.ASCII)
 Integers = NDArray[np.int64]
 
 
@@ -52,6 +54,8 @@ class ContaminationConfig:
         """
         if not 0 <= self.max_share < 1:
             raise ConfigError(f"contamination.max_share (={self.max_share}) should be at least 0 and below 1")
+        for path in filter(is_url, self.against):
+            raise ConfigError(f"contamination.against (={without_secrets(path)}) is a URL: give files or folders of this machine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,39 +166,43 @@ def index_files(paths: Iterable[str | Path]) -> Index:
     return build_index(item for path in paths for item in read_items(Path(path)))
 
 
-def compare_files(training: Path, evaluation: Path) -> dict[str, Any]:
-    """Every hit of the items of one file or data set in the texts of another, both texts beside each other, and counts.
+def detail_of(hit: Hit, index: Index) -> str:
+    """A hit in the words of a receipt."""
+    return f"{index.names[hit.item]}: {hit.covered} of {hit.length} words"
 
-    Raises DataError when one of them cannot be read or holds no text.
+
+def item_of(detail: str) -> str:
+    """The item that the words of a receipt name.
+
+    >>> item_of("exam.jsonl#3:question: 13 of 15 words")
+    'exam.jsonl#3:question'
     """
-    texts: list[str] = []
-    index = build_index(_remembered(read_items(evaluation), texts))
-    found: list[dict[str, Any]] = []
-    with Progress("looking for items", total=None, unit="texts") as progress:
-        for item in read_items(training):
-            for hit in find_hits(item.text, index):
-                document = item.line_name(item.text.count("\n", 0, hit.span[0]))
-                shown = {"item_text": _shown(texts[hit.item]), "document_text": _shown(item.text, hit.span)}
-                counts = {"covered": hit.covered, "length": hit.length, "share": round(hit.share, 4)}
-                found.append({"item": index.names[hit.item], "document": document, **counts, **shown})
-            progress.advance()
-    short = int((index.lengths < SHORTEST).sum())
-    return {"items": len(index.names), "short_items": short, "hit_items": len({hit["item"] for hit in found}), "hits": found}
+    return detail.rpartition(": ")[0]
 
 
-def _remembered(items: Iterable[Item], texts: list[str]) -> Iterator[Item]:
-    """The items, their texts added to a list as the index names them."""
-    for item in items:
-        found = item.text.split("\n") if item.by_line else [item.text]
-        texts += [text for text in found if len(words(text))]
-        yield item
+def item_texts(paths: Iterable[str | Path], names: Collection[str]) -> dict[str, str]:
+    """The texts of some items, each on one line, by the names that hits give."""
+    wanted, found = set(names), dict[str, str]()
+    for item in (item for path in paths if wanted for item in read_items(Path(path))):
+        for line, text in enumerate(item.text.split("\n") if item.by_line else [item.text]):
+            if (name := item.line_name(line).replace("\n", " ")) in wanted:
+                found.setdefault(name, passage(text))
+    return found
 
 
-def _shown(text: str, span: tuple[int, int] | None = None) -> str:
-    """A text on one line, or the passage of it with a little around."""
+def passage(text: str, span: tuple[int, int] | None = None) -> str:
+    """A text on one line, or the passage of it with a little around; a long one ends with three dots.
+
+    What is around begins and ends between words, addresses and numbers, so that none is shown in part.
+    """
     start, stop = span or (0, len(text))
-    passage = " ".join(text[max(0, start - AROUND) : stop + AROUND].split())
-    return passage if len(passage) <= LONGEST_SHOWN else passage[:LONGEST_SHOWN] + " ..."
+    begin, end = max(0, start - AROUND), min(len(text), stop + AROUND)
+    if begin and (cut := UNBROKEN.match(text, begin - 1, start)):
+        begin = cut.end()
+    if end < len(text) and UNBROKEN.match(text, end) and (cut := UNBROKEN_END.search(text, stop, end)):
+        end = cut.start()
+    shown = " ".join(text[begin:end].split())
+    return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + " ..."
 
 
 def save_index(index: Index, folder: Path) -> None:
@@ -239,19 +247,32 @@ def _sorted_index(
     )
 
 
-def _matches(found: Words, index: Index) -> tuple[Integers, Integers]:
-    """Pairs (word of the document, word of all items) where 13 equal words begin, in the order of the items' words."""
-    pairs = [np.zeros((0, 2), np.int64)]
+def found_places(found: Words, index: Index) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
+    """Of a text's 13 words in a row that some item has: their numbers in the index, and their first words; of short items the same."""
+    blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64)), *_windows_found(found, index)]
+    whole = np.array([(first, start) for (first, _), start, _ in _whole_found(found, index)], np.int64).reshape(-1, 2)
+    starts, numbers = np.concatenate([each for each, _ in blocks]), np.concatenate([each for _, each in blocks])
+    return (numbers, starts), (whole[:, 0], whole[:, 1])
+
+
+def _windows_found(found: Words, index: Index) -> Iterator[tuple[Integers, Integers]]:
+    """(first word of the text, number of the window in the index) where 13 equal words begin, some at a time."""
     for start in range(0, len(found) - WINDOW + 1 if len(index.windows) else 0, BLOCK_WORDS):
         hashes = mix(windows(found.hashes[start : start + BLOCK_WORDS + WINDOW - 1], WINDOW))
         places = np.minimum(np.searchsorted(index.windows, hashes), len(index.windows) - 1)
         equal = np.flatnonzero(index.windows[places] == hashes)
-        if not len(equal):
-            continue
-        firsts, ends = index.borders[places[equal]], index.borders[places[equal] + 1]
+        if len(equal):
+            yield start + equal, places[equal]
+
+
+def _matches(found: Words, index: Index) -> tuple[Integers, Integers]:
+    """Pairs (word of the document, word of all items) where 13 equal words begin, in the order of the items' words."""
+    pairs = [np.zeros((0, 2), np.int64)]
+    for starts, numbers in _windows_found(found, index):
+        firsts, ends = index.borders[numbers], index.borders[numbers + 1]
         counts = ends - firsts
         running = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        pairs.append(np.stack([start + np.repeat(equal, counts), index.places[np.repeat(firsts, counts) + running]], axis=1))
+        pairs.append(np.stack([np.repeat(starts, counts), index.places[np.repeat(firsts, counts) + running]], axis=1))
     joined = np.concatenate(pairs)
     joined = joined[np.lexsort((joined[:, 0], joined[:, 1]))]
     return joined[:, 0], joined[:, 1]
@@ -267,6 +288,13 @@ def _end_of_run(mine: Integers, theirs: Integers, at: int) -> int:
 
 def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
     """(item, first word, end) of each short item that is a line of the document, or all of it."""
+    for (first, end), start, stop in _whole_found(found, index):
+        for item in index.whole_items[first : min(end, first + PLACES)].tolist():
+            yield item, start, stop
+
+
+def _whole_found(found: Words, index: Index) -> Iterator[tuple[tuple[int, int], int, int]]:
+    """(the equal short items of the index as first and end, first word, end) of each line of the document that is one, and all of it."""
     if not len(index.whole) or not len(found):
         return
     firsts = np.flatnonzero(np.append(True, np.diff(found.lines) > 0))
@@ -276,9 +304,9 @@ def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]
         spans.append((0, len(found)))
     for start, stop in spans:
         value = np.uint64(_whole(found.hashes[start:stop]))
-        first, end = np.searchsorted(index.whole, value), np.searchsorted(index.whole, value, side="right")
-        for item in index.whole_items[first : min(end, first + PLACES)].tolist():
-            yield item, start, stop
+        first, end = int(np.searchsorted(index.whole, value)), int(np.searchsorted(index.whole, value, side="right"))
+        if first < end:
+            yield (first, end), start, stop
 
 
 def _is_short(counts: Integers) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ FOLD = "fold"
 REPEAT_OF = "repeat_of"
 AUGMENTED_FROM = "augmented_from"
 AUGMENTED_BY = "augmented_by"
+MARKS_OF_COPIES = (REPEAT_OF, AUGMENTED_FROM, AUGMENTED_BY)
 
 
 def read_fold(folder: Path, fold: int) -> tuple[Iterator[Document], Iterator[Document]]:

@@ -42,7 +42,7 @@ class MixConfig:
 
         Raises ConfigError naming the key.
         """
-        if self.temperature <= 0:
+        if not self.temperature > 0:
             raise ConfigError(f"mix.temperature (={self.temperature:g}) should be above 0")
         if self.max_repeats < 1:
             raise ConfigError(f"mix.max_repeats (={self.max_repeats}) should be at least 1")
@@ -97,7 +97,8 @@ def shares_of(sizes: Mapping[str, float], config: MixConfig) -> dict[str, float]
         if name not in config.weights:
             raise DataError(f"mix.weights says nothing of {name!r}: give it a weight, 0 to leave it out")
     weights = config.weights or sizes
-    scaled = {name: weights[name] ** (1 / config.temperature) if weights[name] else 0.0 for name in sizes}
+    most = max(weights[name] for name in sizes)  # the largest counts as 1, so that no power overflows
+    scaled = {name: (weights[name] / most) ** (1 / config.temperature) if weights[name] else 0.0 for name in sizes}
     total = sum(scaled.values())
     return {name: value / total for name, value in scaled.items()} if total else scaled
 

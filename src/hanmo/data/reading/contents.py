@@ -50,7 +50,7 @@ class ReadConfig:
         Raises ConfigError when one is not positive.
         """
         for name in ("max_bytes", "max_ratio", "max_unpacked"):
-            if getattr(self, name) < 1:
+            if not getattr(self, name) >= 1:
                 raise ConfigError(f"read.{name} (={getattr(self, name)}) should be at least 1")
 
 

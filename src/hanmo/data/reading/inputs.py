@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hanmo.base.errors import DataError
 from hanmo.data.reading.formats import Format
-from hanmo.data.reading.remote import list_url, without_secrets
+from hanmo.data.reading.remote import is_url, list_url, without_secrets
 
 HIDDEN = "hidden files and folders are not read"
 Identity = tuple[int, int]  # device and inode
@@ -89,6 +89,21 @@ class Unit:
     first_row: int = 1
     bytes: int = 0
     refused: Refused | None = None
+
+
+def place(source: str | Path) -> Source:
+    """What a user wrote, as a source: a URL, or a path here.
+
+    Raises DataError for an empty one, which would be the folder that we stand in.
+
+    >>> place("s3://bucket/texts").url, place("file:///tmp/a.txt").path.as_posix()
+    ('s3://bucket/texts', '/tmp/a.txt')
+    """
+    if source == "":
+        raise DataError("a source is empty: give a file, a folder, or a URL")
+    if isinstance(source, str) and is_url(source) and not source.startswith("file://"):
+        return Source(url=source)
+    return Source(path=Path(source.removeprefix("file://") if isinstance(source, str) else source))
 
 
 def name_sources(sources: Sequence[Source]) -> list[Source]:

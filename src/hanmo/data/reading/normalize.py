@@ -34,15 +34,28 @@ def normalize(text: str, repair: bool = True) -> str:
     >>> normalize("“你好”，世界！ \\r\\n")
     '“你好”，世界！'
     """
+    return normalized(text, repair)[0]
+
+
+def normalized(text: str, repair: bool = True) -> tuple[str, bool]:
+    """The agreed form of a text, and whether mojibake was undone in it.
+
+    >>> normalized("ÄãºÃ£¬ÊÀ½ç"), normalized("ﬁne")
+    (('你好，世界', True), ('fine', False))
+    """
     if not repair:
-        return _tidy(text)
-    text = _tidy(mend(without_surrogates(text)))
+        return _tidy(text), False
+    found = without_surrogates(text)
+    mended = mend(found)
+    undone, text = mended != found, _tidy(mended)
     for _ in range(MOST_ROUNDS):
-        repaired = repair_chinese(_repair(text) if SUSPECT.search(text) else text)
+        fixed, was_bad = _repair(text) if SUSPECT.search(text) else (text, False)
+        repaired = repair_chinese(fixed)
         if repaired == text:
             break
+        undone |= was_bad or repaired != fixed
         text = _tidy(repaired)
-    return text
+    return text, undone
 
 
 def mend(text: str) -> str:
@@ -77,16 +90,21 @@ def _tidy(text: str) -> str:
     return text.lstrip("\n").rstrip()
 
 
-def _repair(text: str) -> str:
-    """What ftfy makes of a text; it works line by line, and is asked only about lines that show its own sign of mojibake or a ligature."""
+def _repair(text: str) -> tuple[str, bool]:
+    """What ftfy makes of a text, and whether it undid mojibake.
+
+    It works line by line, and is asked only about lines that show its own sign of mojibake or a ligature.
+    """
     import ftfy
     from ftfy.badness import is_bad
 
     lines = text.split("\n")
+    undone = False
     for place, line in enumerate(lines):
-        if SUSPECT.search(line) and (is_bad(line) or LIGATURES.search(line)):
+        if SUSPECT.search(line) and ((bad := is_bad(line)) or LIGATURES.search(line)):
             lines[place] = ftfy.fix_text(line, _settings())
-    return "\n".join(lines)
+            undone |= bad and lines[place] != line
+    return "\n".join(lines), undone
 
 
 @functools.cache

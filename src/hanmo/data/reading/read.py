@@ -20,8 +20,8 @@ from hanmo.data.reading.contents import HEADINGS, Content, ReadConfig, refusal, 
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.extract import page_text, read_pdf, read_warc
 from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
-from hanmo.data.reading.inputs import InputFile, Refused, Source, Text, Unit, list_files, name_sources
-from hanmo.data.reading.remote import is_url
+from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit, list_files, name_sources, place
+from hanmo.data.reading.remote import without_secrets
 from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
 from hanmo.data.reading.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
 from hanmo.data.tables import read_rows
@@ -34,12 +34,13 @@ def document_id(source: str, text: str) -> str:
     return hashlib.sha256(f"{source}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def is_dataset(folder: Path) -> bool:
+def is_dataset(folder: Path | str) -> bool:
     """Whether `folder` was made by hanmo prepare."""
+    folder = Path(folder)
     return (folder / "manifest.json").is_file() and (folder / "documents").is_dir()
 
 
-def read_dataset(folder: Path, split: str) -> Iterator[Document]:
+def read_dataset(folder: Path | str, split: str) -> Iterator[Document]:
     """The documents of one split in the order of their ids, a few at a time in memory.
 
     Raises DataError when the folder is no data set or the split is unknown.
@@ -48,7 +49,7 @@ def read_dataset(folder: Path, split: str) -> Iterator[Document]:
         raise DataError(f"unknown split {split!r}: one of {', '.join(SPLITS)}")
     if not is_dataset(folder):
         raise DataError(f"{folder} is no data set: make one with hanmo prepare SOURCE --out {folder}")
-    return _read_split(folder, split)
+    return _read_split(Path(folder), split)
 
 
 def _read_split(folder: Path, split: str) -> Iterator[Document]:
@@ -58,24 +59,23 @@ def _read_split(folder: Path, split: str) -> Iterator[Document]:
 
 
 def read_texts(path: Path | str, config: ReadConfig | None = None) -> Iterator[Document]:
-    """The documents of a bare file or folder, unchanged, in the order of their names.
+    """The documents of a bare file or folder, here or behind a URL, unchanged, in the order of their names.
 
     What gives no text is named on standard error. Raises DataError when nothing can be read.
     """
     config = config or ReadConfig()
-    source = Source(url=path) if isinstance(path, str) and is_url(path) else Source(path=Path(path))
-    files, refused = list_files(name_sources([source]))
+    files, refused = list_files(name_sources([place(path)]))
     found = 0
     for entry in (*refused, *(e for file in files for e in read_unit(Unit(file=file, format=format_of(file, config)), config))):
         if isinstance(entry, Refused):
             if entry.rule != "hidden":
-                say(f"left out {entry.source}: {entry.rule} {entry.detail}".rstrip())
+                say(f"left out {entry.source}: {entry.rule}{entry.detail and f' ({entry.detail})'}")
             continue
         if entry.text.strip():
             found += 1
             yield Document(id=document_id(entry.source, entry.text), text=entry.text, source=entry.source, metadata=entry.metadata)
     if not found:
-        raise DataError(f"{path} gives no text: nothing to read")
+        raise DataError(f"{without_secrets(str(path))} gives no text: nothing to read")
 
 
 def format_of(file: InputFile, config: ReadConfig) -> Format:
@@ -114,10 +114,19 @@ def read_unit(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
 
 
 def read_content(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
-    """Every text in a file or a member of an archive.
+    """Every text in a file or a member of an archive, or a refusal where there is none.
 
     Raises one of READ_ERRORS where it breaks off.
     """
+    found = False
+    for entry in _entries(content, config):
+        found = True
+        yield entry
+    if not found and content.start == 0 and content.stop < 0:
+        yield Refused(source=content.label, rule="empty", detail=f"no text in this {content.format.kind} file", value=0.0, threshold=1.0)
+
+
+def _entries(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     kind = content.format.kind
     if kind in ("zip", "tar"):
         yield from (read_zip if kind == "zip" else read_tar)(content, config, read_content)

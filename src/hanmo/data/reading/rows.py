@@ -71,12 +71,17 @@ def _row_text(content: Content, label: str, row: Any, config: ReadConfig, encodi
         return Refused(source=label, rule="malformed", detail=f"a row should be an object, not {type(row).__name__}")
     columns = cast("dict[str, Any]", row)
     if config.text_column not in columns:
-        return Refused(source=label, rule="no_column", detail=without_surrogates(f"columns found: {', '.join(columns)}"))
+        return no_column(label, columns)
     text = columns[config.text_column]
     if not isinstance(text, str):
         return Refused(source=label, rule="not_text", detail=f"column {config.text_column!r} holds {type(text).__name__}")
     kept = {name: without_surrogates(str(columns[name])) for name in config.keep_columns if columns.get(name) is not None}
     return content.text(text, label=label, encoding=encoding, metadata=kept)
+
+
+def no_column(label: str, columns: Iterable[str]) -> Refused:
+    """The refusal of a row or a table without the text column."""
+    return Refused(source=label, rule="no_column", detail=without_surrogates(f"columns found: {', '.join(columns) or 'none'}"))
 
 
 def read_json(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
@@ -237,6 +242,9 @@ def read_parquet(content: Content, config: ReadConfig) -> Iterator[Text | Refuse
     """One document a row, of all row groups or of those from `start` to `stop`."""
     groups = range(content.start, content.stop) if content.stop >= 0 else None
     with seekable(content, config) as stream:
+        if config.text_column not in (columns := column_names(stream)):
+            yield no_column(content.label, columns)
+            return
         rows = read_rows(stream, (config.text_column, *config.keep_columns), groups)
         for row, values in enumerate(rows, content.first_row):
             entry = _row_text(content, f"{content.label}#{row}", values, config)

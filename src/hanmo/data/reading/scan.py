@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hanmo.base.errors import DataError
-from hanmo.base.progress import Progress
+from hanmo.base.progress import Progress, say
 from hanmo.data.reading.contents import ReadConfig, one_line
 from hanmo.data.reading.formats import TABLES
 from hanmo.data.reading.inputs import InputFile, Refused, Source, Unit, list_files
@@ -46,6 +46,7 @@ class Scan:
     units: tuple[Unit, ...]
     num_bytes: int = 0
     digest: str = ""
+    columns: tuple[str, ...] = ()
 
 
 def make_plan(sources: Sequence[Source], config: ReadConfig, shard_bytes: int, without: Path | None = None) -> Plan:
@@ -55,7 +56,8 @@ def make_plan(sources: Sequence[Source], config: ReadConfig, shard_bytes: int, w
     """
     files, refused = list_files(sources, without)
     if not files:
-        raise DataError(f"no file to read in {', '.join(source.name for source in sources)}")
+        why = f": {refused[0].source} is {refused[0].rule} ({refused[0].detail})" if refused else ""
+        raise DataError(f"no file to read in {', '.join(source.name for source in sources)}{why}")
     with ThreadPoolExecutor(4) as pool, Progress("looking at files", total=len(files), unit="files") as progress:
         scans: list[Scan] = []
         for scan in pool.map(scan_file, files, repeat(config), repeat(shard_bytes)):
@@ -90,11 +92,11 @@ def scan_file(file: InputFile, config: ReadConfig, piece_bytes: int) -> Scan:
             in_lines = kind == "jsonl" or (kind == "text" and config.split_on == "line")
             cut = in_lines and not packed and unit.format.encoding in ("", "ascii", "utf-8")
             digest, cuts = _digest_and_cuts(stream, piece_bytes if cut else 0)
-        unit = replace(unit, bytes=size * (UNPACKED if packed or kind in ("parquet", "zip") else 1))
+        unit, columns = replace(unit, bytes=size * (UNPACKED if packed or kind in ("parquet", "zip") else 1)), ()
         if kind in TABLES:
-            unit = _with_columns_checked(unit, config)
+            unit, columns = _with_columns_checked(unit, config)
         units = (unit,) if unit.refused or packed else _pieces(unit, cuts, size, piece_bytes)
-        return Scan(units=units, num_bytes=size, digest=digest)
+        return Scan(units=units, num_bytes=size, digest=digest, columns=columns)
     except OSError as error:
         refused = Refused(source=file.label, rule="unreadable", detail=error.strerror or one_line(error))
         return Scan(units=(replace(unit, refused=refused),))
@@ -143,18 +145,18 @@ def _row_group_pieces(unit: Unit, piece_bytes: int) -> Iterator[Unit]:
         yield unit
 
 
-def _with_columns_checked(unit: Unit, config: ReadConfig) -> Unit:
-    """The unit, refused when its columns are known and the text is not among them, or it cannot be opened."""
+def _with_columns_checked(unit: Unit, config: ReadConfig) -> tuple[Unit, tuple[str, ...]]:
+    """The unit, refused when its columns are known and the text is not among them, or it cannot be opened; and its columns."""
     try:
         columns = peeked_columns(content_of(unit, config), config)
     except TableError as error:
-        return replace(unit, refused=Refused(source=unit.file.label, rule="unreadable", detail=str(error)))
+        return replace(unit, refused=Refused(source=unit.file.label, rule="unreadable", detail=str(error))), ()
     except READ_ERRORS:
-        return unit  # the reader meets the same and says where
+        return unit, ()  # the reader meets the same and says where
     if columns and config.text_column not in columns:
         detail = without_surrogates(f"no column {config.text_column!r}; columns found: {', '.join(columns)}")
-        return replace(unit, refused=Refused(source=unit.file.label, rule="no_column", detail=detail))
-    return unit
+        return replace(unit, refused=Refused(source=unit.file.label, rule="no_column", detail=detail)), ()
+    return unit, tuple(columns)
 
 
 def _check_columns(scans: Sequence[Scan], config: ReadConfig) -> None:
@@ -162,6 +164,10 @@ def _check_columns(scans: Sequence[Scan], config: ReadConfig) -> None:
     wrong = [unit.refused for unit in tables if unit.refused and unit.refused.rule == "no_column"]
     if wrong and len(wrong) == len(tables):
         raise DataError(f"{wrong[0].source}: {wrong[0].detail}: name the right one with --read.text-column")
+    found = dict.fromkeys(name for scan in scans for name in scan.columns)
+    for name in config.keep_columns:
+        if found and name not in found:
+            say(f"note: read.keep_columns: no column {name!r} in the first rows; columns found: {', '.join(found)}")
 
 
 def _shards(units: Sequence[Unit], shard_bytes: int) -> Iterator[tuple[Unit, ...]]:
