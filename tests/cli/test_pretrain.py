@@ -1,6 +1,7 @@
 """`hanmo pretrain` from the command line; killed at random moments, it gives the same bits."""
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -117,7 +118,7 @@ def test_what_is_trained_as_another_family_loads_there_with_equal_logits(house, 
         assert (theirs(ids).logits - ours(ids)).abs().max() <= 1e-4
     assert count_parameters(ours.config).total == sum(p.numel() for p in theirs.parameters())
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < math.log(ours.config.vocab_size) - 0.3
 
 
 @pytest.mark.parametrize(
