@@ -12,7 +12,7 @@ DEFAULT = {"rope_type": "default"}
 
 
 def test_the_four_norms_of_a_block_have_the_names_of_their_places() -> None:
-    state = Decoder(CONFIG).state_dict()
+    state = {name: torch.randn_like(weight) for name, weight in Decoder(CONFIG).state_dict().items()}
     tensors = LAYOUT.to_hf_weights(state, CONFIG)
     for ours, name in {
         "attention_norm": "input_layernorm",
@@ -20,15 +20,25 @@ def test_the_four_norms_of_a_block_have_the_names_of_their_places() -> None:
         "mlp_norm": "pre_feedforward_layernorm",
         "mlp_post_norm": "post_feedforward_layernorm",
     }.items():
-        assert tensors[f"model.layers.3.{name}.weight"] is state[f"layers.3.{ours}.weight"]
-    assert torch.equal(state["layers.0.attention.q_norm.weight"], torch.zeros(16))
+        assert torch.equal(tensors[f"model.layers.3.{name}.weight"], state[f"layers.3.{ours}.weight"])
+
+
+def test_scales_begin_at_one_which_is_a_weight_of_zero() -> None:
+    norms = {name: weight for name, weight in Decoder(CONFIG).state_dict().items() if "norm" in name}
+    assert len(norms) == 6 * CONFIG.num_hidden_layers + 1
+    assert not any(weight.any() for weight in norms.values())
+
+
+def test_token_0_learns_elsewhere_too() -> None:
+    assert LAYOUT.to_hf(CONFIG)["pad_token_id"] is None
 
 
 def test_words_before_transformers_5_say_the_same() -> None:
     values = LAYOUT.to_hf(CONFIG)
+    expected = LAYOUT.from_hf(values)
     del values["rope_parameters"], values["layer_types"]
-    assert LAYOUT.from_hf(values) == CONFIG
-    assert LAYOUT.from_hf({**values, "sliding_window_pattern": 6, "rope_scaling": None}) == CONFIG
+    assert LAYOUT.from_hf(values) == expected
+    assert LAYOUT.from_hf({**values, "sliding_window_pattern": 6, "rope_scaling": None}) == expected
     scaled = LAYOUT.from_hf({**values, "rope_scaling": {"rope_type": "linear", "factor": 8.0}})
     assert scaled.rope_scaling == RopeScaling(rope_type="linear", factor=8.0)
     assert scaled.rotary_of("sliding_attention") == (10000.0, RopeScaling())

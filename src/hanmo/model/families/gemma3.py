@@ -46,6 +46,7 @@ def _write(config: DecoderConfig) -> dict[str, object]:
         "query_pre_attn_scalar": config.query_pre_attn_scalar or config.head_width,
         "sliding_window": config.sliding_window or config.max_position_embeddings,  # transformers wants one, used or not
         "layer_types": write_layer_types(config),
+        "pad_token_id": None,  # transformers would take 0, and give the embedding of that token no gradient
         "final_logit_softcapping": None,
         "attn_logit_softcapping": None,
     }
