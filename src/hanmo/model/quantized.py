@@ -1,0 +1,196 @@
+"""A decoder for answering only: weights in 4, 8 or 16 bits, all blocks in one call of the compiled kernels.
+
+In: a `Decoder`. Out: the same logits up to what the bits lose, a row's numbers to the last bit the same in any batch.
+The idea: weights are cut into groups of 32 that share a scale, vectors likewise at every product, so that a group is an exact
+sum of whole numbers. `rounded` gives the same weights to a plain decoder, where the kernels cannot run.
+Never here: no gradients. N rows, K columns, G = K / 32 groups, B rows of ids, T positions, D width, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hanmo.base.errors import ModelError
+from hanmo.model.cache import KVCache
+from hanmo.model.decoder import Decoder
+from hanmo.model.kernels.functions import ACTIVATION_KINDS
+from hanmo.model.kernels.library import LANES, available, call, sizes
+from hanmo.model.positions import rotary_angles, sinusoidal_positions
+
+Bits = Literal["int4", "int8", "bf16"]
+GROUP = 32
+WIDTHS = (32, 64, 96, 128, 256)
+SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A matrix [N, K] as the kernels read it: tiles of 16 rows, a row a lane (product.h)."""
+
+    codes: Tensor
+    scales: Tensor
+    leasts: Tensor | None
+    bias: Tensor | None
+    rows: int
+    columns: int
+    bits: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that one pass over the matrix reads."""
+        return sum(part.numel() * part.element_size() for part in (self.codes, self.scales, self.leasts) if part is not None)
+
+    def words(self) -> list[int]:
+        """The fields of `Matrix` in product.h."""
+        addresses = [0 if part is None else part.data_ptr() for part in (self.codes, self.scales, self.leasts, self.bias)]
+        return [*addresses, self.rows, self.columns, self.bits]
+
+
+def round_int8(weight_NK: Float[Tensor, "N K"]) -> tuple[Float[Tensor, "N G C"], Float[Tensor, "N G"]]:
+    """Codes in -127 ... 127 and scales, w = scale code, scale = max |w| / 127 of the group (ggml's Q8_0)."""
+    groups_NGC = weight_NK.float().unflatten(1, (-1, GROUP))
+    scale_NG = (groups_NGC.abs().amax(-1) / 127).half().float()
+    return _nearest(groups_NGC, scale_NG).clamp(-127, 127), scale_NG
+
+
+def round_int4(weight_NK: Float[Tensor, "N K"]) -> tuple[Float[Tensor, "N G C"], Float[Tensor, "N G"]]:
+    """Codes in -8 ... 7 and scales: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller."""
+    groups_NGC = weight_NK.float().unflatten(1, (-1, GROUP))
+    largest_NG1 = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))
+    best_NG = torch.zeros(groups_NGC.shape[:2])
+    least_NG = torch.full_like(best_NG, float("inf"))
+    for shrinkage in SHRINKAGES:
+        scale_NG = (largest_NG1[..., 0] / -8 * shrinkage).half().float()
+        restored_NGC = _nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None]
+        error_NG = (restored_NGC - groups_NGC).square().sum(-1)
+        better = error_NG < least_NG
+        best_NG, least_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, least_NG)
+    return _nearest(groups_NGC, best_NG).clamp(-8, 7), best_NG
+
+
+def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
+    inverse_NG1 = torch.where(scale_NG == 0, 0.0, 1 / scale_NG)[..., None]
+    return (groups_NGC * inverse_NG1).round()
+
+
+def rounded(weight_NK: Float[Tensor, "N K"], bits: Bits) -> Float[Tensor, "N K"]:
+    """The matrix that `bits` can express, nearest to `weight_NK`."""
+    if bits == "bf16":
+        return weight_NK.bfloat16().float()
+    codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
+    return (codes_NGC * scale_NG[..., None]).flatten(1)
+
+
+def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> Packed:
+    """The matrix in the kernels' layout.
+
+    Raises ModelError when K is not a multiple of the group.
+    """
+    rows, columns = weight_NK.shape
+    if columns % GROUP:
+        raise ModelError(f"a matrix with {columns} columns cannot be quantised: it should have a multiple of {GROUP}")
+    if rows % LANES:
+        weight_NK = torch.cat([weight_NK, weight_NK.new_zeros(LANES - rows % LANES, columns)])
+    bias = None if bias_N is None else bias_N.float().contiguous()
+    if bits == "bf16":
+        codes = weight_NK.bfloat16().view(-1, LANES, columns // 2, 2).transpose(1, 2).contiguous()
+        return Packed(codes, torch.empty(0), None, bias, rows, columns, 16)
+    codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
+    zero = 8 if bits == "int4" else 128
+    tiles = (codes_NGC + zero).to(torch.uint8).view(-1, LANES, columns // GROUP, 8, 4).permute(0, 2, 3, 1, 4)  # (tiles, G, quads, lanes, 4)
+    if bits == "int4":
+        pairs = tiles.unflatten(2, (4, 2))
+        tiles = pairs[:, :, :, 0] | pairs[:, :, :, 1] << 4
+    scales = scale_NG.view(-1, LANES, columns // GROUP).transpose(1, 2).half().contiguous()
+    return Packed(tiles.contiguous(), scales, None, bias, rows, columns, 4 if bits == "int4" else 8)
+
+
+class QuantizedDecoder:
+    """The blocks of a `Decoder`, packed."""
+
+    def __init__(self, network: Decoder, bits: Bits) -> None:
+        config = self.config = network.config
+        if not runs_here(network):
+            raise ModelError("this machine or this model's sizes do not allow the quantised kernels: use the plain decoder")
+        self.bits = bits
+        self._embedding = network.embed_tokens.weight.detach().bfloat16()
+        self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
+        self._head = pack(network.output_weight.detach(), None, bits)
+        self._norm = _floats(network.final_norm)
+        self._kept: list[object] = []
+        self._layers = torch.tensor([self._packed(layer, bits) for layer in network.layers], dtype=torch.int64)
+        self._shape = [config.hidden_size, config.num_attention_heads, config.key_value_heads, config.head_width, config.mlp_width]
+        self._kinds = [int(config.norm == "layer_norm"), int(config.gated_mlp), ACTIVATION_KINDS[config.hidden_act]]
+
+    def _packed(self, layer: object, bits: Bits) -> list[int]:
+        attention, mlp = layer.attention, layer.mlp  # pyright: ignore[reportAttributeAccessIssue]
+        matrices = [pack(each.weight.detach(), each.bias, bits) for each in (attention.qkv, attention.out, mlp.up, mlp.down)]
+        norms = [_floats(layer.attention_norm), (None, None), _floats(layer.mlp_norm), (None, None)]  # pyright: ignore[reportAttributeAccessIssue]
+        scales = [None if each is None else each.weight.detach().float() for each in (attention.q_norm, attention.k_norm)]
+        self._kept += [matrices, norms, scales]
+        flat = [each for pair in norms for each in pair] + scales
+        return [word for matrix in matrices for word in matrix.words()] + [0 if each is None else each.data_ptr() for each in flat] + [0] * 3
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of weights that one step reads."""
+        matrices = [matrix for kept in self._kept if isinstance(kept, list) for matrix in kept if isinstance(matrix, Packed)]
+        return sum(matrix.bytes for matrix in (*matrices, self._head))
+
+    def last_logits(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
+        """Logits of what follows each row, fp32; `cache` holds what came before, and bf16."""
+        x_BTD = self.blocks(ids_BT, cache)
+        return self.logits(x_BTD[:, -1])
+
+    def logits(self, x_nD: Float[Tensor, "n D"]) -> Float[Tensor, "n V"]:
+        """The last norm and the output projection."""
+        x_nD = x_nD.contiguous()
+        y_nV = torch.empty(x_nD.size(0), self._head.rows)
+        head = torch.tensor(self._head.words())
+        call("forward_head", self._head.rows * 64, head, *self._norm, self._kinds[0], self.config.norm_eps, x_nD, x_nD.size(0), y_nV)
+        return y_nV
+
+    def blocks(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B T D"]:
+        """The stream before the last norm; new keys and values are in the cache."""
+        rows, new = ids_BT.shape
+        slots_1T = torch.arange(cache.length, cache.length + new)[None]
+        first_BT = torch.minimum(cache.starts_B[:, None], slots_1T)
+        positions_BT = slots_1T - first_BT
+        x_BTD = self._embed(ids_BT, positions_BT)
+        layers, keep = self._layers.clone(), [first_BT.to(torch.int32)]
+        if self.config.position_embedding == "rotary":
+            keep += rotary_angles(positions_BT, self.config.head_width, self.config.rope_theta)
+            layers[:, -3], layers[:, -2] = keep[1].data_ptr(), keep[2].data_ptr()
+        layers[:, -1] = keep[0].data_ptr()
+        owners = torch.arange(rows)[:, None].expand(rows, new).contiguous()
+        slots = slots_1T.expand(rows, new).contiguous()
+        strides = [cache.keys.stride(0), cache.keys.stride(1), cache.keys.stride(2)]
+        shape = sizes(len(layers), rows * new, *self._shape, *self._kinds, *strides)
+        scale = self.config.head_width**-0.5
+        call("forward_blocks", 1 << 20, layers, shape, self.config.norm_eps, scale, owners, slots, x_BTD, cache.keys, cache.values)
+        cache.length += new
+        return x_BTD
+
+    def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
+        x_BTD = self._embedding[ids_BT].float()
+        if self._positions is not None:
+            x_BTD = x_BTD + self._positions[positions_BT]
+        elif self.config.position_embedding == "sinusoidal":
+            x_BTD = x_BTD + sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1), self.config.hidden_size)[positions_BT]
+        return x_BTD
+
+
+def runs_here(network: Decoder) -> bool:
+    """Whether the kernels are there and the sizes fit them."""
+    config = network.config
+    sides = (config.hidden_size, config.mlp_width, config.num_attention_heads * config.head_width)
+    fits = all(side % GROUP == 0 for side in sides) and config.head_width in WIDTHS
+    return fits and network.embed_tokens.weight.device.type == "cpu" and available()
+
+
+def _floats(norm: object) -> tuple[Tensor, Tensor | None]:
+    weight, bias = norm.weight, getattr(norm, "bias", None)  # pyright: ignore[reportAttributeAccessIssue]
+    return weight.detach().float(), None if bias is None else bias.detach().float()
