@@ -33,13 +33,9 @@ struct Numbers {
 struct Scratch {
   std::vector<float> qkv, mixed, inner;
   std::vector<int8_t> codes;
-  std::vector<float> scales;
-  std::vector<int32_t> sums;
   Scratch(const Shape& s, Size widest)
       : qkv(s.tokens * (s.query_heads + 2 * s.key_heads) * s.width), mixed(s.tokens * std::max(s.hidden, s.query_heads * s.width)),
-        inner(s.tokens * s.inner),
-        codes(s.tokens * widest * 2), scales(s.tokens * widest / GROUP + 1), sums(scales.size()) {}
-  Codes of(Size columns) { return {codes.data(), scales.data(), sums.data(), columns}; }
+        inner(s.tokens * s.inner), codes(Codes::bytes(s.tokens, widest)) {}
 };
 
 // y = x / sqrt(mean(x^2) + eps) weight, or LayerNorm where the norm is centred; y may be x
@@ -79,50 +75,81 @@ static void turn(float* x, const float* weight, const float* cos, const float* s
 
 // The sums of 16 vectors, one a lane of the result.
 static inline Floats sums_of(const Floats* x) {
+#ifdef __AVX512F__
+  __m512 fours[4];
+  for (int i = 0; i < 4; i++) {  // lane j of each quarter: what vector 4 i + j holds there
+    const __m512 *four = (const __m512*)x + 4 * i;
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(four[0], four[1]), _mm512_unpackhi_ps(four[0], four[1]));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(four[2], four[3]), _mm512_unpackhi_ps(four[2], four[3]));
+    const __m512d p = _mm512_castps_pd(ab), q = _mm512_castps_pd(cd);
+    fours[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)), _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+  }
+  const __m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(fours[0], fours[1], 0x88), _mm512_shuffle_f32x4(fours[0], fours[1], 0xdd));
+  const __m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(fours[2], fours[3], 0x88), _mm512_shuffle_f32x4(fours[2], fours[3], 0xdd));
+  return (Floats)_mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+#else
   Floats y;
   for (int i = 0; i < LANES; i++) y[i] = sum(x[i]);
   return y;
+#endif
+}
+
+// 32 numbers in bf16, and sums + the products of two such, in 16 partial sums.
+static inline Words load_pairs(const bf16* p) {
+  Words x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+static inline Floats add_pairs(Floats sums, Words a, Words b) {
+#ifdef __AVX512BF16__
+  return (Floats)_mm512_dpbf16_ps((__m512)sums, (__m512bh)a, (__m512bh)b);
+#else
+  return sums + (Floats)(a & 0xffff0000u) * (Floats)(b & 0xffff0000u) + (Floats)(a << 16) * (Floats)(b << 16);
+#endif
 }
 
 // HEADS queries (times the scale already) that share keys and values mix the slots first ... last: softmax with a running maximum.
 template <int HEADS, int VECTORS>
 static void attend(const float* q, const bf16* keys, const bf16* values, Size first, Size last, float* y) {
   constexpr Size WIDTH = VECTORS * LANES;
-  Floats mixed[HEADS][VECTORS] = {}, query[HEADS][VECTORS];
+  constexpr int PAIRS = VECTORS / 2;
+  Floats mixed[HEADS][VECTORS] = {};
+  Words query[HEADS][PAIRS];
   float most[HEADS], total[HEADS] = {};
   for (int h = 0; h < HEADS; h++) {
+    bf16 narrowed[WIDTH];
     most[h] = -FAR_AWAY;
-    for (int v = 0; v < VECTORS; v++) query[h][v] = load(q + h * WIDTH + v * LANES);
+    for (int v = 0; v < VECTORS; v++) store(narrowed + v * LANES, load(q + h * WIDTH + v * LANES));
+    for (int v = 0; v < PAIRS; v++) query[h][v] = load_pairs(narrowed + 2 * v * LANES);
   }
   for (Size start = first; start <= last; start += LANES) {
     const int count = int(std::min<Size>(LANES, last + 1 - start));
-    Floats products[HEADS][LANES];
-    for (int i = 0; i < count; i++) {
-      Floats key[VECTORS];
-      for (int v = 0; v < VECTORS; v++) key[v] = load(keys + (start + i) * WIDTH + v * LANES);
-      for (int h = 0; h < HEADS; h++) {
-        products[h][i] = query[h][0] * key[0];
-        for (int v = 1; v < VECTORS; v++) products[h][i] += query[h][v] * key[v];
+    Floats products[HEADS][LANES] = {};
+    for (int i = 0; i < count; i++)
+      for (int v = 0; v < PAIRS; v++) {
+        const Words key = load_pairs(keys + (start + i) * WIDTH + 2 * v * LANES);
+#pragma GCC unroll 4
+        for (int h = 0; h < HEADS; h++) products[h][i] = add_pairs(products[h][i], query[h][v], key);
       }
-    }
+    float shares[HEADS][LANES];
     for (int h = 0; h < HEADS; h++) {
-      for (int i = count; i < LANES; i++) products[h][i] = (Floats){};
       Floats scores = sums_of(products[h]);
       for (int i = count; i < LANES; i++) scores[i] = -FAR_AWAY;
       const float now = std::max(most[h], largest(scores));
-      const Floats shares = exp(larger(scores - now, all(-100)));
+      const Floats share = scores > -FAR_AWAY ? exp(larger(scores - now, all(-100))) : (Floats){};
       const float old = exp(larger(all(most[h] - now), all(-100)))[0];
       most[h] = now;
-      float part[LANES];
-      store(part, shares);
-      for (int i = count; i < LANES; i++) part[i] = 0;
-      float added = 0;
-      for (int i = 0; i < LANES; i++) added += part[i];
-      total[h] = total[h] * old + added;
+      store(shares[h], share);
+      total[h] = total[h] * old + sum(share);
       for (int v = 0; v < VECTORS; v++) mixed[h][v] *= old;
-      for (int i = 0; i < count; i++)
-        for (int v = 0; v < VECTORS; v++) mixed[h][v] += part[i] * load(values + (start + i) * WIDTH + v * LANES);
     }
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 16
+      for (int v = 0; v < VECTORS; v++) {
+        const Floats value = load(values + (start + i) * WIDTH + v * LANES);
+#pragma GCC unroll 4
+        for (int h = 0; h < HEADS; h++) mixed[h][v] += shares[h][i] * value;
+      }
   }
   for (int h = 0; h < HEADS; h++)
     for (int v = 0; v < VECTORS; v++) store(y + h * WIDTH + v * LANES, mixed[h][v] / total[h]);
@@ -161,7 +188,7 @@ struct Walk {
 
   // Normalise (when given a norm) and encode each token for the next product.
   Codes prepare(const float* source, Size columns, const Norm* norm, Size bits) {
-    Codes codes = scratch.of(columns);
+    const Codes codes = {scratch.codes.data(), columns};
     std::vector<float> row(norm ? columns : 0);
     for (Size t = from(s.tokens); t < to(s.tokens); t++) {
       const float* from_t = source + t * columns;
@@ -277,10 +304,9 @@ EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape
 // y [tokens][rows of m] = m norm(x): the logits.
 EXPORT void forward_head(Size threads, const Matrix* m, const float* weight, const float* bias, Size centred, float eps, const float* x,
                          Size tokens, float* y) {
-  std::vector<int8_t> codes(tokens * m->columns * 2);
-  std::vector<float> scales(tokens * m->columns / GROUP + 1), row(m->columns);
-  std::vector<int32_t> sums(scales.size());
-  const Codes encoded = {codes.data(), scales.data(), sums.data(), m->columns};
+  std::vector<int8_t> codes(Codes::bytes(tokens, m->columns));
+  std::vector<float> row(m->columns);
+  const Codes encoded = {codes.data(), m->columns};
   for (Size t = 0; t < tokens; t++) {
     normalise(x + t * m->columns, {weight, bias}, centred, eps, row.data(), m->columns);
     encode(row.data(), m->bits, encoded, t);

@@ -21,13 +21,23 @@ struct Matrix {
   Size groups() const { return columns / GROUP; }
 };
 
-// The left operand: `count` vectors of `columns` numbers.
+// A group of the vectors on the other side.
+struct Group {
+  int8_t codes[GROUP];
+  float scale;
+  int32_t offset;  // what the unsigned codes of the weights count too much: - zero sum(codes)
+  float total;     // scale sum(codes)
+  int32_t unused;
+};
+
+// Vectors of `columns` numbers, as groups or as bf16.
 struct Codes {
-  int8_t* codes;  // or bf16
-  float* scales;  // [count][groups]
-  int32_t* sums;  // of the codes of a group
+  void* data;
   Size columns;
   Size groups() const { return columns / GROUP; }
+  Group* group(Size vector) const { return (Group*)data + vector * groups(); }
+  bf16* halves(Size vector) const { return (bf16*)data + vector * columns; }
+  static Size bytes(Size vectors, Size columns) { return vectors * (columns / GROUP + 1) * Size(sizeof(Group) + GROUP * sizeof(bf16)); }
 };
 
 static inline Floats from_fp16(const uint16_t* p) {
@@ -65,8 +75,10 @@ static inline Words load_words(const uint8_t* p) {
 template <Size BITS>
 static inline void unpack(const uint8_t* from, Words* codes) {
   if (BITS == EIGHT) {
+#pragma GCC unroll 8
     for (int j = 0; j < 8; j++) codes[j] = load_words(from + 64 * j);
   } else {
+#pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
       const Words pair = load_words(from + 64 * j);
       codes[2 * j] = pair & 0x0f0f0f0f;
@@ -75,53 +87,64 @@ static inline void unpack(const uint8_t* from, Words* codes) {
   }
 }
 
+static constexpr Size zero_of(Size bits) { return bits == EIGHT ? 128 : bits == FOUR ? 8 : 0; }
+
 // 16 rows (one tile) times N vectors from `start` on.
 template <Size BITS, int N>
 static inline void tile_product(const Matrix& m, Size tile, const Codes& x, Size start, Floats* y) {
-  constexpr Size BYTES = BITS == EIGHT ? 512 : 256, ZERO = BITS == EIGHT ? 128 : BITS == FOUR ? 8 : 0;
+  constexpr Size BYTES = BITS == EIGHT ? 512 : 256;
   const Size groups = m.groups();
   const uint8_t* codes = m.codes + tile * groups * BYTES;
   const uint16_t *scales = m.scales + tile * groups * LANES, *leasts = m.leasts + tile * groups * LANES;
-  for (int n = 0; n < N; n++) y[n] = (Floats){};
-  for (Size g = 0; g < groups; g++) {
+  const Group* from = x.group(start);
+  Floats total[N] = {};
+  for (Size g = 0; g < groups; g++, from++) {
     Words w[8];
     unpack<BITS>(codes + g * BYTES, w);
+    Integers sums[N];
+#pragma GCC unroll 16
+    for (int n = 0; n < N; n++) sums[n] = same(from[n * groups].offset);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++)
+#pragma GCC unroll 16
+      for (int n = 0; n < N; n++) {
+        int32_t four;
+        memcpy(&four, from[n * groups].codes + 4 * j, 4);
+        sums[n] = add_products(sums[n], w[j], four);
+      }
     const Floats scale = from_fp16(scales + g * LANES);
     Floats least = {};
     if (BITS == FOUR_WITH_LEAST) least = from_fp16(leasts + g * LANES);
+#pragma GCC unroll 16
     for (int n = 0; n < N; n++) {
-      const Size at = (start + n) * groups + g;
-      const int8_t* from = x.codes + at * GROUP;
-      Integers sums = same(-ZERO * x.sums[at]);
-      for (int j = 0; j < 8; j++) {
-        int32_t four;
-        memcpy(&four, from + 4 * j, 4);
-        sums = add_products(sums, w[j], four);
-      }
-      y[n] += __builtin_convertvector(sums, Floats) * (scale * x.scales[at]);
-      if (BITS == FOUR_WITH_LEAST) y[n] += least * (x.scales[at] * float(x.sums[at]));
+      total[n] += __builtin_convertvector(sums[n], Floats) * (scale * from[n * groups].scale);
+      if (BITS == FOUR_WITH_LEAST) total[n] += least * from[n * groups].total;
     }
   }
+  for (int n = 0; n < N; n++) y[n] = total[n];
 }
 
 // The same for bf16: pairs of columns, no scales.
 template <int N>
 static inline void tile_product_bf16(const Matrix& m, Size tile, const Codes& x, Size start, Floats* y) {
   const uint8_t* codes = m.codes + tile * m.columns * 2 * LANES;
-  for (int n = 0; n < N; n++) y[n] = (Floats){};
+  const bf16* from = x.halves(start);
+  Floats total[N] = {};
   for (Size k = 0; k < m.columns; k += 2) {
     const Words w = load_words(codes + k * 2 * LANES);
+#pragma GCC unroll 16
     for (int n = 0; n < N; n++) {
       uint32_t pair;
-      memcpy(&pair, (const bf16*)x.codes + (start + n) * m.columns + k, 4);
+      memcpy(&pair, from + n * m.columns + k, 4);
 #ifdef __AVX512BF16__
-      y[n] = (Floats)_mm512_dpbf16_ps((__m512)y[n], (__m512bh)w, (__m512bh)_mm512_set1_epi32(int(pair)));
+      total[n] = (Floats)_mm512_dpbf16_ps((__m512)total[n], (__m512bh)w, (__m512bh)_mm512_set1_epi32(int(pair)));
 #else
-      y[n] += (Floats)(w & 0xffff0000u) * widen(bf16(pair >> 16));
-      y[n] += (Floats)(w << 16) * widen(bf16(pair));
+      total[n] += (Floats)(w & 0xffff0000u) * widen(bf16(pair >> 16));
+      total[n] += (Floats)(w << 16) * widen(bf16(pair));
 #endif
     }
   }
+  for (int n = 0; n < N; n++) y[n] = total[n];
 }
 
 template <int N>
@@ -159,29 +182,27 @@ static inline void product(const Matrix& m, Size from, Size to, const Codes& x, 
   }
 }
 
-// x [columns] of vector `at` as codes of the kind that `bits` asks for.
+// x [columns] as vector `at`, in the form that a matrix of `bits` is multiplied with.
 static inline void encode(const float* x, Size bits, const Codes& y, Size at) {
   if (bits == SIXTEEN) {
-    bf16* to = (bf16*)y.codes + at * y.columns;
-    for (Size j = 0; j < y.columns; j += LANES) store(to + j, load(x + j));
+    for (Size j = 0; j < y.columns; j += LANES) store(y.halves(at) + j, load(x + j));
     return;
   }
-  for (Size g = 0; g < y.groups(); g++) {
-    const Floats left = load(x + g * GROUP), right = load(x + g * GROUP + LANES);
+  typedef int8_t Bytes __attribute__((vector_size(16)));
+  constexpr float NEAREST = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, ties to even
+  Group* to = y.group(at);
+  for (Size g = 0; g < y.groups(); g++, to++, x += GROUP) {
+    const Floats left = load(x), right = load(x + LANES);
     const float most = largest(larger(larger(left, -left), larger(right, -right)));
     const float inverse = most > 0 ? 127 / most : 0;
-    constexpr float NEAREST = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, ties to even
-    const Integers a = __builtin_convertvector((left * inverse + NEAREST) - NEAREST, Integers);
-    const Integers b = __builtin_convertvector((right * inverse + NEAREST) - NEAREST, Integers);
-    int8_t* to = y.codes + at * y.columns + g * GROUP;
-    typedef int8_t Bytes __attribute__((vector_size(16)));
-    const Bytes first = __builtin_convertvector(a, Bytes), second = __builtin_convertvector(b, Bytes);
-    memcpy(to, &first, 16);
-    memcpy(to + 16, &second, 16);
-    const Integers both = a + b;
-    int32_t total = 0;
-    for (int i = 0; i < LANES; i++) total += both[i];
-    y.scales[at * y.groups() + g] = most / 127;
-    y.sums[at * y.groups() + g] = total;
+    const Floats a = (left * inverse + NEAREST) - NEAREST, b = (right * inverse + NEAREST) - NEAREST;
+    const Bytes first = __builtin_convertvector(__builtin_convertvector(a, Integers), Bytes);
+    const Bytes second = __builtin_convertvector(__builtin_convertvector(b, Integers), Bytes);
+    memcpy(to->codes, &first, 16);
+    memcpy(to->codes + 16, &second, 16);
+    const float codes = sum(a + b);
+    to->scale = most / 127;
+    to->offset = -int32_t(zero_of(bits)) * int32_t(codes);
+    to->total = to->scale * codes;
   }
 }
