@@ -32,6 +32,13 @@ SINUSOIDAL = DecoderConfig(
     position_embedding="sinusoidal", hidden_act="relu2", gated_mlp=False,
 )  # fmt: skip
 
+GEMMA3 = DecoderConfig(
+    vocab_size=80, hidden_size=96, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=64, intermediate_size=128,
+    max_position_embeddings=64, initializer_range=0.1, hidden_act="gelu_pytorch_tanh", qk_norm=True, sandwich_norm=True,
+    zero_centered_norm=True, scale_embedding=True, query_pre_attn_scalar=48, sliding_window=7,
+    layer_types=("sliding_attention", "full_attention"), rope_theta=1e6, rope_local_base_freq=1e4,
+)  # fmt: skip
+
 
 def drawn(config: DecoderConfig) -> Decoder:
     """A decoder whose norms and biases are random too."""
@@ -65,7 +72,7 @@ def logits_of(network: QuantizedDecoder, ids_BT: Tensor, cache: KVCache) -> Tens
 
 @needs_kernels
 @pytest.mark.parametrize("bits", KINDS)
-@pytest.mark.parametrize("config", [MODERN, GPT2, SINUSOIDAL], ids=["modern", "gpt2", "sinusoidal"])
+@pytest.mark.parametrize("config", [MODERN, GPT2, SINUSOIDAL, GEMMA3], ids=["modern", "gpt2", "sinusoidal", "gemma3"])
 @torch.inference_mode()
 def test_logits_are_those_of_the_rounded_weights_up_to_the_rounding_of_vectors(config: DecoderConfig, bits: Bits) -> None:
     network = drawn(config)
@@ -77,7 +84,7 @@ def test_logits_are_those_of_the_rounded_weights_up_to_the_rounding_of_vectors(c
 
 
 @needs_kernels
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=9), steps=st.integers(1, 3), bits=st.sampled_from(KINDS))
 def test_row_has_the_same_bits_alone_in_a_batch_and_token_by_token(lengths: list[int], steps: int, bits: Bits) -> None:
     network = QuantizedDecoder(drawn(MODERN), bits)

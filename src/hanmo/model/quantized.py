@@ -14,10 +14,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hanmo.base.errors import ModelError
+from hanmo.model.attention import HeadScale
 from hanmo.model.cache import KVCache
-from hanmo.model.decoder import Decoder
+from hanmo.model.config import LayerType
+from hanmo.model.decoder import Block, Decoder
 from hanmo.model.kernels.functions import ACTIVATION_KINDS
 from hanmo.model.kernels.library import LANES, available, call, sizes
+from hanmo.model.norms import Norm
 from hanmo.model.positions import rotary_angles, sinusoidal_positions
 
 Bits = Literal["int4", "int8", "bf16"]
@@ -45,7 +48,7 @@ class Packed:
 
     def words(self) -> list[int]:
         """The fields of `Matrix` in product.h."""
-        addresses = [0 if part is None else part.data_ptr() for part in (self.codes, self.scales, self.leasts, self.bias)]
+        addresses = [_address(part) for part in (self.codes, self.scales, self.leasts, self.bias)]
         return [*addresses, self.rows, self.columns, self.bits]
 
 
@@ -120,25 +123,30 @@ class QuantizedDecoder:
         self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
         self._head = pack(network.output_weight.detach(), None, bits)
         self._norm = _floats(network.final_norm)
-        self._kept: list[object] = []
-        self._layers = torch.tensor([self._packed(layer, bits) for layer in network.layers], dtype=torch.int64)
+        self._scale = torch.tensor(config.hidden_size**0.5 if config.scale_embedding else 1.0).bfloat16().float()
+        self._matrices: list[Packed] = []
+        self._parts: list[Tensor | None] = []  # what the addresses in `_layers` point to
+        self._layers = torch.tensor([self._packed(block) for block in network.blocks()], dtype=torch.int64)
+        types = [config.layer_type(layer) for layer in range(config.num_hidden_layers)]
+        self._layers_of = {kind: torch.tensor([kind == each for each in types]) for kind in config.kinds_of_layer}
         self._shape = [config.hidden_size, config.num_attention_heads, config.key_value_heads, config.head_width, config.mlp_width]
         self._kinds = [int(config.norm == "layer_norm"), int(config.gated_mlp), ACTIVATION_KINDS[config.hidden_act]]
 
-    def _packed(self, layer: object, bits: Bits) -> list[int]:
-        attention, mlp = layer.attention, layer.mlp  # pyright: ignore[reportAttributeAccessIssue]
-        matrices = [pack(each.weight.detach(), each.bias, bits) for each in (attention.qkv, attention.out, mlp.up, mlp.down)]
-        norms = [_floats(layer.attention_norm), (None, None), _floats(layer.mlp_norm), (None, None)]  # pyright: ignore[reportAttributeAccessIssue]
-        scales = [None if each is None else each.weight.detach().float() for each in (attention.q_norm, attention.k_norm)]
-        self._kept += [matrices, norms, scales]
-        flat = [each for pair in norms for each in pair] + scales
-        return [word for matrix in matrices for word in matrix.words()] + [0 if each is None else each.data_ptr() for each in flat] + [0] * 3
+    def _packed(self, block: Block) -> list[int]:
+        """The fields of `Layer` in forward.cpp; those of the last three change with every call."""
+        attention, mlp = block.attention, block.mlp
+        matrices = [pack(each.weight.detach(), each.bias, self.bits) for each in (attention.qkv, attention.out, mlp.up, mlp.down)]
+        norms = (block.attention_norm, block.attention_post_norm, block.mlp_norm, block.mlp_post_norm)
+        parts = [part for norm in norms for part in _floats(norm)]
+        parts += [_floats(each)[0] for each in (attention.q_norm, attention.k_norm)]
+        self._matrices += matrices
+        self._parts += parts
+        return [word for matrix in matrices for word in matrix.words()] + [_address(part) for part in parts] + [0, 0, 0]
 
     @property
     def bytes(self) -> int:
         """Bytes of weights that one step reads."""
-        matrices = [matrix for kept in self._kept if isinstance(kept, list) for matrix in kept if isinstance(matrix, Packed)]
-        return sum(matrix.bytes for matrix in (*matrices, self._head))
+        return sum(matrix.bytes for matrix in (*self._matrices, self._head))
 
     def last_logits(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Logits of what follows each row, fp32; `cache` holds what came before, and bf16."""
@@ -160,22 +168,30 @@ class QuantizedDecoder:
         first_BT = torch.minimum(cache.starts_B[:, None], slots_1T)
         positions_BT = slots_1T - first_BT
         x_BTD = self._embed(ids_BT, positions_BT)
-        layers, keep = self._layers.clone(), [first_BT.to(torch.int32)]
-        if self.config.position_embedding == "rotary":
-            keep += rotary_angles(positions_BT, self.config.head_width, self.config.rope_theta)
-            layers[:, -3], layers[:, -2] = keep[1].data_ptr(), keep[2].data_ptr()
-        layers[:, -1] = keep[0].data_ptr()
+        layers = self._layers.clone()
+        views = {kind: self._view(kind, first_BT, slots_1T, positions_BT) for kind in self._layers_of}
+        for kind, view in views.items():
+            layers[self._layers_of[kind], -3:] = torch.tensor([_address(part) for part in view])
         owners = torch.arange(rows)[:, None].expand(rows, new).contiguous()
         slots = slots_1T.expand(rows, new).contiguous()
         strides = [cache.keys.stride(0), cache.keys.stride(1), cache.keys.stride(2)]
         shape = sizes(len(layers), rows * new, *self._shape, *self._kinds, *strides)
-        scale = self.config.head_width**-0.5
-        call("forward_blocks", 1 << 20, layers, shape, self.config.norm_eps, scale, owners, slots, x_BTD, cache.keys, cache.values)
+        numbers = (self.config.norm_eps, self.config.attention_scale)
+        call("forward_blocks", 1 << 20, layers, shape, *numbers, owners, slots, x_BTD, cache.keys, cache.values)
         cache.length += new
         return x_BTD
 
+    def _view(self, kind: LayerType, first_BT: Tensor, slots_1T: Tensor, positions_BT: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """cos, sin and the first slot seen, for the layers of one type."""
+        window = self.config.window_of(kind)
+        first_BT = first_BT if window is None else torch.maximum(first_BT, slots_1T - window + 1)
+        first_BT = first_BT.to(torch.int32).contiguous()
+        if self.config.position_embedding != "rotary":
+            return None, None, first_BT
+        return *rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), first_BT
+
     def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
-        x_BTD = self._embedding[ids_BT].float()
+        x_BTD = self._embedding[ids_BT].float() * self._scale
         if self._positions is not None:
             x_BTD = x_BTD + self._positions[positions_BT]
         elif self.config.position_embedding == "sinusoidal":
@@ -191,6 +207,13 @@ def runs_here(network: Decoder) -> bool:
     return fits and network.embed_tokens.weight.device.type == "cpu" and available()
 
 
-def _floats(norm: object) -> tuple[Tensor, Tensor | None]:
-    weight, bias = norm.weight, getattr(norm, "bias", None)  # pyright: ignore[reportAttributeAccessIssue]
-    return weight.detach().float(), None if bias is None else bias.detach().float()
+def _floats(norm: Norm | HeadScale | None) -> tuple[Tensor | None, Tensor | None]:
+    """Weight and bias as the kernels multiply and add them."""
+    if norm is None:
+        return None, None
+    bias = getattr(norm, "bias", None)
+    return norm.weight.detach().float() + norm.shift, None if bias is None else bias.detach().float()
+
+
+def _address(part: Tensor | None) -> int:
+    return 0 if part is None else part.data_ptr()
