@@ -148,6 +148,10 @@ class QuantizedDecoder:
         """Bytes of weights that one step reads."""
         return sum(matrix.bytes for matrix in (*self._matrices, self._head))
 
+    def new_cache(self, rows: int, slots: int, starts_B: Tensor | None = None) -> KVCache:
+        """Empty memory for some rows."""
+        return KVCache(self.config, rows, slots, dtype=torch.bfloat16, starts_B=starts_B)
+
     def last_logits(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Logits of what follows each row, fp32; `cache` holds what came before, and bf16."""
         x_BTD = self.blocks(ids_BT, cache)
