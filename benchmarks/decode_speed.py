@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 THREADS = 2
 PEERS = Path(__file__).parents[1] / ".venv-llama" / "bin" / "python"
-TEXT = Path(__file__).parents[2] / "shared" / "data" / "wikitext2" / "wiki.test.raw"
+TEXT = Path(__file__).parents[2] / "shared" / "data" / "wikitext2" / "valid.txt"
 GGUF = {"int4": "q4_0", "int8": "q8_0", "bf16": "f16"}
 PROMPT, NEW, LONG, ROWS, WINDOW = 64, 48, 512, 16, 512
 
@@ -45,7 +45,7 @@ class Contestant(Protocol):
         ...
 
 
-class Ours:
+class _Ours:
     """`bits` of weights in the compiled kernels."""
 
     def __init__(self, folder: str, precision: str) -> None:
@@ -86,7 +86,7 @@ class Ours:
         return total
 
 
-class LlamaCpp:
+class _LlamaCpp:
     """llama.cpp through its C interface; `folder` is a GGUF file."""
 
     def __init__(self, folder: str, precision: str) -> None:
@@ -153,7 +153,7 @@ class LlamaCpp:
         return total
 
 
-class Transformers:
+class _Transformers:
     """transformers' generate in bf16, eager."""
 
     def __init__(self, folder: str, precision: str) -> None:
@@ -187,7 +187,7 @@ class Transformers:
         return total
 
 
-KINDS = {"hanmo": Ours, "llama.cpp": LlamaCpp, "transformers": Transformers}
+KINDS = {"hanmo": _Ours, "llama.cpp": _LlamaCpp, "transformers": _Transformers}
 
 
 def serve(name: str, model: str, precision: str) -> None:
@@ -342,9 +342,10 @@ def main() -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Make the files, run the contests, print."""
-    from hanmo.base.runtime import machine, versions
     from hanmo.convert.gguf import export_gguf
     from hanmo.convert.sources import local_model
+
+    from hanmo.base.runtime import machine, versions
 
     smollm2 = local_model("smollm2-135m-instruct")
     rate, rows = memory_rate(), []

@@ -55,19 +55,20 @@ def with_rounded_weights(network: Decoder, bits: Bits) -> Decoder:
     """The same decoder, its matrices what `bits` can express, its embedding in bf16."""
     copy = Decoder(network.config).eval()
     state = {
-        name: rounded(tensor, bits) if tensor.dim() == 2 and "embed" not in name else tensor for name, tensor in network.state_dict().items()
+        name: rounded(tensor, bits) if tensor.dim() == 2 and "embed" not in name else tensor
+        for name, tensor in network.state_dict().items()
     }
     state["embed_tokens.weight"] = state["embed_tokens.weight"].bfloat16().float()
     copy.load_state_dict(state)
     return copy
 
 
-def memory(config: DecoderConfig, rows: int, starts: list[int] | None = None) -> KVCache:
-    return KVCache(config, rows, 64, dtype=torch.bfloat16, starts_B=None if starts is None else torch.tensor(starts))
+def memory(network: QuantizedDecoder, rows: int, starts: list[int] | None = None) -> KVCache:
+    return network.new_cache(rows, 64, None if starts is None else torch.tensor(starts))
 
 
 def logits_of(network: QuantizedDecoder, ids_BT: Tensor, cache: KVCache) -> Tensor:
-    return network.logits(network.blocks(ids_BT, cache).flatten(0, 1)).unflatten(0, ids_BT.shape)
+    return network.logits(network.hidden(ids_BT, cache=cache))
 
 
 @needs_kernels
@@ -79,7 +80,8 @@ def test_logits_are_those_of_the_rounded_weights_up_to_the_rounding_of_vectors(c
     ids = torch.randint(0, config.vocab_size, (3, 20))
     plain = with_rounded_weights(network, bits)
     wanted = plain.hidden(ids) @ rounded(network.output_weight, bits).T
-    found = logits_of(QuantizedDecoder(network, bits), ids, memory(config, 3))
+    quantized = QuantizedDecoder(network, bits)
+    found = logits_of(quantized, ids, memory(quantized, 3))
     assert ((found - wanted).square().mean().sqrt() / wanted.std()).item() < LOST[bits]
 
 
@@ -90,13 +92,15 @@ def test_row_has_the_same_bits_alone_in_a_batch_and_token_by_token(lengths: list
     network = QuantizedDecoder(drawn(MODERN), bits)
     longest = max(lengths)
     texts = [torch.randint(0, 301, (length + steps,), generator=torch.Generator().manual_seed(length)) for length in lengths]
-    padded = torch.stack([torch.cat([torch.zeros(longest - length, dtype=torch.long), text]) for length, text in zip(lengths, texts, strict=True)])
+    padded = torch.stack(
+        [torch.cat([torch.zeros(longest - length, dtype=torch.long), text]) for length, text in zip(lengths, texts, strict=True)]
+    )
     with torch.inference_mode():
-        together = memory(MODERN, len(lengths), [longest - length for length in lengths])
+        together = memory(network, len(lengths), [longest - length for length in lengths])
         first = network.last_logits(padded[:, :longest], together)
         later = [network.last_logits(padded[:, at : at + 1], together) for at in range(longest, longest + steps)]
         for row, (length, text) in enumerate(zip(lengths, texts, strict=True)):
-            alone = memory(MODERN, 1)
+            alone = memory(network, 1)
             single = [network.last_logits(text[None, at : at + 1], alone) for at in range(length + steps)]
             assert torch.equal(single[length - 1][0], first[row])
             assert all(torch.equal(mine[0], theirs[row]) for mine, theirs in zip(single[length:], later, strict=True))

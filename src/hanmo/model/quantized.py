@@ -6,6 +6,7 @@ sum of whole numbers. `rounded` gives the same weights to a plain decoder, where
 Never here: no gradients. N rows, K columns, G = K / 32 groups, B rows of ids, T positions, D width, V vocabulary.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,17 +119,17 @@ class QuantizedDecoder:
         config = self.config = network.config
         if not runs_here(network):
             raise ModelError("this machine or this model's sizes do not allow the quantised kernels: use the plain decoder")
-        self.bits = bits
+        self.bits: Bits = bits
         self._embedding = network.embed_tokens.weight.detach().bfloat16()
         self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
         self._head = pack(network.output_weight.detach(), None, bits)
-        self._norm = _floats(network.final_norm)
+        self._norm = copy.deepcopy(network.final_norm).float().requires_grad_(False)
         self._scale = torch.tensor(config.hidden_size**0.5 if config.scale_embedding else 1.0).bfloat16().float()
         self._matrices: list[Packed] = []
         self._parts: list[Tensor | None] = []  # what the addresses in `_layers` point to
         self._layers = torch.tensor([self._packed(block) for block in network.blocks()], dtype=torch.int64)
         types = [config.layer_type(layer) for layer in range(config.num_hidden_layers)]
-        self._layers_of = {kind: torch.tensor([kind == each for each in types]) for kind in config.kinds_of_layer}
+        self._layers_of: dict[LayerType, Tensor] = {kind: torch.tensor([kind == each for each in types]) for kind in config.kinds_of_layer}
         self._shape = [config.hidden_size, config.num_attention_heads, config.key_value_heads, config.head_width, config.mlp_width]
         self._kinds = [int(config.norm == "layer_norm"), int(config.gated_mlp), ACTIVATION_KINDS[config.hidden_act]]
 
@@ -153,20 +154,18 @@ class QuantizedDecoder:
         return KVCache(self.config, rows, slots, dtype=torch.bfloat16, starts_B=starts_B)
 
     def last_logits(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
-        """Logits of what follows each row, fp32; `cache` holds what came before, and bf16."""
-        x_BTD = self.blocks(ids_BT, cache)
-        return self.logits(x_BTD[:, -1])
+        """Logits of what follows each row; `cache` holds what came before."""
+        return self.logits(self.hidden(ids_BT, cache=cache)[:, -1])
 
-    def logits(self, x_nD: Float[Tensor, "n D"]) -> Float[Tensor, "n V"]:
-        """The last norm and the output projection."""
-        x_nD = x_nD.contiguous()
-        y_nV = torch.empty(x_nD.size(0), self._head.rows)
-        head = torch.tensor(self._head.words())
-        call("forward_head", self._head.rows * 64, head, *self._norm, self._kinds[0], self.config.norm_eps, x_nD, x_nD.size(0), y_nV)
-        return y_nV
+    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
+        """The output projection, fp32."""
+        rows = hidden_D.reshape(-1, self.config.hidden_size).contiguous()
+        y = torch.empty(*hidden_D.shape[:-1], self._head.rows)
+        call("forward_head", self._head.rows * 64, torch.tensor(self._head.words()), rows, rows.size(0), y)
+        return y
 
-    def blocks(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B T D"]:
-        """The stream before the last norm; new keys and values are in the cache."""
+    def hidden(self, ids_BT: Int[Tensor, "B T"], *, cache: KVCache) -> Float[Tensor, "B T D"]:
+        """The last hidden state, normalised, fp32; new keys and values are in the cache."""
         rows, new = ids_BT.shape
         slots_1T = torch.arange(cache.length, cache.length + new)[None]
         first_BT = torch.minimum(cache.starts_B[:, None], slots_1T)
@@ -183,9 +182,11 @@ class QuantizedDecoder:
         numbers = (self.config.norm_eps, self.config.attention_scale)
         call("forward_blocks", 1 << 20, layers, shape, *numbers, owners, slots, x_BTD, cache.keys, cache.values)
         cache.length += new
-        return x_BTD
+        return self._norm(x_BTD)
 
-    def _view(self, kind: LayerType, first_BT: Tensor, slots_1T: Tensor, positions_BT: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
+    def _view(
+        self, kind: LayerType, first_BT: Tensor, slots_1T: Tensor, positions_BT: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """cos, sin and the first slot seen, for the layers of one type."""
         window = self.config.window_of(kind)
         first_BT = first_BT if window is None else torch.maximum(first_BT, slots_1T - window + 1)

@@ -301,16 +301,11 @@ EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape
   }
 }
 
-// y [tokens][rows of m] = m norm(x): the logits.
-EXPORT void forward_head(Size threads, const Matrix* m, const float* weight, const float* bias, Size centred, float eps, const float* x,
-                         Size tokens, float* y) {
+// y [tokens][rows of m] = m x: the logits.
+EXPORT void forward_head(Size threads, const Matrix* m, const float* x, Size tokens, float* y) {
   std::vector<int8_t> codes(Codes::bytes(tokens, m->columns));
-  std::vector<float> row(m->columns);
   const Codes encoded = {codes.data(), m->columns};
-  for (Size t = 0; t < tokens; t++) {
-    normalise(x + t * m->columns, {weight, bias}, centred, eps, row.data(), m->columns);
-    encode(row.data(), m->bits, encoded, t);
-  }
+  for (Size t = 0; t < tokens; t++) encode(x + t * m->columns, m->bits, encoded, t);
 #pragma omp parallel num_threads(threads)
   {
     const Size thread = omp_get_thread_num(), all = omp_get_num_threads(), tiles = m->tiles();
