@@ -11,7 +11,7 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.quantized import Bits, QuantizedDecoder, pack, rounded, runs_here
+from hanmo.model.quantized import Bits, QuantizedDecoder, pack, quantized, rounded, runs_here
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 KINDS: tuple[Bits, ...] = ("int4", "int8", "bf16")
@@ -137,6 +137,13 @@ def test_sizes_that_do_not_fit_are_told_before_anything_is_packed() -> None:
         QuantizedDecoder(odd, "int4")
 
 
-def test_without_kernels_nothing_is_claimed() -> None:
+@torch.inference_mode()
+def test_without_kernels_a_plain_decoder_has_the_same_rounded_weights() -> None:
+    network = drawn(GPT2)
     with switched_off():
-        assert not runs_here(drawn(MODERN))
+        assert not runs_here(network)
+        plain = quantized(network, "int4")
+    assert isinstance(plain, Decoder)
+    ids = torch.randint(0, 96, (2, 9))
+    assert torch.allclose(plain(ids), with_rounded_weights(network, "int4")(ids), atol=0.05)
+    assert not torch.equal(plain.layers[0].mlp.up.weight, network.layers[0].mlp.up.weight)

@@ -2,7 +2,7 @@
 
 In: a `Decoder`. Out: the same logits up to what the bits lose, a row's numbers to the last bit the same in any batch.
 The idea: weights are cut into groups of 32 that share a scale, vectors likewise at every product, so that a group is an exact
-sum of whole numbers. `rounded` gives the same weights to a plain decoder, where the kernels cannot run.
+sum of whole numbers. Where the kernels cannot run, `quantized` gives a plain decoder with the same rounded weights (but the embedding).
 Never here: no gradients. N rows, K columns, G = K / 32 groups, B rows of ids, T positions, D width, V vocabulary.
 """
 
@@ -112,6 +112,18 @@ def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> 
     return Packed(tiles.contiguous(), scales, None, bias, rows, columns, 4 if bits == "int4" else 8)
 
 
+@torch.no_grad()
+def quantized(network: Decoder, bits: Bits) -> "QuantizedDecoder | Decoder":
+    """A decoder with rounded weights: packed where the kernels run, else a plain one, slower, in the same numbers up to rounding."""
+    if runs_here(network):
+        return QuantizedDecoder(network, bits)
+    plain = copy.deepcopy(network)
+    for name, parameter in plain.named_parameters():
+        if parameter.dim() == 2 and "embed" not in name and parameter.size(1) % GROUP == 0:
+            parameter.copy_(rounded(parameter, bits))
+    return plain.eval()
+
+
 class QuantizedDecoder:
     """The blocks of a `Decoder`, packed."""
 
@@ -172,9 +184,9 @@ class QuantizedDecoder:
         positions_BT = slots_1T - first_BT
         x_BTD = self._embed(ids_BT, positions_BT)
         layers = self._layers.clone()
-        views = {kind: self._view(kind, first_BT, slots_1T, positions_BT) for kind in self._layers_of}
-        for kind, view in views.items():
-            layers[self._layers_of[kind], -3:] = torch.tensor([_address(part) for part in view])
+        views = [self._view(kind, first_BT, slots_1T, positions_BT) for kind in self._layers_of]  # alive until the call is over
+        for members, view in zip(self._layers_of.values(), views, strict=True):
+            layers[members, -3:] = torch.tensor([_address(part) for part in view])
         owners = torch.arange(rows)[:, None].expand(rows, new).contiguous()
         slots = slots_1T.expand(rows, new).contiguous()
         strides = [cache.keys.stride(0), cache.keys.stride(1), cache.keys.stride(2)]
