@@ -92,6 +92,10 @@ class Decoder(nn.Module):
                 residual = name.endswith(("attention.out.weight", "mlp.down.weight"))
                 nn.init.normal_(parameter, std=deviation / (2 * self.config.num_hidden_layers) ** 0.5 if residual else deviation)
 
+    def blocks(self) -> list[Block]:
+        """The layers, by their type."""
+        return [layer for layer in self.layers if isinstance(layer, Block)]
+
     @property
     def output_weight(self) -> Tensor:
         """The matrix [V, D] that turns the last hidden state into logits."""

@@ -64,13 +64,15 @@ def switched_off() -> Generator[None]:
         _switch["on"] = before
 
 
+def available() -> bool:
+    """Whether kernels may be called at all."""
+    return _switch["on"] and not torch.compiler.is_compiling() and load() is not None
+
+
 def usable(*tensors: Tensor | None) -> bool:
     """Whether the kernels can work on these: bf16, in main memory, last dimension a multiple of the lanes."""
-    if not _switch["on"] or torch.compiler.is_compiling():
-        return False
     given = [t for t in tensors if t is not None]
-    fits = all(t.dtype == torch.bfloat16 and t.device.type == "cpu" and t.size(-1) % LANES == 0 for t in given)
-    return fits and load() is not None
+    return all(t.dtype == torch.bfloat16 and t.device.type == "cpu" and t.size(-1) % LANES == 0 for t in given) and available()
 
 
 def attention_usable(*tensors: Tensor | None) -> bool:

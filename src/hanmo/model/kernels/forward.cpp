@@ -1,0 +1,319 @@
+// A decoder's blocks for new tokens of several rows, with keys and values remembered: what Decoder.hidden gives, in one call.
+//
+// Every token is computed alone, in the same order whatever stands beside it; so a row's numbers do not depend on its batch.
+// The stream is fp32, keys and values are kept in bf16. Formulas: decoder.Block, attention.py, mlp.py, norms.py.
+#include <algorithm>
+#include <vector>
+
+#include "curves.h"
+#include "product.h"
+
+struct Norm {
+  const float *weight, *bias;
+};
+
+struct Layer {
+  Matrix qkv, out, up, down;
+  Norm before_attention, after_attention, before_mlp, after_mlp;  // those after may be null
+  const float *query_norm, *key_norm;                             // [width] or null
+  const float *cos, *sin;                                         // [tokens][width / 2] or null
+  const int32_t* first;                                           // [tokens]: the first slot that each sees
+};
+
+struct Shape {
+  Size layers, tokens, hidden, query_heads, key_heads, width, inner, centred, gated, activation;
+  Size layer_stride, row_stride, head_stride;  // of the memory of keys and values, in elements; a slot takes `width`
+};
+
+struct Numbers {
+  float eps, scale;
+};
+
+// What the threads share between two barriers.
+struct Scratch {
+  std::vector<float> qkv, mixed, inner;
+  std::vector<int8_t> codes;
+  Scratch(const Shape& s, Size widest)
+      : qkv(s.tokens * (s.query_heads + 2 * s.key_heads) * s.width), mixed(s.tokens * std::max(s.hidden, s.query_heads * s.width)),
+        inner(s.tokens * s.inner), codes(Codes::bytes(s.tokens, widest)) {}
+};
+
+// y = x / sqrt(mean(x^2) + eps) weight, or LayerNorm where the norm is centred; y may be x
+static void normalise(const float* x, const Norm& norm, bool centred, float eps, float* y, Size d) {
+  Floats first = {}, second = {};
+  for (Size j = 0; j < d; j += LANES) {
+    first += load(x + j);
+    second += load(x + j) * load(x + j);
+  }
+  float mean = 0, variance = sum(second) / d;
+  if (centred) {
+    mean = sum(first) / d;
+    second = (Floats){};
+    for (Size j = 0; j < d; j += LANES) {
+      const Floats v = load(x + j) - mean;
+      second += v * v;
+    }
+    variance = sum(second) / d;
+  }
+  const float scale = 1 / std::sqrt(variance + eps);
+  for (Size j = 0; j < d; j += LANES) {
+    const Floats v = (load(x + j) - mean) * scale * load(norm.weight + j);
+    store(y + j, norm.bias ? v + load(norm.bias + j) : v);
+  }
+}
+
+// One head of one token, in place: normalised (when asked), then turned by its position.
+static void turn(float* x, const float* weight, const float* cos, const float* sin, float eps, Size width) {
+  if (weight) normalise(x, {weight, nullptr}, false, eps, x, width);
+  if (!cos) return;
+  for (Size j = 0; j < width / 2; j += LANES) {
+    const Floats left = load(x + j), right = load(x + width / 2 + j), c = load(cos + j), s = load(sin + j);
+    store(x + j, left * c - right * s);
+    store(x + width / 2 + j, right * c + left * s);
+  }
+}
+
+// The sums of 16 vectors, one a lane of the result.
+static inline Floats sums_of(const Floats* x) {
+#ifdef __AVX512F__
+  __m512 fours[4];
+  for (int i = 0; i < 4; i++) {  // lane j of each quarter: what vector 4 i + j holds there
+    const __m512 *four = (const __m512*)x + 4 * i;
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(four[0], four[1]), _mm512_unpackhi_ps(four[0], four[1]));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(four[2], four[3]), _mm512_unpackhi_ps(four[2], four[3]));
+    const __m512d p = _mm512_castps_pd(ab), q = _mm512_castps_pd(cd);
+    fours[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)), _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+  }
+  const __m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(fours[0], fours[1], 0x88), _mm512_shuffle_f32x4(fours[0], fours[1], 0xdd));
+  const __m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(fours[2], fours[3], 0x88), _mm512_shuffle_f32x4(fours[2], fours[3], 0xdd));
+  return (Floats)_mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+#else
+  Floats y;
+  for (int i = 0; i < LANES; i++) y[i] = sum(x[i]);
+  return y;
+#endif
+}
+
+// 32 numbers in bf16, and sums + the products of two such, in 16 partial sums.
+static inline Words load_pairs(const bf16* p) {
+  Words x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+static inline Floats add_pairs(Floats sums, Words a, Words b) {
+#ifdef __AVX512BF16__
+  return (Floats)_mm512_dpbf16_ps((__m512)sums, (__m512bh)a, (__m512bh)b);
+#else
+  return sums + (Floats)(a & 0xffff0000u) * (Floats)(b & 0xffff0000u) + (Floats)(a << 16) * (Floats)(b << 16);
+#endif
+}
+
+// HEADS queries (times the scale already) that share keys and values mix the slots first ... last: softmax with a running maximum.
+template <int HEADS, int VECTORS>
+static void attend(const float* q, const bf16* keys, const bf16* values, Size first, Size last, float* y) {
+  constexpr Size WIDTH = VECTORS * LANES;
+  constexpr int PAIRS = VECTORS / 2;
+  Floats mixed[HEADS][VECTORS] = {};
+  Words query[HEADS][PAIRS];
+  float most[HEADS], total[HEADS] = {};
+  for (int h = 0; h < HEADS; h++) {
+    bf16 narrowed[WIDTH];
+    most[h] = -FAR_AWAY;
+    for (int v = 0; v < VECTORS; v++) store(narrowed + v * LANES, load(q + h * WIDTH + v * LANES));
+    for (int v = 0; v < PAIRS; v++) query[h][v] = load_pairs(narrowed + 2 * v * LANES);
+  }
+  for (Size start = first; start <= last; start += LANES) {
+    const int count = int(std::min<Size>(LANES, last + 1 - start));
+    Floats products[HEADS][LANES] = {};
+    for (int i = 0; i < count; i++)
+      for (int v = 0; v < PAIRS; v++) {
+        const Words key = load_pairs(keys + (start + i) * WIDTH + 2 * v * LANES);
+#pragma GCC unroll 4
+        for (int h = 0; h < HEADS; h++) products[h][i] = add_pairs(products[h][i], query[h][v], key);
+      }
+    float shares[HEADS][LANES];
+    for (int h = 0; h < HEADS; h++) {
+      Floats scores = sums_of(products[h]);
+      for (int i = count; i < LANES; i++) scores[i] = -FAR_AWAY;
+      const float now = std::max(most[h], largest(scores));
+      const Floats share = scores > -FAR_AWAY ? exp(larger(scores - now, all(-100))) : (Floats){};
+      const float old = exp(larger(all(most[h] - now), all(-100)))[0];
+      most[h] = now;
+      store(shares[h], share);
+      total[h] = total[h] * old + sum(share);
+      for (int v = 0; v < VECTORS; v++) mixed[h][v] *= old;
+    }
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 16
+      for (int v = 0; v < VECTORS; v++) {
+        const Floats value = load(values + (start + i) * WIDTH + v * LANES);
+#pragma GCC unroll 4
+        for (int h = 0; h < HEADS; h++) mixed[h][v] += shares[h][i] * value;
+      }
+  }
+  for (int h = 0; h < HEADS; h++)
+    for (int v = 0; v < VECTORS; v++) store(y + h * WIDTH + v * LANES, mixed[h][v] / total[h]);
+}
+
+template <int VECTORS>
+static void attend_group(Size heads, const float* q, const bf16* keys, const bf16* values, Size first, Size last, float* y) {
+  constexpr Size WIDTH = VECTORS * LANES;
+  Size h = 0;
+  for (; h + 3 <= heads; h += 3) attend<3, VECTORS>(q + h * WIDTH, keys, values, first, last, y + h * WIDTH);
+  for (; h < heads; h++) attend<1, VECTORS>(q + h * WIDTH, keys, values, first, last, y + h * WIDTH);
+}
+
+static void attend_any(Size width, Size heads, const float* q, const bf16* keys, const bf16* values, Size first, Size last, float* y) {
+  switch (width) {
+    case 32: return attend_group<2>(heads, q, keys, values, first, last, y);
+    case 64: return attend_group<4>(heads, q, keys, values, first, last, y);
+    case 96: return attend_group<6>(heads, q, keys, values, first, last, y);
+    case 128: return attend_group<8>(heads, q, keys, values, first, last, y);
+    case 256: return attend_group<16>(heads, q, keys, values, first, last, y);
+  }
+}
+
+// The threads of one call walk through the blocks together; `from` and `to` share out n things.
+struct Walk {
+  const Shape& s;
+  const Numbers& n;
+  const Size *rows, *slots;
+  float* x;
+  bf16 *keys, *values;
+  Scratch& scratch;
+  Size thread, threads;
+
+  Size from(Size n) const { return n * thread / threads; }
+  Size to(Size n) const { return n * (thread + 1) / threads; }
+
+  // Normalise (when given a norm) and encode each token for the next product.
+  Codes prepare(const float* source, Size columns, const Norm* norm, Size bits) {
+    const Codes codes = {scratch.codes.data(), columns};
+    std::vector<float> row(norm ? columns : 0);
+    for (Size t = from(s.tokens); t < to(s.tokens); t++) {
+      const float* from_t = source + t * columns;
+      if (norm) normalise(from_t, *norm, s.centred, n.eps, row.data(), columns);
+      encode(norm ? row.data() : from_t, bits, codes, t);
+    }
+#pragma omp barrier
+    return codes;
+  }
+
+  // The product is added to the stream, normalised before where the block has a norm after its sub-layers (Gemma).
+  void add(const Matrix& m, const Codes& codes, const Norm& after) {
+    if (!after.weight) {
+      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens, [&](Size tile, Size t, Floats y) {
+        float* to = x + t * s.hidden + tile * LANES;
+        store(to, load(to) + y);
+      });
+    } else {
+      float* update = scratch.mixed.data();
+      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens,
+              [&](Size tile, Size t, Floats y) { store(update + t * s.hidden + tile * LANES, y); });
+#pragma omp barrier
+      for (Size t = from(s.tokens); t < to(s.tokens); t++) {
+        normalise(update + t * s.hidden, after, s.centred, n.eps, update + t * s.hidden, s.hidden);
+        for (Size j = 0; j < s.hidden; j += LANES) store(x + t * s.hidden + j, load(x + t * s.hidden + j) + load(update + t * s.hidden + j));
+      }
+    }
+#pragma omp barrier
+  }
+
+  void attention(const Layer& l, Size layer) {
+    const Codes codes = prepare(x, s.hidden, &l.before_attention, l.qkv.bits);
+    const Size row = l.qkv.rows;
+    float* qkv = scratch.qkv.data();
+    product(l.qkv, from(l.qkv.tiles()), to(l.qkv.tiles()), codes, s.tokens,
+            [&](Size tile, Size t, Floats y) { store(qkv + t * row + tile * LANES, y); });
+#pragma omp barrier
+    remember(l, layer);
+    const Size share = s.query_heads / s.key_heads;
+#pragma omp for schedule(dynamic, 1)
+    for (Size item = 0; item < s.tokens * s.key_heads; item++) {
+      const Size t = item / s.key_heads, h = item % s.key_heads;
+      const Size at = layer * s.layer_stride + rows[t] * s.row_stride + h * s.head_stride;
+      attend_any(s.width, share, qkv + t * row + h * share * s.width, keys + at, values + at, l.first[t], slots[t],
+                 scratch.mixed.data() + (t * s.query_heads + h * share) * s.width);
+    }
+    const Codes mixed = prepare(scratch.mixed.data(), s.query_heads * s.width, nullptr, l.out.bits);
+    add(l.out, mixed, l.after_attention);
+  }
+
+  // Turn queries and keys, scale queries, keep keys and values.
+  void remember(const Layer& l, Size layer) {
+    const Size heads = s.query_heads + 2 * s.key_heads;
+#pragma omp for schedule(static)
+    for (Size item = 0; item < s.tokens * heads; item++) {
+      const Size t = item / heads, h = item % heads;
+      float* one = scratch.qkv.data() + t * l.qkv.rows + h * s.width;
+      const float *cos = l.cos ? l.cos + t * s.width / 2 : nullptr, *sin = l.sin ? l.sin + t * s.width / 2 : nullptr;
+      if (h < s.query_heads) {
+        turn(one, l.query_norm, cos, sin, n.eps, s.width);
+        for (Size j = 0; j < s.width; j += LANES) store(one + j, load(one + j) * n.scale);
+        continue;
+      }
+      const bool is_key = h < s.query_heads + s.key_heads;
+      if (is_key) turn(one, l.key_norm, cos, sin, n.eps, s.width);
+      const Size place = is_key ? h - s.query_heads : h - s.query_heads - s.key_heads;
+      bf16* to = (is_key ? keys : values) + layer * s.layer_stride + rows[t] * s.row_stride + place * s.head_stride + slots[t] * s.width;
+      for (Size j = 0; j < s.width; j += LANES) store(to + j, load(one + j));
+    }
+  }
+
+  template <class Act, bool GATED>
+  void widen_up(const Layer& l, const Codes& codes) {
+    const Size tiles = s.inner / LANES;
+    float* inner = scratch.inner.data();
+    for (Size tile = from(tiles); tile < to(tiles); tile++) {  // the gate waits in the cache for its partner
+      product(l.up, tile, tile + 1, codes, s.tokens, [&](Size, Size t, Floats y) { store(inner + t * s.inner + tile * LANES, Act::at(y).value); });
+      if (GATED)
+        product(l.up, tiles + tile, tiles + tile + 1, codes, s.tokens, [&](Size, Size t, Floats y) {
+          float* to = inner + t * s.inner + tile * LANES;
+          store(to, load(to) * y);
+        });
+    }
+#pragma omp barrier
+  }
+
+  void mlp(const Layer& l) {
+    const Codes codes = prepare(x, s.hidden, &l.before_mlp, l.up.bits);
+    up(s.activation, s.gated, l, codes);
+    const Codes inner = prepare(scratch.inner.data(), s.inner, nullptr, l.down.bits);
+    add(l.down, inner, l.after_mlp);
+  }
+
+  void up(Size kind, Size gated, const Layer& l, const Codes& codes) { FOR_EACH_ACTIVATION(widen_up, l, codes) }
+};
+
+// x [tokens][hidden] goes in as embeddings and comes out before the last norm; token t belongs to rows[t] and is kept in slots[t].
+EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape, float eps, float scale, const Size* rows,
+                           const Size* slots, float* x, bf16* keys, bf16* values) {
+  const Shape& s = *shape;
+  const Numbers numbers = {eps, scale};
+  Scratch scratch(s, std::max({s.hidden, s.inner, s.query_heads * s.width}));
+#pragma omp parallel num_threads(threads)
+  {
+    Walk walk = {s, numbers, rows, slots, x, keys, values, scratch, omp_get_thread_num(), omp_get_num_threads()};
+    for (Size layer = 0; layer < s.layers; layer++) {
+      walk.attention(layers[layer], layer);
+      walk.mlp(layers[layer]);
+    }
+  }
+}
+
+// y [tokens][rows of m] = m x: the logits.
+EXPORT void forward_head(Size threads, const Matrix* m, const float* x, Size tokens, float* y) {
+  std::vector<int8_t> codes(Codes::bytes(tokens, m->columns));
+  const Codes encoded = {codes.data(), m->columns};
+  for (Size t = 0; t < tokens; t++) encode(x + t * m->columns, m->bits, encoded, t);
+#pragma omp parallel num_threads(threads)
+  {
+    const Size thread = omp_get_thread_num(), all = omp_get_num_threads(), tiles = m->tiles();
+    product(*m, tiles * thread / all, tiles * (thread + 1) / all, encoded, tokens, [&](Size tile, Size t, Floats v) {
+      const Size left = std::min<Size>(LANES, m->rows - tile * LANES);
+      float* to = y + t * m->rows + tile * LANES;
+      if (left == LANES) store(to, v);
+      else store_some(to, v, left);
+    });
+  }
+}

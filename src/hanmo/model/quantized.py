@@ -1,0 +1,236 @@
+"""A decoder for answering only: weights in 4, 8 or 16 bits, all blocks in one call of the compiled kernels.
+
+In: a `Decoder`. Out: the same logits up to what the bits lose, a row's numbers to the last bit the same in any batch.
+The idea: weights are cut into groups of 32 that share a scale, vectors likewise at every product, so that a group is an exact
+sum of whole numbers. Where the kernels cannot run, `quantized` gives a plain decoder with the same rounded weights (but the embedding).
+Never here: no gradients. N rows, K columns, G = K / 32 groups, B rows of ids, T positions, D width, V vocabulary.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hanmo.base.errors import ModelError
+from hanmo.model.attention import HeadScale
+from hanmo.model.cache import KVCache
+from hanmo.model.config import LayerType
+from hanmo.model.decoder import Block, Decoder
+from hanmo.model.kernels.functions import ACTIVATION_KINDS
+from hanmo.model.kernels.library import LANES, available, call, sizes
+from hanmo.model.norms import Norm
+from hanmo.model.positions import rotary_angles, sinusoidal_positions
+
+Bits = Literal["int4", "int8", "bf16"]
+GROUP = 32
+WIDTHS = (32, 64, 96, 128, 256)
+SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A matrix [N, K] as the kernels read it: tiles of 16 rows, a row a lane (product.h)."""
+
+    codes: Tensor
+    scales: Tensor
+    leasts: Tensor | None
+    bias: Tensor | None
+    rows: int
+    columns: int
+    bits: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that one pass over the matrix reads."""
+        return sum(part.numel() * part.element_size() for part in (self.codes, self.scales, self.leasts) if part is not None)
+
+    def words(self) -> list[int]:
+        """The fields of `Matrix` in product.h."""
+        addresses = [_address(part) for part in (self.codes, self.scales, self.leasts, self.bias)]
+        return [*addresses, self.rows, self.columns, self.bits]
+
+
+def round_int8(weight_NK: Float[Tensor, "N K"]) -> tuple[Float[Tensor, "N G C"], Float[Tensor, "N G"]]:
+    """Codes in -127 ... 127 and scales, w = scale code, scale = max |w| / 127 of the group (ggml's Q8_0)."""
+    groups_NGC = weight_NK.float().unflatten(1, (-1, GROUP))
+    scale_NG = (groups_NGC.abs().amax(-1) / 127).half().float()
+    return _nearest(groups_NGC, scale_NG).clamp(-127, 127), scale_NG
+
+
+def round_int4(weight_NK: Float[Tensor, "N K"]) -> tuple[Float[Tensor, "N G C"], Float[Tensor, "N G"]]:
+    """Codes in -8 ... 7 and scales: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller."""
+    groups_NGC = weight_NK.float().unflatten(1, (-1, GROUP))
+    largest_NG1 = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))
+    best_NG = torch.zeros(groups_NGC.shape[:2])
+    least_NG = torch.full_like(best_NG, float("inf"))
+    for shrinkage in SHRINKAGES:
+        scale_NG = (largest_NG1[..., 0] / -8 * shrinkage).half().float()
+        restored_NGC = _nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None]
+        error_NG = (restored_NGC - groups_NGC).square().sum(-1)
+        better = error_NG < least_NG
+        best_NG, least_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, least_NG)
+    return _nearest(groups_NGC, best_NG).clamp(-8, 7), best_NG
+
+
+def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
+    inverse_NG1 = torch.where(scale_NG == 0, 0.0, 1 / scale_NG)[..., None]
+    return (groups_NGC * inverse_NG1).round()
+
+
+def rounded(weight_NK: Float[Tensor, "N K"], bits: Bits) -> Float[Tensor, "N K"]:
+    """The matrix that `bits` can express, nearest to `weight_NK`."""
+    if bits == "bf16":
+        return weight_NK.bfloat16().float()
+    codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
+    return (codes_NGC * scale_NG[..., None]).flatten(1)
+
+
+def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> Packed:
+    """The matrix in the kernels' layout.
+
+    Raises ModelError when K is not a multiple of the group.
+    """
+    rows, columns = weight_NK.shape
+    if columns % GROUP:
+        raise ModelError(f"a matrix with {columns} columns cannot be quantised: it should have a multiple of {GROUP}")
+    if rows % LANES:
+        weight_NK = torch.cat([weight_NK, weight_NK.new_zeros(LANES - rows % LANES, columns)])
+    bias = None if bias_N is None else bias_N.float().contiguous()
+    if bits == "bf16":
+        codes = weight_NK.bfloat16().view(-1, LANES, columns // 2, 2).transpose(1, 2).contiguous()
+        return Packed(codes, torch.empty(0), None, bias, rows, columns, 16)
+    codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
+    zero = 8 if bits == "int4" else 128
+    tiles = (codes_NGC + zero).to(torch.uint8).view(-1, LANES, columns // GROUP, 8, 4).permute(0, 2, 3, 1, 4)  # (tiles, G, quads, lanes, 4)
+    if bits == "int4":
+        pairs = tiles.unflatten(2, (4, 2))
+        tiles = pairs[:, :, :, 0] | pairs[:, :, :, 1] << 4
+    scales = scale_NG.view(-1, LANES, columns // GROUP).transpose(1, 2).half().contiguous()
+    return Packed(tiles.contiguous(), scales, None, bias, rows, columns, 4 if bits == "int4" else 8)
+
+
+@torch.no_grad()
+def quantized(network: Decoder, bits: Bits) -> "QuantizedDecoder | Decoder":
+    """A decoder with rounded weights: packed where the kernels run, else a plain one, slower, in the same numbers up to rounding."""
+    if runs_here(network):
+        return QuantizedDecoder(network, bits)
+    plain = copy.deepcopy(network)
+    for name, parameter in plain.named_parameters():
+        if parameter.dim() == 2 and "embed" not in name and parameter.size(1) % GROUP == 0:
+            parameter.copy_(rounded(parameter, bits))
+    return plain.eval()
+
+
+class QuantizedDecoder:
+    """The blocks of a `Decoder`, packed."""
+
+    def __init__(self, network: Decoder, bits: Bits) -> None:
+        config = self.config = network.config
+        if not runs_here(network):
+            raise ModelError("this machine or this model's sizes do not allow the quantised kernels: use the plain decoder")
+        self.bits: Bits = bits
+        self._embedding = network.embed_tokens.weight.detach().bfloat16()
+        self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
+        self._head = pack(network.output_weight.detach(), None, bits)
+        self._norm = copy.deepcopy(network.final_norm).float().requires_grad_(False)
+        self._scale = torch.tensor(config.hidden_size**0.5 if config.scale_embedding else 1.0).bfloat16().float()
+        self._matrices: list[Packed] = []
+        self._parts: list[Tensor | None] = []  # what the addresses in `_layers` point to
+        self._layers = torch.tensor([self._packed(block) for block in network.blocks()], dtype=torch.int64)
+        types = [config.layer_type(layer) for layer in range(config.num_hidden_layers)]
+        self._layers_of: dict[LayerType, Tensor] = {kind: torch.tensor([kind == each for each in types]) for kind in config.kinds_of_layer}
+        self._shape = [config.hidden_size, config.num_attention_heads, config.key_value_heads, config.head_width, config.mlp_width]
+        self._kinds = [int(config.norm == "layer_norm"), int(config.gated_mlp), ACTIVATION_KINDS[config.hidden_act]]
+
+    def _packed(self, block: Block) -> list[int]:
+        """The fields of `Layer` in forward.cpp; those of the last three change with every call."""
+        attention, mlp = block.attention, block.mlp
+        matrices = [pack(each.weight.detach(), each.bias, self.bits) for each in (attention.qkv, attention.out, mlp.up, mlp.down)]
+        norms = (block.attention_norm, block.attention_post_norm, block.mlp_norm, block.mlp_post_norm)
+        parts = [part for norm in norms for part in _floats(norm)]
+        parts += [_floats(each)[0] for each in (attention.q_norm, attention.k_norm)]
+        self._matrices += matrices
+        self._parts += parts
+        return [word for matrix in matrices for word in matrix.words()] + [_address(part) for part in parts] + [0, 0, 0]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of weights that one step reads."""
+        return sum(matrix.bytes for matrix in (*self._matrices, self._head))
+
+    def new_cache(self, rows: int, slots: int, starts_B: Tensor | None = None) -> KVCache:
+        """Empty memory for some rows."""
+        return KVCache(self.config, rows, slots, dtype=torch.bfloat16, starts_B=starts_B)
+
+    def last_logits(self, ids_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
+        """Logits of what follows each row; `cache` holds what came before."""
+        return self.logits(self.hidden(ids_BT, cache=cache)[:, -1])
+
+    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
+        """The output projection, fp32."""
+        rows = hidden_D.reshape(-1, self.config.hidden_size).contiguous()
+        y = torch.empty(*hidden_D.shape[:-1], self._head.rows)
+        call("forward_head", self._head.rows * 64, torch.tensor(self._head.words()), rows, rows.size(0), y)
+        return y
+
+    def hidden(self, ids_BT: Int[Tensor, "B T"], *, cache: KVCache) -> Float[Tensor, "B T D"]:
+        """The last hidden state, normalised, fp32; new keys and values are in the cache."""
+        rows, new = ids_BT.shape
+        slots_1T = torch.arange(cache.length, cache.length + new)[None]
+        first_BT = torch.minimum(cache.starts_B[:, None], slots_1T)
+        positions_BT = slots_1T - first_BT
+        x_BTD = self._embed(ids_BT, positions_BT)
+        layers = self._layers.clone()
+        views = [self._view(kind, first_BT, slots_1T, positions_BT) for kind in self._layers_of]  # alive until the call is over
+        for members, view in zip(self._layers_of.values(), views, strict=True):
+            layers[members, -3:] = torch.tensor([_address(part) for part in view])
+        owners = torch.arange(rows)[:, None].expand(rows, new).contiguous()
+        slots = slots_1T.expand(rows, new).contiguous()
+        strides = [cache.keys.stride(0), cache.keys.stride(1), cache.keys.stride(2)]
+        shape = sizes(len(layers), rows * new, *self._shape, *self._kinds, *strides)
+        numbers = (self.config.norm_eps, self.config.attention_scale)
+        call("forward_blocks", 1 << 20, layers, shape, *numbers, owners, slots, x_BTD, cache.keys, cache.values)
+        cache.length += new
+        return self._norm(x_BTD)
+
+    def _view(
+        self, kind: LayerType, first_BT: Tensor, slots_1T: Tensor, positions_BT: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """cos, sin and the first slot seen, for the layers of one type."""
+        window = self.config.window_of(kind)
+        first_BT = first_BT if window is None else torch.maximum(first_BT, slots_1T - window + 1)
+        first_BT = first_BT.to(torch.int32).contiguous()
+        if self.config.position_embedding != "rotary":
+            return None, None, first_BT
+        return *rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), first_BT
+
+    def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
+        x_BTD = self._embedding[ids_BT].float() * self._scale
+        if self._positions is not None:
+            x_BTD = x_BTD + self._positions[positions_BT]
+        elif self.config.position_embedding == "sinusoidal":
+            x_BTD = x_BTD + sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1), self.config.hidden_size)[positions_BT]
+        return x_BTD
+
+
+def runs_here(network: Decoder) -> bool:
+    """Whether the kernels are there and the sizes fit them."""
+    config = network.config
+    sides = (config.hidden_size, config.mlp_width, config.num_attention_heads * config.head_width)
+    fits = all(side % GROUP == 0 for side in sides) and config.head_width in WIDTHS
+    return fits and network.embed_tokens.weight.device.type == "cpu" and available()
+
+
+def _floats(norm: Norm | HeadScale | None) -> tuple[Tensor | None, Tensor | None]:
+    """Weight and bias as the kernels multiply and add them."""
+    if norm is None:
+        return None, None
+    bias = getattr(norm, "bias", None)
+    return norm.weight.detach().float() + norm.shift, None if bias is None else bias.detach().float()
+
+
+def _address(part: Tensor | None) -> int:
+    return 0 if part is None else part.data_ptr()
