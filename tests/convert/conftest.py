@@ -1,0 +1,46 @@
+"""Small GGUF files, made by our own writer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hanmo.convert.gguf_blocks import BY_NAME
+from hanmo.convert.gguf_reader import Value
+from hanmo.convert.gguf_writer import Outgoing, write_gguf
+
+METADATA: dict[str, Value] = {
+    "general.architecture": "llama",
+    "general.name": "a small 模型",
+    "llama.block_count": 2,
+    "llama.rope.freq_base": 10000.0,
+    "tokenizer.ggml.add_bos_token": False,
+    "tokenizer.ggml.tokens": ["a", "b", "山"],
+    "tokenizer.ggml.token_type": [1, 1, 3],
+    "tokenizer.ggml.scores": [0.0, -1.0, -2.5],
+    "below.zero": -7,
+    "nothing": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def outgoing(values: np.ndarray, name: str = "F32") -> Outgoing:
+    return Outgoing(values.shape, BY_NAME[name], lambda: values)
+
+
+def small_file(path: Path) -> tuple[Path, dict[str, np.ndarray]]:
+    """Three tensors of different shapes and formats."""
+    rng = np.random.default_rng(0)
+    values = {
+        "token_embd.weight": rng.normal(size=(3, 32)).astype(np.float32),
+        "norm.weight": rng.normal(size=5).astype(np.float32),
+        "blk.0.ffn_up.weight": rng.normal(size=(2, 3, 64)).astype(np.float32),
+    }
+    formats = {"token_embd.weight": "F16", "norm.weight": "F32", "blk.0.ffn_up.weight": "Q8_0"}
+    write_gguf(path, METADATA, {name: outgoing(array, formats[name]) for name, array in values.items()})
+    return path, values
