@@ -4,7 +4,7 @@ B rows, T queries, S keys, H query heads, K key-value heads, W width of a head, 
 fused projection: queries, keys and values of all heads side by side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -29,9 +29,13 @@ def scaled_dot_product_attention(
     k_BHSW: Float[Tensor, "B H S W"],
     v_BHSW: Float[Tensor, "B H S W"],
     allowed_BTS: Bool[Tensor, "#B T S"] | None = None,
+    scale: float | None = None,
 ) -> Float[Tensor, "B H T W"]:
-    """softmax(Q K^T / sqrt(W)) V, scores that are not allowed set to minus infinity (Vaswani et al. 2017, eq. 1)."""
-    scores_BHTS = q_BHTW @ k_BHSW.mT / q_BHTW.size(-1) ** 0.5
+    """softmax(Q K^T / sqrt(W)) V, scores that are not allowed set to minus infinity (Vaswani et al. 2017, eq. 1).
+
+    `scale` stands in for 1 / sqrt(W).
+    """
+    scores_BHTS = q_BHTW @ k_BHSW.mT * (q_BHTW.size(-1) ** -0.5 if scale is None else scale)
     if allowed_BTS is not None:
         scores_BHTS = scores_BHTS.masked_fill(~allowed_BTS[:, None], float("-inf"))
     return scores_BHTS.softmax(-1) @ v_BHSW
@@ -61,33 +65,50 @@ def multi_head_attention(
 class Sight:
     """Which keys the queries of one forward pass may see: slots first ... own, `past` slots lying before the first query.
 
-    `first_BT` never falls within a row; None means 0 everywhere.
+    `first_BT` never falls within a row; None means `skipped` everywhere.
     """
 
     queries: int
     past: int = 0
-    first_BT: Int[Tensor, "B T"] | None = None
+    first_BT: Int[Tensor, "#B T"] | None = None
+    skipped: int = 0
+    """Slots at the beginning that no query sees: keys there are not read."""
+    rows: int = 1
+    """Rows of the batch, which may be alike in `first_BT`."""
 
     @property
     def is_causal(self) -> bool:
         """Whether nothing but the order hides a key."""
         return self.first_BT is None and self.past == 0
 
+    def within(self, window: int | None, device: torch.device | None = None) -> "Sight":
+        """The same, but of `window` tokens at most, the query's own included (Beltagy et al. 2020, section 3.1)."""
+        if window is None or window >= self.past + self.queries:
+            return self
+        skipped = max(0, self.past - window + 1)
+        if self.first_BT is None and self.queries == 1:
+            return replace(self, skipped=skipped)
+        own_1T = torch.arange(self.past, self.past + self.queries, device=device)[None]
+        first_1T = (own_1T - window + 1).clamp(min=0)
+        return replace(self, skipped=skipped, first_BT=first_1T if self.first_BT is None else torch.maximum(first_1T, self.first_BT))
+
     @cached_property
     def allowed_BTS(self) -> Tensor | None:
-        """The same as a mask; None where `is_causal` says all, or where a single query sees everything."""
+        """The same as a mask over the slots not skipped; None where `is_causal` says all, or a single query sees all of them."""
         if self.is_causal or (self.first_BT is None and self.queries == 1):
             return None
         if self.first_BT is None:
             return causal_mask(self.queries, self.past + self.queries)
-        slots = torch.arange(self.past + self.queries, device=self.first_BT.device)
-        own = slots[None, self.past :, None]
+        slots = torch.arange(self.skipped, self.past + self.queries, device=self.first_BT.device)
+        own = slots[None, self.past - self.skipped :, None]
         return (slots <= own) & (slots >= self.first_BT[:, :, None])
 
     @cached_property
     def first_int32_BT(self) -> Tensor | None:
-        """`first_BT` as the kernels read it."""
-        return None if self.first_BT is None else self.first_BT.to(torch.int32).contiguous()
+        """`first_BT` as the kernels read it, written out for every row."""
+        if self.first_BT is None:
+            return None
+        return self.first_BT.to(torch.int32).expand(max(self.rows, self.first_BT.size(0)), -1).contiguous()
 
 
 def first_of_segment(segments_BT: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
@@ -104,11 +125,14 @@ class Attention(nn.Module):
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.dropout = layer, config.attention_dropout
-        self.heads = Heads(config.num_attention_heads, config.key_value_heads, config.head_width, config.norm_eps)
-        self.qkv = Linear(config.hidden_size, self.heads.projected, bias=config.attention_bias)
+        shift = 1.0 if config.zero_centered_norm else 0.0
+        self.heads = Heads(
+            config.num_attention_heads, config.key_value_heads, config.head_width, config.norm_eps, shift, config.attention_scale
+        )
+        self.qkv = Linear(config.hidden_size, self.heads.projected, bias=config.attention_bias or config.qkv_bias)
         self.out = Linear(self.heads.query * self.heads.width, config.hidden_size, bias=config.attention_bias)
-        self.q_norm = HeadScale(self.heads.width) if config.qk_norm else None
-        self.k_norm = HeadScale(self.heads.width) if config.qk_norm else None
+        self.q_norm = HeadScale(self.heads) if config.qk_norm else None
+        self.k_norm = HeadScale(self.heads) if config.qk_norm else None
 
     def forward(self, x_BTD: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
@@ -139,16 +163,17 @@ class Attention(nn.Module):
         """Values mixed by torch, [B, T, H W]."""
         q, k, v = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))  # (B, T, heads, W)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = rms_norm(q, self.q_norm.weight, self.heads.eps), rms_norm(k, self.k_norm.weight, self.heads.eps)
+            q, k = self.q_norm(q), self.k_norm(k)
         if angles is not None:
             q, k = rotate(q, *angles), rotate(k, *angles)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, W)
         if cache is not None:
-            k, v = cache.extend(self.layer, k, v)
+            k, v = (each[:, :, sight.skipped :] for each in cache.extend(self.layer, k, v))
         mask = None if sight.allowed_BTS is None else sight.allowed_BTS[:, None]
         dropout = self.dropout if self.training else 0.0
         grouped = self.heads.query != self.heads.key
-        mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=sight.is_causal, enable_gqa=grouped)
+        scale = self.heads.score_scale
+        mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=sight.is_causal, scale=scale, enable_gqa=grouped)
         return mixed.transpose(1, 2).flatten(2)
 
     def _split(self, x_BTE: Tensor, heads: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -156,8 +181,13 @@ class Attention(nn.Module):
 
 
 class HeadScale(nn.Module):
-    """The learned scale of queries or keys after their normalisation."""
+    """The RMSNorm of queries or keys, each head alone."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, heads: Heads) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
+        self.eps, self.shift = heads.eps, heads.shift
+        self.weight = nn.Parameter(torch.full((heads.width,), 1 - heads.shift))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last dimension, by torch: the kernels do it while they turn."""
+        return rms_norm(x, self.weight, self.eps, self.shift)

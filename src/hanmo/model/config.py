@@ -1,6 +1,7 @@
 """What a network is made of, in the names Hugging Face uses; no torch here, so planning stays light."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hanmo.base.errors import ConfigError
@@ -8,6 +9,55 @@ from hanmo.base.errors import ConfigError
 PositionKind = Literal["rotary", "learned", "sinusoidal", "none"]
 NormKind = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu", "gelu_pytorch_tanh", "relu", "relu2"]
+LayerType = Literal["full_attention", "sliding_attention"]
+RopeType = Literal["default", "linear", "llama3", "yarn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """How rotary frequencies are slowed down for a context longer than the network first learned."""
+
+    rope_type: RopeType = "default"
+    """default: not at all; linear: all by factor; llama3, yarn: slow ones by factor, fast ones not, a ramp between."""
+    factor: float = 1.0
+    """By how much the slow frequencies are divided."""
+    original_max_position_embeddings: int = 0
+    """Context that the network first learned (llama3, yarn); 0 takes max_position_embeddings."""
+    low_freq_factor: float = 1.0
+    """llama3: turns in the original context below which a frequency is slow."""
+    high_freq_factor: float = 4.0
+    """llama3: turns in the original context above which a frequency is fast."""
+    beta_fast: float = 32.0
+    """yarn: turns in the original context above which a frequency is fast."""
+    beta_slow: float = 1.0
+    """yarn: turns in the original context below which a frequency is slow."""
+    attention_factor: float = 0.0
+    """yarn: what cos and sin are multiplied by; 0 takes 0.1 ln(factor) + 1."""
+    truncate: bool = True
+    """yarn: whether the ramp begins and ends at whole pairs."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises ConfigError naming the key.
+        """
+        if not 1 <= self.factor < float("inf"):
+            raise ConfigError(f"model.rope_scaling.factor (={self.factor}) should be at least 1")
+        if not 0 < self.low_freq_factor < self.high_freq_factor < float("inf"):
+            raise ConfigError(
+                f"model.rope_scaling.low_freq_factor (={self.low_freq_factor}) should be positive and below "
+                f"high_freq_factor (={self.high_freq_factor})"
+            )
+        if not 0 < self.beta_slow < self.beta_fast < float("inf"):
+            raise ConfigError(
+                f"model.rope_scaling.beta_slow (={self.beta_slow}) should be positive and below beta_fast (={self.beta_fast})"
+            )
+        if not 0 <= self.attention_factor < float("inf"):
+            raise ConfigError(f"model.rope_scaling.attention_factor (={self.attention_factor}) should be positive, or 0")
+        if self.original_max_position_embeddings < 0:
+            raise ConfigError(
+                f"model.rope_scaling.original_max_position_embeddings (={self.original_max_position_embeddings}) should be positive, or 0"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +84,14 @@ class DecoderConfig:
     """How a position is told to the network."""
     rope_theta: float = 10000.0
     """Base of the rotary frequencies."""
+    rope_scaling: RopeScaling = field(default_factory=RopeScaling)
+    """How they are slowed down for a longer context."""
+    rope_local_base_freq: float | None = None
+    """Base of the rotary frequencies in sliding layers, never slowed down (Gemma 3); none: they turn as in all layers."""
+    sliding_window: int | None = None
+    """How many tokens a sliding layer sees, its own included; none: every layer sees all (Mistral, Gemma 3)."""
+    layer_types: tuple[LayerType, ...] = ()
+    """What each layer sees: full_attention or sliding_attention; a shorter list repeats, an empty one means all alike."""
     norm: NormKind = "rms_norm"
     """Kind of normalisation, before each sub-layer and at the end."""
     norm_eps: float = 1e-6
@@ -42,12 +100,22 @@ class DecoderConfig:
     """Activation of the MLP."""
     gated_mlp: bool = True
     """Whether the MLP multiplies its activation by a second projection (SwiGLU with silu)."""
+    sandwich_norm: bool = False
+    """Whether a sub-layer's output is normalised too, before it is added (Gemma 3)."""
+    zero_centered_norm: bool = False
+    """Whether an RMSNorm scales by 1 + weight, its weight beginning at zero (Gemma)."""
+    scale_embedding: bool = False
+    """Whether embeddings are multiplied by sqrt(hidden_size), before positions are added (Transformer of 2017, Gemma)."""
     attention_bias: bool = False
     """Whether the projections of attention add a bias."""
+    qkv_bias: bool = False
+    """Whether queries, keys and values add a bias and the output projection does not (Qwen2)."""
     mlp_bias: bool = False
     """Whether the projections of the MLP add a bias."""
     qk_norm: bool = False
-    """Whether queries and keys are RMS-normalised a head before rotation (Qwen3)."""
+    """Whether queries and keys are RMS-normalised a head before rotation (Qwen3, Gemma 3)."""
+    query_pre_attn_scalar: int = 0
+    """Attention scores are divided by its square root; 0 takes the width of a head."""
     tie_word_embeddings: bool = True
     """Whether the output projection is the embedding itself."""
     embedding_dropout: float = 0.0
@@ -86,6 +154,46 @@ class DecoderConfig:
             )
         if self.position_embedding == "rotary" and self.head_width % 2:
             raise ConfigError(f"the width of a head (={self.head_width}) should be even for rotary positions")
+        if self.query_pre_attn_scalar < 0:
+            raise ConfigError(
+                f"model.query_pre_attn_scalar (={self.query_pre_attn_scalar}) should be positive, or 0 for the width of a head"
+            )
+        self._check_biases_and_norms()
+        self._check_rotary()
+        self._check_windows()
+
+    def _check_biases_and_norms(self) -> None:
+        if self.attention_bias and self.qkv_bias:
+            raise ConfigError("model.attention_bias already gives the biases that model.qkv_bias asks for: set one of them")
+        if self.zero_centered_norm and self.norm != "rms_norm":
+            raise ConfigError(f"model.zero_centered_norm is for rms_norm, model.norm is {self.norm}: change one of them")
+
+    def _check_rotary(self) -> None:
+        for name in ("rope_theta", "rope_local_base_freq"):
+            value = getattr(self, name)
+            if value is not None and not 1 < value < float("inf"):
+                raise ConfigError(f"model.{name} (={value}) should be above 1")
+        scaled = self.rope_scaling.rope_type != "default"
+        if self.position_embedding != "rotary" and (scaled or self.rope_local_base_freq is not None):
+            raise ConfigError(
+                f"model.{'rope_scaling' if scaled else 'rope_local_base_freq'} is for rotary positions, "
+                f"model.position_embedding is {self.position_embedding}: change one of them"
+            )
+
+    def _check_windows(self) -> None:
+        if self.sliding_window is not None and self.sliding_window < 1:
+            raise ConfigError(f"model.sliding_window (={self.sliding_window}) should be at least 1, or none")
+        if len(self.layer_types) > self.num_hidden_layers:
+            raise ConfigError(
+                f"model.layer_types names {len(self.layer_types)} layers, model.num_hidden_layers (={self.num_hidden_layers}) has fewer"
+            )
+        slides = "sliding_attention" in self.layer_types
+        if slides and self.sliding_window is None:
+            raise ConfigError("model.layer_types has sliding_attention, but model.sliding_window is none: say how many tokens it sees")
+        if self.sliding_window is not None and self.layer_types and not slides:
+            raise ConfigError(f"model.sliding_window (={self.sliding_window}) has no sliding_attention in model.layer_types to act on")
+        if self.rope_local_base_freq is not None and self.sliding_window is None:
+            raise ConfigError("model.rope_local_base_freq is for sliding layers, but model.sliding_window is none")
 
     @property
     def head_width(self) -> int:
@@ -96,6 +204,33 @@ class DecoderConfig:
     def key_value_heads(self) -> int:
         """Number of key and value heads, resolved."""
         return self.num_key_value_heads or self.num_attention_heads
+
+    def layer_type(self, layer: int) -> LayerType:
+        """Whether a layer sees everything before it or a window."""
+        if self.layer_types:
+            return self.layer_types[layer % len(self.layer_types)]
+        return "full_attention" if self.sliding_window is None else "sliding_attention"
+
+    @property
+    def kinds_of_layer(self) -> set[LayerType]:
+        """The types that occur."""
+        return set(self.layer_types) or {self.layer_type(0)}
+
+    def window_of(self, kind: LayerType) -> int | None:
+        """How many tokens a layer of this type sees; None where it sees all."""
+        return self.sliding_window if kind == "sliding_attention" else None
+
+    def rotary_of(self, kind: LayerType) -> tuple[float, RopeScaling]:
+        """Base and scaling of the rotary frequencies of a layer of this type, resolved."""
+        if kind == "sliding_attention" and self.rope_local_base_freq is not None:
+            return self.rope_local_base_freq, RopeScaling()
+        original = self.rope_scaling.original_max_position_embeddings or self.max_position_embeddings
+        return self.rope_theta, dataclasses.replace(self.rope_scaling, original_max_position_embeddings=original)
+
+    @property
+    def attention_scale(self) -> float:
+        """What attention scores are multiplied by."""
+        return (self.query_pre_attn_scalar or self.head_width) ** -0.5
 
     @property
     def mlp_width(self) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hanmo.base.errors import ModelError
 from hanmo.model.attention import Angles, Attention, Sight, first_of_segment
 from hanmo.model.cache import KVCache
-from hanmo.model.config import DecoderConfig
+from hanmo.model.config import DecoderConfig, LayerType
 from hanmo.model.kernels.functions import dropout
 from hanmo.model.kernels.library import usable
 from hanmo.model.likelihood import linear_negative_log_likelihood
@@ -22,14 +22,19 @@ from hanmo.model.positions import rotary_angles, sinusoidal_positions
 
 
 class Block(nn.Module):
-    """x + attention(norm x), then x + mlp(norm x): norms before, as in GPT-2 (Radford et al. 2019, section 2.3)."""
+    """x + attention(norm x), then x + mlp(norm x): norms before, as in GPT-2 (Radford et al. 2019, section 2.3).
+
+    With `sandwich_norm` what is added is normalised too (Ding et al. 2021, section 3.3).
+    """
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = Norm(config.norm, config.hidden_size, config.norm_eps)
+        self.attention_norm = _norm(config)
         self.attention = Attention(config, layer)
-        self.mlp_norm = Norm(config.norm, config.hidden_size, config.norm_eps)
+        self.attention_post_norm = _norm(config) if config.sandwich_norm else None
+        self.mlp_norm = _norm(config)
         self.mlp = MLP(config)
+        self.mlp_post_norm = _norm(config) if config.sandwich_norm else None
         self.dropout = config.hidden_dropout
 
     def forward(
@@ -37,13 +42,18 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The stream x and what is still to be added to it, both [B, T, D]: the next norm adds it in its own pass."""
         x_BTD, normed_BTD = self.attention_norm.add(x_BTD, update_BTD)
-        update_BTD = self.drop(self.attention(normed_BTD, angles, sight, cache))
+        update_BTD = self._finish(self.attention(normed_BTD, angles, sight, cache), self.attention_post_norm)
         x_BTD, normed_BTD = self.mlp_norm.add(x_BTD, update_BTD)
-        return x_BTD, self.drop(self.mlp(normed_BTD))
+        return x_BTD, self._finish(self.mlp(normed_BTD), self.mlp_post_norm)
 
-    def drop(self, x_BTD: Tensor) -> Tensor:
-        """Dropout of a sub-layer's output, in training."""
+    def _finish(self, x_BTD: Tensor, norm: Norm | None) -> Tensor:
+        """A sub-layer's output, normalised when there is a norm for it, with dropout in training."""
+        x_BTD = x_BTD if norm is None else norm(x_BTD)
         return drop(x_BTD, self.dropout) if self.training else x_BTD
+
+
+def _norm(config: DecoderConfig) -> Norm:
+    return Norm(config.norm, config.hidden_size, config.norm_eps, zero_centered=config.zero_centered_norm)
 
 
 def drop(x: Tensor, share: float) -> Tensor:
@@ -68,7 +78,7 @@ class Decoder(nn.Module):
         learned = config.position_embedding == "learned"
         self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size) if learned else None
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
-        self.final_norm = Norm(config.norm, config.hidden_size, config.norm_eps)
+        self.final_norm = _norm(config)
         self.lm_head = None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.reset()
 
@@ -106,18 +116,25 @@ class Decoder(nn.Module):
             raise ModelError(f"{past + ids_BT.size(1)} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
         sight = _sight(ids_BT, segments_BT, cache)
         positions_BT = _positions(sight, ids_BT.device)
-        angles = None
-        if self.config.position_embedding == "rotary":
-            angles = rotary_angles(positions_BT, self.config.head_width, self.config.rope_theta)
+        views = {kind: self._view(kind, sight, positions_BT) for kind in self.config.kinds_of_layer}
         x_BTD, update_BTD = self._embed(ids_BT, positions_BT), None
-        for layer in self.layers:
-            x_BTD, update_BTD = layer(x_BTD, update_BTD, angles, sight, cache)
+        for i, layer in enumerate(self.layers):
+            x_BTD, update_BTD = layer(x_BTD, update_BTD, *views[self.config.layer_type(i)], cache)
         if cache is not None:
             cache.length += ids_BT.size(1)
         return self.final_norm.add(x_BTD, update_BTD)[1]
 
+    def _view(self, kind: LayerType, sight: Sight, positions_BT: Tensor) -> tuple[Angles | None, Sight]:
+        """Angles and sight of all layers of one type."""
+        sight = sight.within(self.config.window_of(kind), positions_BT.device)
+        if self.config.position_embedding != "rotary":
+            return None, sight
+        return rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), sight
+
     def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
         x_BTD = self.embed_tokens(ids_BT)
+        if self.config.scale_embedding:  # by a number that the weights' type holds, as transformers does
+            x_BTD = x_BTD * torch.tensor(self.config.hidden_size**0.5, dtype=x_BTD.dtype, device=x_BTD.device)
         if self.position_embedding is not None:
             x_BTD = x_BTD + self.position_embedding(positions_BT)
         elif self.config.position_embedding == "sinusoidal":
@@ -140,13 +157,13 @@ class Decoder(nn.Module):
 
 def _sight(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Sight:
     """What each query may see: its segment, the tokens behind its row's padding, and always itself."""
-    queries = ids_BT.size(1)
+    rows, queries = ids_BT.shape
     if segments_BT is not None:
         return Sight(queries, 0, first_of_segment(segments_BT))
     if cache is None:
-        return Sight(queries)
+        return Sight(queries, rows=rows)
     if not cache.starts_B.any():
-        return Sight(queries, cache.length)
+        return Sight(queries, cache.length, rows=rows)
     own_T = torch.arange(cache.length, cache.length + queries, device=ids_BT.device)
     return Sight(queries, cache.length, torch.minimum(cache.starts_B[:, None], own_T))
 

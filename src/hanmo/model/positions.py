@@ -1,8 +1,13 @@
 """How a position is told to the network. T positions, D width, W width of a head (even), P = W/2 pairs, B rows, H heads."""
 
+import math
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from hanmo.model.config import RopeScaling, RopeType
 
 
 def sinusoidal_positions(positions_T: Int[Tensor, " T"], size: int) -> Float[Tensor, "T D"]:
@@ -12,11 +17,68 @@ def sinusoidal_positions(positions_T: Int[Tensor, " T"], size: int) -> Float[Ten
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :size].float()
 
 
-def rotary_angles(positions_BT: Int[Tensor, "B T"], width: int, theta: float) -> tuple[Float[Tensor, "B T P"], Float[Tensor, "B T P"]]:
-    """cos and sin of t theta^(-2i/W) for every pair i < W/2, in fp32 (Su et al. 2021, eq. 15)."""
-    frequencies = theta ** (-torch.arange(0, width, 2, dtype=torch.float32, device=positions_BT.device) / width)
-    angles_BTP = positions_BT[..., None].float() * frequencies
-    return angles_BTP.cos(), angles_BTP.sin()
+def rotary_angles(
+    positions_BT: Int[Tensor, "B T"], width: int, theta: float, scaling: RopeScaling | None = None
+) -> tuple[Float[Tensor, "B T P"], Float[Tensor, "B T P"]]:
+    """cos and sin of t theta^(-2i/W) for every pair i < W/2, in fp32 (Su et al. 2021, eq. 15); `scaling` slows frequencies down."""
+    frequencies_P = 1.0 / theta ** (torch.arange(0, width, 2, dtype=torch.float32, device=positions_BT.device) / width)
+    stretch = 1.0
+    if scaling is not None and scaling.rope_type != "default":
+        frequencies_P = SLOWER[scaling.rope_type](frequencies_P, theta, scaling)
+        stretch = attention_factor(scaling)
+    angles_BTP = positions_BT[..., None].float() * frequencies_P
+    return angles_BTP.cos() * stretch, angles_BTP.sin() * stretch
+
+
+def linear_frequencies(frequencies_P: Tensor, theta: float, scaling: RopeScaling) -> Tensor:
+    """f / s: positions are interpolated between those that were learned (Chen et al. 2023, eq. 4)."""
+    return frequencies_P / scaling.factor
+
+
+def llama3_frequencies(frequencies_P: Tensor, theta: float, scaling: RopeScaling) -> Tensor:
+    """(1 - r) f / s + r f, r rising from 0 to 1 with the turns in the original context (Grattafiori et al. 2024, section 3.4.2).
+
+    r = (turns - low) / (high - low), kept within 0 and 1; turns = C f / 2 pi for an original context of C tokens.
+    """
+    turns_P = scaling.original_max_position_embeddings * frequencies_P / (2 * math.pi)
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    fast_P = ((turns_P - low) / (high - low)).clamp(0, 1)
+    return (1 - fast_P) * frequencies_P / scaling.factor + fast_P * frequencies_P
+
+
+def yarn_frequencies(frequencies_P: Tensor, theta: float, scaling: RopeScaling) -> Tensor:
+    """(1 - r) f / s + r f, r falling from 1 to 0 with the number of the pair (Peng et al. 2023, eq. 13).
+
+    The ramp runs between the pairs that turn beta_fast and beta_slow times in the original context of C tokens; pair
+    i = W ln(C / 2 pi n) / (2 ln theta) turns n times.
+    """
+    width = 2 * frequencies_P.numel()
+
+    def pair_that_turns(times: float) -> float:
+        return width * math.log(scaling.original_max_position_embeddings / (times * 2 * math.pi)) / (2 * math.log(theta))
+
+    begin, end = pair_that_turns(scaling.beta_fast), pair_that_turns(scaling.beta_slow)
+    if scaling.truncate:
+        begin, end = math.floor(begin), math.ceil(end)
+    begin, end = max(begin, 0), min(end, width - 1)
+    end += 0.001 if begin == end else 0  # a step, not a division by zero
+    pairs_P = torch.arange(width // 2, dtype=torch.float32, device=frequencies_P.device)
+    slow_P = ((pairs_P - begin) / (end - begin)).clamp(0, 1)
+    return slow_P * frequencies_P / scaling.factor + (1 - slow_P) * frequencies_P
+
+
+SLOWER: dict[RopeType, Callable[[Tensor, float, RopeScaling], Tensor]] = {
+    "linear": linear_frequencies,
+    "llama3": llama3_frequencies,
+    "yarn": yarn_frequencies,
+}
+
+
+def attention_factor(scaling: RopeScaling) -> float:
+    """What cos and sin are multiplied by: with yarn 0.1 ln s + 1 unless it is said (Peng et al. 2023, eq. 15), else 1."""
+    if scaling.rope_type != "yarn":
+        return 1.0
+    return scaling.attention_factor or 0.1 * math.log(scaling.factor) + 1
 
 
 def rotate(

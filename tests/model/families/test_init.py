@@ -28,7 +28,12 @@ def theirs(layout: Layout, config: DecoderConfig) -> torch.nn.Module:
 def resolved(config: DecoderConfig) -> DecoderConfig:
     """Sizes that follow from others written out."""
     return dataclasses.replace(
-        config, intermediate_size=config.mlp_width, num_key_value_heads=config.key_value_heads, head_dim=config.head_width
+        config,
+        intermediate_size=config.mlp_width,
+        num_key_value_heads=config.key_value_heads,
+        head_dim=config.head_width,
+        layer_types=tuple(config.layer_type(layer) for layer in range(config.num_hidden_layers)),
+        rope_scaling=config.rotary_of("full_attention")[1],
     )
 
 
@@ -80,5 +85,5 @@ def test_each_configuration_takes_the_layout_that_others_know() -> None:
 
 
 def test_an_unknown_model_type_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match=r"model_type \(='mamba'\).*gpt2, llama, qwen3"):
+    with pytest.raises(ModelError, match=r"model_type \(='mamba'\).*gpt2, llama, mistral, qwen2, qwen3, gemma3_text"):
         families.layout_named({"model_type": "mamba"})

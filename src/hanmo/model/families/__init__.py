@@ -1,7 +1,7 @@
 """Families: one configuration and one weight map each, all served by the same decoder.
 
 In: a DecoderConfig or a config.json. Out: the layout that says the same in the words of other tools.
-Reading order: layout, weights, fields, gpt2, llama, qwen3, hanmo.
+Reading order: layout, weights, fields, rope, windows, gpt2, llama, mistral, qwen2, qwen3, gemma3, hanmo.
 Never here: no forward pass; a family is words and names only.
 """
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import DecoderConfig
-from hanmo.model.families import gpt2, hanmo, llama, qwen3
+from hanmo.model.families import gemma3, gpt2, hanmo, llama, mistral, qwen2, qwen3
 from hanmo.model.families.layout import Layout
 
-LAYOUTS: tuple[Layout, ...] = (gpt2.LAYOUT, llama.LAYOUT, qwen3.LAYOUT, hanmo.LAYOUT)
+LAYOUTS: tuple[Layout, ...] = tuple(family.LAYOUT for family in (gpt2, llama, mistral, qwen2, qwen3, gemma3, hanmo))
 
 
 def layout_of(config: DecoderConfig) -> Layout:

@@ -29,7 +29,6 @@ BOOKKEEPING = frozenset(
         "pad_token_id",
         "chunk_size_feed_forward",
         "task_specific_params",
-        "max_window_layers",
         "pretraining_tp",
         "_attn_implementation_autoset",
         "attn_implementation",
@@ -111,41 +110,16 @@ class Fields:
         if value is not None and value not in allowed:
             raise ModelError(f"config.json: {key} (={value!r}) asks for {meaning}, which {self.family} models do not have here")
 
-    def rope_theta(self, default: float = 10000.0) -> float:
-        """The base of plain rotary positions, from `rope_parameters` (transformers 5) or `rope_theta`.
-
-        Raises ModelError for any scaling, and when the two places disagree.
-        """
-        self._refuse_scaling("rope_scaling")
-        parameters = self._refuse_scaling("rope_parameters")
-        top = self.values.get("rope_theta")
-        theta = self.number("rope_theta", default)
-        if "rope_theta" not in parameters:
-            return theta
-        inner = Fields(parameters, self.family).number("rope_theta", default)
-        if top is not None and inner != theta:
-            raise ModelError(f"config.json: rope_theta (={top!r}) and rope_parameters.rope_theta (={inner!r}) disagree: keep one")
-        return inner
-
-    def _refuse_scaling(self, key: str) -> Mapping[str, object]:
-        value = self._take(key, None)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self.wrong(key, value, "a table")
-        kind = value.get("rope_type", value.get("type", "default"))
-        if kind != "default":
-            raise ModelError(
-                f"config.json: {key} (={kind!r}) asks for scaled rotary positions, which {self.family} models do not have here"
-            )
-        strange = sorted(set(value) - {"rope_type", "type", "rope_theta"})
-        if strange and value[strange[0]] not in (None, 1.0):
-            raise ModelError(f"config.json: {key}.{strange[0]} (={value[strange[0]]!r}) is not supported")
-        return value
-
     def skip(self, key: str) -> None:
         """Note a key as read elsewhere or without effect."""
         self._taken.add(key)
+
+    def table(self, key: str) -> Mapping[str, object]:
+        """A table of keys, empty when absent."""
+        value = self._take(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, value, "a table")
+        return value
 
     def _take(self, key: str, default: object) -> object:
         self._taken.add(key)
@@ -177,10 +151,9 @@ def checked(**values: object) -> DecoderConfig:
         value = values.get(name, 0)
         if isinstance(value, int) and value < (1 if name == "vocab_size" else 0):
             raise ModelError(f"config.json: {name} (={value}) should be positive")
-    for name in ("rope_theta", "norm_eps"):
-        value = values.get(name, 1.0)
-        if isinstance(value, float) and value <= 0:
-            raise ModelError(f"config.json: {name} (={value}) should be positive")
+    value = values.get("norm_eps", 1.0)
+    if isinstance(value, float) and value <= 0:
+        raise ModelError(f"config.json: norm_eps (={value}) should be positive")
     try:
         return DecoderConfig(**values)  # pyright: ignore[reportArgumentType]
     except ConfigError as error:

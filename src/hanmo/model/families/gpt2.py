@@ -17,6 +17,7 @@ RULES = (
     Rule("final_norm", ("transformer.ln_f",)),
     Rule("lm_head", ("lm_head",)),
 )
+MODERN_FIELDS = ("gated_mlp", "qk_norm", "sandwich_norm", "scale_embedding", "query_pre_attn_scalar", "sliding_window")
 UNSUPPORTED = {
     "scale_attn_weights": ([True], "attention scores that are not scaled"),
     "scale_attn_by_inverse_layer_idx": ([False], "attention scaled by the layer"),
@@ -29,8 +30,8 @@ UNSUPPORTED = {
 def _expresses(config: DecoderConfig) -> bool:
     return (
         (config.position_embedding, config.norm) == ("learned", "layer_norm")
-        and (config.gated_mlp, config.qk_norm) == (False, False)
         and (config.attention_bias, config.mlp_bias) == (True, True)
+        and not any(getattr(config, name) for name in MODERN_FIELDS)
         and config.key_value_heads == config.num_attention_heads
         and config.head_width * config.num_attention_heads == config.hidden_size
     )

@@ -53,14 +53,18 @@ def parameter_shapes(config: DecoderConfig) -> Iterator[tuple[str, Shape]]:
         yield "position_embedding.weight", (config.max_position_embeddings, width)
     for i in range(config.num_hidden_layers):
         yield from _norm_shapes(f"layers.{i}.attention_norm", width, biased_norm)
-        yield from _linear_shapes(f"layers.{i}.attention.qkv", (sum(qkv_rows(config)), width), config.attention_bias)
+        yield from _linear_shapes(f"layers.{i}.attention.qkv", (sum(qkv_rows(config)), width), config.attention_bias or config.qkv_bias)
         yield from _linear_shapes(f"layers.{i}.attention.out", (width, qkv_rows(config)[0]), config.attention_bias)
         if config.qk_norm:
             yield f"layers.{i}.attention.q_norm.weight", (config.head_width,)
             yield f"layers.{i}.attention.k_norm.weight", (config.head_width,)
+        if config.sandwich_norm:
+            yield from _norm_shapes(f"layers.{i}.attention_post_norm", width, biased_norm)
         yield from _norm_shapes(f"layers.{i}.mlp_norm", width, biased_norm)
         yield from _linear_shapes(f"layers.{i}.mlp.up", (sum(up_rows(config)), width), config.mlp_bias)
         yield from _linear_shapes(f"layers.{i}.mlp.down", (width, config.mlp_width), config.mlp_bias)
+        if config.sandwich_norm:
+            yield from _norm_shapes(f"layers.{i}.mlp_post_norm", width, biased_norm)
     yield from _norm_shapes("final_norm", width, biased_norm)
     if not config.tie_word_embeddings:
         yield "lm_head.weight", (config.vocab_size, width)

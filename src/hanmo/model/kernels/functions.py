@@ -16,9 +16,11 @@ from hanmo.model.kernels.library import call, sizes
 ACTIVATION_KINDS = {"silu": 0, "gelu": 1, "gelu_pytorch_tanh": 2, "relu": 3, "relu2": 4}
 
 
-def add_norm(x: Tensor, update: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
-    """x + update (which may be None), and its norm: norms.rms_norm without a bias, norms.layer_norm with one."""
-    return _AddNorm.apply(x, update, weight, bias, eps)
+def add_norm(
+    x: Tensor, update: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float, shift: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """x + update (which may be None), and its norm, scaled by shift + weight: norms.rms_norm without a bias, layer_norm with one."""
+    return _AddNorm.apply(x, update, weight, bias, eps, shift)
 
 
 def activation(x: Tensor, kind: str, *, gated: bool) -> Tensor:
@@ -38,16 +40,18 @@ def dropout(x: Tensor, share: float) -> Tensor:
 
 class _AddNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, update: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, update: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float, shift: float
+    ) -> tuple[Tensor, Tensor]:
         x = x.contiguous()
         width = x.size(-1)
         total = x if update is None else torch.empty_like(x)
         y, statistics = torch.empty_like(x), torch.empty(x.numel() // width, 2)
         update = None if update is None else update.contiguous()
         rows = x.numel() // width
-        call("norm_forward", x.numel(), bias is not None, x, update, weight, bias, eps, total, y, statistics, rows, width)
+        call("norm_forward", x.numel(), bias is not None, x, update, weight, bias, eps, shift, total, y, statistics, rows, width)
         ctx.save_for_backward(total, weight, statistics)
-        ctx.updated, ctx.centred = update is not None, bias is not None
+        ctx.updated, ctx.centred, ctx.shift = update is not None, bias is not None, shift
         ctx.set_materialize_grads(False)
         return total if update is not None else x.view_as(x), y
 
@@ -57,15 +61,15 @@ class _AddNorm(torch.autograd.Function):
         gradient_sum, gradient_y = grad_outputs
         x, weight, statistics = ctx.saved_tensors
         if gradient_y is None:
-            return gradient_sum, gradient_sum if ctx.updated else None, None, None, None
+            return gradient_sum, gradient_sum if ctx.updated else None, None, None, None, None
         width = x.size(-1)
         gradient_x, parameters = torch.empty_like(x), torch.empty(2, width)
         gradient_sum = None if gradient_sum is None else gradient_sum.contiguous()
         gradient_y, rows = gradient_y.contiguous(), x.numel() // width
-        read = (gradient_y, gradient_sum, x, weight, statistics)
+        read = (gradient_y, gradient_sum, x, weight, ctx.shift, statistics)
         call("norm_backward", x.numel(), ctx.centred, *read, gradient_x, parameters, rows, width)
         of_weight, of_bias = parameters.to(weight.dtype)
-        return gradient_x, gradient_x if ctx.updated else None, of_weight, of_bias if ctx.centred else None, None
+        return gradient_x, gradient_x if ctx.updated else None, of_weight, of_bias if ctx.centred else None, None, None
 
 
 class _Activate(torch.autograd.Function):
@@ -139,6 +143,15 @@ class Heads:
     key: int
     width: int
     eps: float = 1e-6
+    shift: float = 0.0
+    """Added to the weights of the norms of queries and keys."""
+    scale: float = 0.0
+    """What scores are multiplied by; 0 takes 1 / sqrt(W)."""
+
+    @property
+    def score_scale(self) -> float:
+        """What scores are multiplied by, resolved."""
+        return self.scale or self.width**-0.5
 
     @property
     def turned(self) -> int:
@@ -158,7 +171,7 @@ Turn = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 def turn_heads(qkv_BTE: Tensor, turn: Turn, heads: Heads) -> Tensor:
     """Queries and keys [B, T, (H + K) W]: positions.rotate after norms.rms_norm a head."""
     turned = qkv_BTE.new_empty(*qkv_BTE.shape[:2], heads.turned)
-    call("rotary_forward", turned.numel(), qkv_BTE, *turn, heads.eps, turned, _turn_sizes(qkv_BTE, turn, heads))
+    call("rotary_forward", turned.numel(), qkv_BTE, *turn, heads.eps, heads.shift, turned, _turn_sizes(qkv_BTE, turn, heads))
     return turned
 
 
@@ -177,7 +190,7 @@ def attend(turned_BTE: Tensor, qkv_BTE: Tensor, first_BT: Tensor | None, heads: 
     mixed = qkv_BTE.new_empty(rows, tokens, heads.query * heads.width)
     log_sums = torch.empty(rows, heads.query, tokens)
     _, layout, parts = _attention_arguments(turned_BTE, qkv_BTE, heads)
-    call("attention_forward", mixed.numel(), *parts, first_BT, heads.width**-0.5, mixed, log_sums, layout)
+    call("attention_forward", mixed.numel(), *parts, first_BT, heads.score_scale, mixed, log_sums, layout)
     return mixed, log_sums
 
 
@@ -190,7 +203,7 @@ def _attention_arguments(turned_BTE: Tensor, qkv_BTE: Tensor, heads: Heads) -> t
 
 
 def causal_attention(qkv_BTE: Tensor, turn: Turn, first_BT: Tensor | None, heads: Heads) -> Tensor:
-    """softmax(Q K^T / sqrt(W)) V of a fused projection, queries and keys turned first, each query seeing first ... itself."""
+    """softmax(Q K^T scale) V of a fused projection, queries and keys turned first, each query seeing first ... itself."""
     return _CausalAttention.apply(qkv_BTE, turn, *turn[2:], first_BT, heads)
 
 
@@ -216,12 +229,11 @@ class _CausalAttention(torch.autograd.Function):
         gradient, of_qkv = grad_outputs[0].contiguous(), torch.empty_like(qkv_BTE)
         _, layout, parts = _attention_arguments(turned, qkv_BTE, heads)
         _, _, places = _attention_arguments(of_qkv, of_qkv, heads)
-        scale = heads.width**-0.5
-        call("attention_backward", mixed.numel(), *parts, first_BT, scale, mixed, log_sums, gradient, *places, layout)
+        call("attention_backward", mixed.numel(), *parts, first_BT, heads.score_scale, mixed, log_sums, gradient, *places, layout)
         of_weights = torch.empty(2, heads.width) if turn[2] is not None else None
         if not ctx.plain:
             layout = _turn_sizes(qkv_BTE, (turn[0], turn[1], turn[2], turn[3]), heads)
-            call("rotary_backward", of_qkv.numel(), qkv_BTE, *turn, heads.eps, of_qkv, of_weights, layout)
+            call("rotary_backward", of_qkv.numel(), qkv_BTE, *turn, heads.eps, heads.shift, of_qkv, of_weights, layout)
         of_q, of_k = (None, None) if of_weights is None else of_weights.to(qkv_BTE.dtype)
         return of_qkv, None, of_q, of_k, None, None
 

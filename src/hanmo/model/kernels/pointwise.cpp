@@ -5,10 +5,10 @@
 
 // ---- residual sum and normalisation ----
 
-// sum = x + update (when there is one), y = normalised sum; statistics [n][2] hold mean and 1 / deviation of each row.
+// sum = x + update (when there is one), y = normalised sum, scaled by shift + weight; statistics [n][2] hold mean and 1 / deviation of each row.
 template <bool CENTRED>
-static void norm_rows(Size threads, const bf16* x, const bf16* update, const bf16* weight, const bf16* bias, float eps, bf16* total,
-                      bf16* y, float* statistics, Size n, Size d) {
+static void norm_rows(Size threads, const bf16* x, const bf16* update, const bf16* weight, const bf16* bias, float eps,
+                      float shift, bf16* total, bf16* y, float* statistics, Size n, Size d) {
 #pragma omp parallel for num_threads(threads)
   for (Size i = 0; i < n; i++) {
     std::vector<float> row(d);
@@ -36,7 +36,7 @@ static void norm_rows(Size threads, const bf16* x, const bf16* update, const bf1
     statistics[2 * i] = mean;
     statistics[2 * i + 1] = scale;
     for (Size j = 0; j < d; j += LANES) {
-      Floats v = (load(&row[j]) - mean) * scale * load(weight + j);
+      Floats v = (load(&row[j]) - mean) * scale * (load(weight + j) + shift);
       store(y + i * d + j, bias ? v + load(bias + j) : v);
     }
   }
@@ -45,7 +45,7 @@ static void norm_rows(Size threads, const bf16* x, const bf16* update, const bf1
 // gradient_x = gradient through the norm + gradient of the sum (when given); gradient_parameters [2][d]: weight, bias.
 template <bool CENTRED>
 static void norm_rows_backward(Size threads, const bf16* gradient_y, const bf16* gradient_sum, const bf16* x, const bf16* weight,
-                               const float* statistics, bf16* gradient_x, float* gradient_parameters, Size n, Size d) {
+                               float shift, const float* statistics, bf16* gradient_x, float* gradient_parameters, Size n, Size d) {
   std::vector<float> partial(threads * 2 * d);
 #pragma omp parallel num_threads(threads)
   {
@@ -56,7 +56,7 @@ static void norm_rows_backward(Size threads, const bf16* gradient_y, const bf16*
       Floats first = {}, second = {};
       for (Size j = 0; j < d; j += LANES) {
         Floats g = load(gradient_y + i * d + j), unit = (load(x + i * d + j) - mean) * scale;
-        Floats t = g * load(weight + j);
+        Floats t = g * (load(weight + j) + shift);
         first += t;
         second += t * unit;
         store(of_weight + j, load(of_weight + j) + g * unit);
@@ -65,7 +65,7 @@ static void norm_rows_backward(Size threads, const bf16* gradient_y, const bf16*
       float mean_t = CENTRED ? sum(first) / d : 0, mean_tu = sum(second) / d;
       for (Size j = 0; j < d; j += LANES) {
         Floats unit = (load(x + i * d + j) - mean) * scale;
-        Floats v = (load(gradient_y + i * d + j) * load(weight + j) - mean_t - unit * mean_tu) * scale;
+        Floats v = (load(gradient_y + i * d + j) * (load(weight + j) + shift) - mean_t - unit * mean_tu) * scale;
         store(gradient_x + i * d + j, gradient_sum ? v + load(gradient_sum + i * d + j) : v);
       }
     }
@@ -78,14 +78,14 @@ static void norm_rows_backward(Size threads, const bf16* gradient_y, const bf16*
 }
 
 EXPORT void norm_forward(Size threads, Size centred, const bf16* x, const bf16* update, const bf16* weight, const bf16* bias, float eps,
-                         bf16* total, bf16* y, float* statistics, Size n, Size d) {
-  (centred ? norm_rows<true> : norm_rows<false>)(threads, x, update, weight, bias, eps, total, y, statistics, n, d);
+                         float shift, bf16* total, bf16* y, float* statistics, Size n, Size d) {
+  (centred ? norm_rows<true> : norm_rows<false>)(threads, x, update, weight, bias, eps, shift, total, y, statistics, n, d);
 }
 
 EXPORT void norm_backward(Size threads, Size centred, const bf16* gradient_y, const bf16* gradient_sum, const bf16* x, const bf16* weight,
-                          const float* statistics, bf16* gradient_x, float* gradient_parameters, Size n, Size d) {
-  (centred ? norm_rows_backward<true> : norm_rows_backward<false>)(threads, gradient_y, gradient_sum, x, weight, statistics, gradient_x,
-                                                                  gradient_parameters, n, d);
+                          float shift, const float* statistics, bf16* gradient_x, float* gradient_parameters, Size n, Size d) {
+  (centred ? norm_rows_backward<true> : norm_rows_backward<false>)(threads, gradient_y, gradient_sum, x, weight, shift, statistics,
+                                                                  gradient_x, gradient_parameters, n, d);
 }
 
 // ---- activations: value and slope together ----

@@ -8,9 +8,9 @@ struct Layout {
   Size rows, positions, query_heads, key_heads, width, projected, turned;
 };
 
-// cos, sin [positions][width / 2], repeated when rows > positions, or null; weights [width] or null.
+// cos, sin [positions][width / 2], repeated when rows > positions, or null; weights [width] or null; a norm scales by shift + weight.
 EXPORT void rotary_forward(Size threads, const bf16* x, const float* cos, const float* sin, const bf16* query_weight,
-                           const bf16* key_weight, float eps, bf16* y, const Size* sizes) {
+                           const bf16* key_weight, float eps, float shift, bf16* y, const Size* sizes) {
   Layout l;
   memcpy(&l, sizes, sizeof l);
   const Size half = l.width / 2;
@@ -28,8 +28,8 @@ EXPORT void rotary_forward(Size threads, const bf16* x, const float* cos, const 
       for (Size j = 0; j < half; j += LANES) {
         Floats left = load(from + j), right = load(from + half + j);
         if (weight) {
-          left *= scale * load(weight + j);
-          right *= scale * load(weight + half + j);
+          left *= scale * (load(weight + j) + shift);
+          right *= scale * (load(weight + half + j) + shift);
         }
         if (cos) {
           const Size at = i % l.positions * half + j;
@@ -45,7 +45,7 @@ EXPORT void rotary_forward(Size threads, const bf16* x, const float* cos, const 
 
 // In place: `gradient` [rows][projected] comes in for what was turned and leaves for what was projected.
 EXPORT void rotary_backward(Size threads, const bf16* x, const float* cos, const float* sin, const bf16* query_weight,
-                            const bf16* key_weight, float eps, bf16* gradient, float* gradient_weights, const Size* sizes) {
+                            const bf16* key_weight, float eps, float shift, bf16* gradient, float* gradient_weights, const Size* sizes) {
   Layout l;
   memcpy(&l, sizes, sizeof l);
   const Size half = l.width / 2;
@@ -80,13 +80,13 @@ EXPORT void rotary_backward(Size threads, const bf16* x, const float* cos, const
           for (Size j = 0; j < l.width; j += LANES) {
             Floats unit = load(from + j) * scale, t = load(turned + j);
             store(of_weight + j, load(of_weight + j) + t * unit);
-            products += t * load(weight + j) * unit;
+            products += t * (load(weight + j) + shift) * unit;
           }
           mean = sum(products) / l.width;
         }
         for (Size j = 0; j < l.width; j += LANES) {
           Floats t = load(turned + j);
-          if (weight) t = (t * load(weight + j) - load(from + j) * scale * mean) * scale;
+          if (weight) t = (t * (load(weight + j) + shift) - load(from + j) * scale * mean) * scale;
           store(g + j, t);
         }
       }
