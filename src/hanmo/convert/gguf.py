@@ -154,18 +154,3 @@ def modelfile_text(name: str, generation: Mapping[str, object], context: int) ->
     parameters |= {"top_p": generation.get("top_p"), "repeat_penalty": generation.get("repetition_penalty")}
     lines = [f"PARAMETER {key} {value}" for key, value in parameters.items() if value is not None]
     return "\n".join([f"FROM ./{name}", *lines, ""])
-
-
-def write_hf(folder: Path, out: Path) -> dict[str, object]:
-    """A model folder written anew in the layout of its family; gives name and bytes.
-
-    Raises ModelError for a folder that is no model.
-    """
-    network = load_model(folder, dtype=None)
-    tokenizer = folder if (folder / "tokenizer.json").is_file() else None
-    save_model(network, out, tokenizer_folder=tokenizer, generation=read_generation(folder))
-    if tokenizer and (template := read_template(folder)) and not (out / TEMPLATE_FILE).exists():
-        write_text(out / TEMPLATE_FILE, template)
-    return {"path": str(out), "bytes": sum(each.stat().st_size for each in out.iterdir() if each.is_file())}
-
-
