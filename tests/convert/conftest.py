@@ -1,5 +1,6 @@
 """Small GGUF files, made by our own writer."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,14 @@ import torch
 from hanmo.convert.gguf_blocks import BY_NAME
 from hanmo.convert.gguf_reader import Value
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
+from hanmo.model.config import DecoderConfig
+from hanmo.model.decoder import Decoder
+from hanmo.model.store import save_model
+from hanmo.tokenizer.config import TokenizerConfig
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.train import train_tokenizer
+
+TEXTS = ["the rain in the plain is mainly rain, 1234 drops", "雨下在山上，山上有雨。"] * 4
 
 METADATA: dict[str, Value] = {
     "general.architecture": "llama",
@@ -44,3 +53,20 @@ def small_file(path: Path) -> tuple[Path, dict[str, np.ndarray]]:
     formats = {"token_embd.weight": "F16", "norm.weight": "F32", "blk.0.ffn_up.weight": "Q8_0"}
     write_gguf(path, METADATA, {name: outgoing(array, formats[name]) for name, array in values.items()})
     return path, values
+
+
+def model_folder(place: Path, config: DecoderConfig, template: str | None = None) -> Path:
+    """A random decoder with a byte-level tokenizer of its own, as a folder; `vocab_size` is the tokenizer's."""
+    torch.manual_seed(5)
+    words = place.parent / f"{place.name}-tokenizer"
+    train_tokenizer(TEXTS, TokenizerConfig(kind="bpe", vocab_size=300)).save(words)
+    if template:
+        (words / "chat_template.jinja").write_text(template)
+    tokenizer = Tokenizer.load(words)
+    size, end = tokenizer.vocab_size + 3, tokenizer.eot_id
+    network = Decoder(dataclasses.replace(config, vocab_size=size, bos_token_id=end, eos_token_id=end, initializer_range=0.2)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)
+    save_model(network, place, tokenizer_folder=words, generation={"temperature": 0.5})
+    return place

@@ -93,7 +93,9 @@ def test_the_sound_file_is_read(sound: bytes, place: Path) -> None:
 def test_absurd_counts_are_refused(sound: bytes, place: Path, count: int) -> None:
     assert "tensors, for which its" in read_all(place, patched(sound, 8, struct.pack("<Q", count)))
     assert "metadata entries, for which its" in read_all(place, patched(sound, 16, struct.pack("<Q", count)))
-    assert "the length of" in read_all(place, sound[:26]) or "a metadata key" in read_all(place, patched(sound, 24, struct.pack("<Q", count)))
+    assert "the length of" in read_all(place, sound[:26]) or "a metadata key" in read_all(
+        place, patched(sound, 24, struct.pack("<Q", count))
+    )
     elements = sound.index(b"tokenizer.ggml.tokens") + len("tokenizer.ggml.tokens") + 8
     assert "elements of tokenizer.ggml.tokens" in read_all(place, patched(sound, elements, struct.pack("<Q", count)))
 

@@ -57,6 +57,8 @@ def show(result: dict[str, object]) -> str:
     """What a person reads."""
     corpora, models = result.get("corpora"), result.get("models")
     if isinstance(corpora, list) and isinstance(models, list):
-        return "\n".join(f"{c['name']:<23}{c['title']} ({c['license']}){'  ' + c['path'] if c['path'] else ''}" for c in [*corpora, *models])
+        return "\n".join(
+            f"{c['name']:<23}{c['title']} ({c['license']}){'  ' + c['path'] if c['path'] else ''}" for c in [*corpora, *models]
+        )
     size = f"{result['files']} files, {result['bytes']:,} bytes"
     return f"{result['name']}: {size} in {result['path']}\n{result['citation']} ({result['license']})"

@@ -7,9 +7,9 @@ read and checked, never copied as bytes.
 from pathlib import Path
 
 from hanmo.base.storage import write_text
-from hanmo.convert.gguf import TEMPLATE_FILE, read_template
 from hanmo.convert.sources import local_model
 from hanmo.model.store import load_model, read_generation, save_model
+from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
 
 
 def write_folder_of(source: str | Path, out: Path) -> dict[str, object]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hanmo.base.errors import ModelError
-from hanmo.base.storage import read_json, write_text
+from hanmo.base.storage import write_text
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
@@ -23,11 +23,11 @@ from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
 from hanmo.model.store import load_model, read_generation, save_model
+from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
 from hanmo.tokenizer.load import Tokenizer
 
 GgufPrecision = Literal["f16", "q8_0", "q4_0"]
 FILE_TYPES = {"f16": 1, "q4_0": 2, "q8_0": 7}
-TEMPLATE_FILE = "chat_template.jinja"
 ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -130,22 +130,6 @@ def _end_of_turn(folder: Path) -> dict[str, Value]:
     ends = read_generation(folder).get("eos_token_id")
     found = [each for each in (ends if isinstance(ends, list) else [ends]) if isinstance(each, int)]
     return {f"tokenizer.ggml.{name}": id for name, id in zip(ENDS, found, strict=False)}
-
-
-def read_template(folder: Path) -> str | None:
-    """The chat template of a model folder: a file of its own, or a key of tokenizer_config.json.
-
-    Raises ModelError when it is no text.
-    """
-    file, settings = folder / TEMPLATE_FILE, folder / "tokenizer_config.json"
-    if file.is_file():
-        return file.read_text("utf-8")
-    found = read_json(settings).get("chat_template") if settings.is_file() else None
-    if isinstance(found, list):  # several under names, one of which is the default
-        found = next((each.get("template") for each in found if isinstance(each, dict) and each.get("name") == "default"), None)
-    if found is not None and not isinstance(found, str):
-        raise ModelError(f"{settings}: chat_template (={str(found)[:40]!r}) should be a text")
-    return found
 
 
 def modelfile_text(name: str, generation: Mapping[str, object], context: int) -> str:

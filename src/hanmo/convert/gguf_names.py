@@ -129,7 +129,9 @@ def config_values(file: GgufFile) -> dict[str, object]:
     if own.get("expert_count"):
         raise ModelError(f"{file.path}: expert_count (={own['expert_count']}) asks for a mixture of experts, which is not computed here")
     if "rope_freqs.weight" in file.tensors and not (file.read("rope_freqs.weight") == 1).all():
-        raise ModelError(f"{file.path}: rope_freqs.weight scales rotary frequencies one by one, which is not read here: import the original")
+        raise ModelError(
+            f"{file.path}: rope_freqs.weight scales rotary frequencies one by one, which is not read here: import the original"
+        )
     values: dict[str, object] = {theirs: own[ours] for ours, theirs in kind.settings.items() if ours in own}
     embedding = file.tensors.get("token_embd.weight")
     values |= {
@@ -274,9 +276,13 @@ def _refuse_unspoken(kind: Architecture, values: Mapping[str, object]) -> None:
         fixed |= {"hidden_activation": "gelu_pytorch_tanh"}
     elif kind.name != "gpt2":
         fixed |= {"hidden_act": "silu", "sliding_window": None}
+    if kind.name in ("qwen3", "gemma3"):
+        fixed["attention_bias"] = False
     for key, wanted in fixed.items():
         if values.get(key, wanted) != wanted:
-            raise ModelError(f"{key} (={str(values[key])[:60]}) has no place in a GGUF file: llama.cpp computes a {kind.name} with {wanted}")
+            raise ModelError(
+                f"{key} (={str(values[key])[:60]}) has no place in a GGUF file: llama.cpp computes a {kind.name} with {wanted}"
+            )
     scaling = values.get("rope_scaling")
     if isinstance(scaling, Mapping) and scaling.get("rope_type", "default") != "default":
         raise ModelError(f"rope_scaling (={scaling.get('rope_type')}) is not written to GGUF here: export it as hf")

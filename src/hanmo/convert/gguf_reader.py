@@ -9,6 +9,7 @@ allocated on its word: no count may ask for more bytes than follow it, and no tw
 import math
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ class GgufFile:
                 )
             found[name] = Stored(name, shape, kind, base + offset, size)
         in_order = sorted(found.values(), key=lambda each: each.start)
-        for before, after in zip(in_order, in_order[1:], strict=False):
+        for before, after in pairwise(in_order):
             if before.start + before.bytes > after.start:
                 raise cursor.wrong(f"the tensors {before.name!r} and {after.name!r} share bytes")
         return found
@@ -101,7 +102,9 @@ class GgufFile:
             raise cursor.wrong(f"the tensor {name!r} says it has {dimensions} dimensions, 1 to {MOST_DIMENSIONS} can be")
         shape = [cursor.number("<Q", f"the shape of {name!r}") for _ in range(dimensions)][::-1]
         if not 0 < math.prod(shape) <= 8 * len(self._bytes):
-            raise cursor.wrong(f"the tensor {name!r} says it has the shape {shape}, which the file's {len(self._bytes):,} bytes cannot hold")
+            raise cursor.wrong(
+                f"the tensor {name!r} says it has the shape {shape}, which the file's {len(self._bytes):,} bytes cannot hold"
+            )
         code = cursor.number("<I", f"the format of {name!r}")
         if code not in FORMATS:
             known = ", ".join(each.name for each in FORMATS.values())

