@@ -53,7 +53,7 @@ BOMBS = {
     "indents": "{{ ([1] | tojson(indent=10**9)) }}",
     "dates": "{{ strftime_now('%999999999Y') }}",
     "internals": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "globals": "{{ raise_exception.__globals__ }}",
+    "globals": "{{ raise_exception.__globals__.keys() }}",
     "internals by a filter": "{{ (messages | attr('__class__')).__mro__ }}",
     "changing messages": "{{ messages.append(1) }}",
     "other templates": "{% include 'x' %}",
