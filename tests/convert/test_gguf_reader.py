@@ -144,7 +144,7 @@ def test_text_that_is_no_text_is_refused(sound: bytes, place: Path) -> None:
 
 
 def test_an_alignment_that_cannot_be_is_refused(sound: bytes, place: Path) -> None:
-    key = b"general.alignmen" + b"t"
+    key = b"general.alignment"
     moved = sound.replace(b"llama.block_count", key)
     assert "is no power of two" not in read_all(place, moved)
     at = moved.index(key) + len(key) + 4
