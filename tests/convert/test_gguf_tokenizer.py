@@ -69,7 +69,7 @@ def test_a_pattern_that_no_engine_knows_is_refused() -> None:
         tokenizer_metadata(tokenizer, tokenizer.vocab_size)
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+@pytest.mark.parametrize("kind", ["wordpiece", "word"])
 def test_other_kinds_are_refused(kind: str) -> None:
     tokenizer = train_tokenizer(TEXTS * 4, TokenizerConfig(vocab_size=320, kind=kind))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ModelError, match="has no form in GGUF"):
