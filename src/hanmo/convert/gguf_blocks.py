@@ -76,12 +76,12 @@ def _half(raw_N2: Bytes) -> Floats:
 
 def _nibbles(raw_NB: Bytes) -> Bytes:
     """Low halves, then high halves: [N, 2B]."""
-    return np.concatenate([raw_NB & 15, raw_NB >> 4], axis=1)
+    return np.concatenate([raw_NB & 15, raw_NB >> 4], axis=1)  # pyright: ignore[reportReturnType]
 
 
 def _fifth_bits(raw_N4: Bytes) -> Bytes:
     """32 bits, the lowest first, as 0 or 16: [N, 32]."""
-    return np.unpackbits(raw_N4, axis=1, bitorder="little") << 4
+    return np.unpackbits(raw_N4, axis=1, bitorder="little") << 4  # pyright: ignore[reportReturnType]
 
 
 def _decode_f32(raw: Bytes) -> Floats:
@@ -142,13 +142,13 @@ def _k_affine(raw: Bytes, q_N8K: Bytes) -> Floats:
     """w = (d s_j) q - (m m_j) for the eight groups j of 32 numbers; d, m and the packed s, m open the block."""
     scales, minima = _scales_and_minima(raw[:, 4:16])
     d, m = _half(raw[:, :2])[..., None], _half(raw[:, 2:4])[..., None]
-    return (d * scales * q_N8K.astype(np.float32) - m * minima).reshape(len(raw), 256)
+    return (d * scales * q_N8K.astype(np.float32) - m * minima).reshape(len(raw), 256)  # pyright: ignore[reportReturnType]
 
 
 def _paired_nibbles(raw_N128: Bytes) -> Bytes:
     """Four runs of 32 bytes; each gives a group of low halves and a group of high halves: [N, 8, 32]."""
     runs = raw_N128.reshape(-1, 4, 1, 32)
-    return np.concatenate([runs & 15, runs >> 4], axis=2).reshape(-1, 8, 32)
+    return np.concatenate([runs & 15, runs >> 4], axis=2).reshape(-1, 8, 32)  # pyright: ignore[reportReturnType]
 
 
 def _decode_q4_k(raw: Bytes) -> Floats:
@@ -160,7 +160,7 @@ def _decode_q5_k(raw: Bytes) -> Floats:
     """As Q4_K with q in 0..31; bit j of byte i of the 32 bytes before the nibbles is the fifth bit of number i of group j."""
     shifts = np.arange(8, dtype=np.uint8)[:, None]
     fifth = (raw[:, None, 16:48] >> shifts & 1) << 4
-    return _k_affine(raw, _paired_nibbles(raw[:, 48:]) | fifth)
+    return _k_affine(raw, _paired_nibbles(raw[:, 48:]) | fifth)  # pyright: ignore[reportArgumentType]
 
 
 def _decode_q6_k(raw: Bytes) -> Floats:
@@ -207,7 +207,7 @@ def _encode_q4_0(values: Floats) -> Bytes:
     farthest = np.take_along_axis(values, np.abs(values).argmax(axis=1, keepdims=True), axis=1)
     scale = farthest / np.float32(-8)
     q = np.minimum(np.trunc(values * _inverse(scale) + np.float32(8.5)), 15).astype(np.uint8)
-    return np.concatenate([_encode_f16(scale), q[:, :16] | q[:, 16:] << 4], axis=1)
+    return np.concatenate([_encode_f16(scale), q[:, :16] | q[:, 16:] << 4], axis=1)  # pyright: ignore[reportReturnType]
 
 
 def _inverse(scale_N1: Floats) -> Floats:

@@ -124,7 +124,7 @@ class _Cursor:
     """A place in the file that moves on as things are read, and never beyond its end."""
 
     def __init__(self, path: Path, content: NDArray[np.uint8]) -> None:
-        self.path, self._content, self.place = path, memoryview(content), 0
+        self.path, self._content, self.place = path, memoryview(content), 0  # pyright: ignore[reportArgumentType]
 
     def wrong(self, reason: str) -> ModelError:
         """The error for a file that contradicts itself."""

@@ -139,7 +139,7 @@ def _pairs(tokens: Sequence[str], merges: Sequence[tuple[str, ...]], **settings:
         twice = next(token for id, token in enumerate(tokens) if vocabulary[token] != id)
         raise ModelError(f"tokenizer.ggml.tokens has {twice!r} twice: no text would say which is meant")
     try:
-        return tokenizers.Tokenizer(models.BPE(vocabulary, merges, **settings))
+        return tokenizers.Tokenizer(models.BPE(vocabulary, merges, **settings))  # pyright: ignore[reportArgumentType]
     except Exception as error:  # the library raises plain Exception
         raise ModelError(f"tokenizer.ggml.merges and tokenizer.ggml.tokens do not belong together: {error}") from error
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +90,8 @@ class Chat:
             clean = _MARKS.sub("", value).replace(BREAK, "")
             return self._special.sub(lambda found: found[0][:1] + BREAK + found[0][1:], clean)
         if isinstance(value, Mapping):
-            return {key: self._defused(each) for key, each in value.items()}
-        return [self._defused(each) for each in value] if isinstance(value, list | tuple) else value
+            return {key: self._defused(each) for key, each in cast("Mapping[str, Any]", value).items()}
+        return [self._defused(each) for each in cast("Sequence[Any]", value)] if isinstance(value, list | tuple) else value
 
     def _added(self, messages: Messages, whole: str, tools: Sequence[Mapping[str, Any]] | None) -> list[tuple[int, int]]:
         """Where the assistant's turns stand in a text; its blanks after the last special token are the template's."""
@@ -146,14 +146,15 @@ def read_template(folder: Path) -> str | None:
         return file.read_text("utf-8")
     found: Any = read_json(settings).get("chat_template") if settings.is_file() else None
     if isinstance(found, list):  # several under names, one of which is the default
-        found = next((each.get("template") for each in found if isinstance(each, dict) and each.get("name") == "default"), None)
+        named = {str(each.get("name")): each.get("template") for each in cast("list[dict[str, Any]]", found)}
+        found = named.get("default")
     if found is not None and not isinstance(found, str):
         raise ModelError(f"{settings}: chat_template (={str(found)[:40]!r}) should be a text")
     return found
 
 
 def _content(token: Any) -> str:
-    return str(token.get("content") if isinstance(token, dict) else token)
+    return str(cast("dict[str, Any]", token).get("content") if isinstance(token, dict) else token)
 
 
 def _parts(special: re.Pattern[str], text: str) -> list[str]:

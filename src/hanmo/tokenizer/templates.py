@@ -11,10 +11,10 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from jinja2 import nodes
@@ -71,11 +71,12 @@ class _Cage(ImmutableSandboxedEnvironment):
         self.finalize = self._output
         for name in NO_FILTERS:
             del self.filters[name]
+        variables = cast("dict[str, Any]", self.globals)  # pyright: ignore[reportUnknownMemberType]
         for name in NO_GLOBALS:
-            del self.globals[name]
+            del variables[name]
         self.filters = {name: self._filter(each) for name, each in self.filters.items()}
         self.filters |= {"tojson": self._to_json, "join": self._join, "replace": self._replace, "indent": self._indent}
-        self.globals |= {
+        variables |= {
             "raise_exception": _raise,
             "strftime_now": _strftime,
             "_turns": self._turns,
@@ -161,9 +162,9 @@ class _Cage(ImmutableSandboxedEnvironment):
         return str(between).join(texts)
 
     def _replace(self, text: Any, old: str, new: str, count: int = -1) -> str:
-        found = str(text).count(old) if count is None or count < 0 else min(count, str(text).count(old))
+        found = str(text).count(old) if count < 0 else min(count, str(text).count(old))
         self.budget.spend(1 + len(str(text)) + found * len(new))
-        return str(text).replace(old, new, -1 if count is None else count)
+        return str(text).replace(old, new, count)
 
     def _indent(self, text: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
         before = width if isinstance(width, str) else " " * min(width, 64)
@@ -211,7 +212,7 @@ class _Generation(Extension):
 
 
 def _size(value: Any) -> int:
-    return len(value) if isinstance(value, str | list | tuple | dict | range) else 1
+    return len(cast("Sequence[Any]", value)) if isinstance(value, str | list | tuple | dict | range) else 1
 
 
 def _raise(message: str) -> None:
@@ -246,11 +247,12 @@ def _caged(tree: nodes.Template, cage: _Cage) -> nodes.Template:
             if isinstance(value, nodes.Concat):
                 setattr(node, name, _called("_concat", value.nodes, cage))
             elif isinstance(value, list):
-                setattr(node, name, [_called("_concat", each.nodes, cage) if isinstance(each, nodes.Concat) else each for each in value])
+                parts = cast("list[Any]", value)
+                setattr(node, name, [_called("_concat", each.nodes, cage) if isinstance(each, nodes.Concat) else each for each in parts])
     return tree.set_environment(cage)  # pyright: ignore[reportReturnType]
 
 
-def _called(name: str, arguments: list[nodes.Expr], cage: _Cage) -> nodes.Call:
+def _called(name: str, arguments: list[Any], cage: _Cage) -> Any:
     return nodes.Call(nodes.Name(name, "load"), arguments, [], None, None).set_environment(cage)
 
 
@@ -293,7 +295,7 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _one_line() -> Iterator[None]:
+def _one_line() -> Generator[None]:
     try:
         yield
     except _Refused as error:
