@@ -1,16 +1,22 @@
 """`hanmo pretrain` from the command line; killed at random moments, it gives the same bits."""
 
 import json
+import math
 import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+import transformers
 
 from hanmo.base.runs import Run
 from hanmo.base.storage import sha256
 from hanmo.cli.main import run
+from hanmo.model.decoder import Decoder
+from hanmo.model.store import load_model
+from hanmo.plan.parameters import count_parameters
 
 TEXTS = [f"{n} geese crossed {m} fields before the storm; 第{n}群大雁飞过了{m}片田野。" for n in range(10) for m in range(7)]
 SMALL = [
@@ -78,6 +84,41 @@ def test_the_result_is_one_json_object(house, tmp_path, capsys):
     assert found["run"] == str(tmp_path / "run")
     assert found["steps"] == 5
     assert found["packing"]
+
+
+GEMMA3 = """
+[model]
+num_key_value_heads = 1
+head_dim = 32
+hidden_act = "gelu_pytorch_tanh"
+sliding_window = 8
+layer_types = ["sliding_attention", "full_attention"]
+rope_theta = 1000000.0
+rope_local_base_freq = 10000.0
+rope_scaling = { rope_type = "linear", factor = 2.0 }
+qk_norm = true
+sandwich_norm = true
+zero_centered_norm = true
+scale_embedding = true
+"""
+QWEN2 = "[model]\nnum_key_value_heads = 1\nqkv_bias = true\ntie_word_embeddings = false\n"
+
+
+@pytest.mark.parametrize(("recipe", "family"), [(GEMMA3, "gemma3_text"), (QWEN2, "qwen2")], ids=["gemma3", "qwen2"])
+def test_what_is_trained_as_another_family_loads_there_with_equal_logits(house, tmp_path, recipe, family):
+    (tmp_path / "recipe.toml").write_text(recipe)
+    more = ["--train.max-steps=8", "--train.warmup-steps=2", "--model.hidden-dropout=0"]
+    assert run(["pretrain", str(tmp_path / "recipe.toml"), *words(house, tmp_path / "run", *more)[1:]]) == 0
+    ours = load_model(tmp_path / "run" / "model")
+    assert isinstance(ours, Decoder)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model").eval()
+    assert theirs.config.model_type == family
+    ids = torch.arange(60).view(2, 30) + 7
+    with torch.no_grad():
+        assert (theirs(ids).logits - ours(ids)).abs().max() <= 1e-4
+    assert count_parameters(ours.config).total == sum(p.numel() for p in theirs.parameters())
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert losses[-1] < math.log(ours.config.vocab_size) - 0.3
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,8 @@ def test_a_file_without_a_model_is_refused(tmp_path: Path) -> None:
         import_gguf(tmp_path / "m.gguf", tmp_path / "out")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(SMOL is None, reason="hanmo fetch smollm2-135m-instruct has not been run here")
 def test_smollm2_gives_the_logits_and_answers_of_transformers() -> None:
     assert SMOL is not None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from hanmo.model.config import DecoderConfig
+from hanmo.model.config import DecoderConfig, RopeScaling
 from hanmo.model.decoder import Decoder
 
 MODERN = DecoderConfig(
@@ -31,6 +31,24 @@ KINDS: Mapping[str, DecoderConfig] = {
     "gpt2": GPT2,
     "llama": dataclasses.replace(MODERN, num_attention_heads=4, head_dim=32, num_key_value_heads=2, tie_word_embeddings=False),
     "qwen3": dataclasses.replace(MODERN, num_key_value_heads=1, qk_norm=True),
+    "mistral": dataclasses.replace(MODERN, num_key_value_heads=1, sliding_window=6),
+    "qwen2": dataclasses.replace(MODERN, qkv_bias=True, sliding_window=9, layer_types=("full_attention", "sliding_attention")),
+    "gemma3": dataclasses.replace(
+        MODERN,
+        num_hidden_layers=3,
+        num_key_value_heads=1,
+        hidden_act="gelu_pytorch_tanh",
+        rope_theta=1e6,
+        rope_local_base_freq=10000.0,
+        rope_scaling=RopeScaling(rope_type="linear", factor=2.0),
+        sliding_window=5,
+        layer_types=("sliding_attention", "sliding_attention", "full_attention"),
+        qk_norm=True,
+        query_pre_attn_scalar=24,
+        sandwich_norm=True,
+        zero_centered_norm=True,
+        scale_embedding=True,
+    ),
     "sinusoidal": dataclasses.replace(GPT2, position_embedding="sinusoidal", hidden_act="gelu"),
     "no positions": dataclasses.replace(MODERN, position_embedding="none", gated_mlp=False, hidden_act="relu2", qk_norm=True),
 }

@@ -55,14 +55,15 @@ def test_grouped_queries_share_a_key_head() -> None:
     torch.testing.assert_close(module(x, None, Sight(6)), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("window", [None, 7])
 @pytest.mark.parametrize("segmented", [True, False])
-def test_the_fast_path_equals_the_plain_one(config: DecoderConfig, segmented: bool) -> None:
+def test_the_fast_path_equals_the_plain_one(config: DecoderConfig, segmented: bool, window: int | None) -> None:
     module = Attention(config, 0).bfloat16()
     x = torch.randn(2, 33, 64).bfloat16()
     if not attention_usable(x):
         pytest.skip("no attention kernel on this machine")
     first = first_of_segment(torch.arange(33).div(10, rounding_mode="floor").expand(2, -1)) if segmented else None
-    sight = Sight(33, 0, first)
+    sight = Sight(33, 0, first, rows=2).within(window)
     angles = rotary_angles(torch.arange(33)[None], config.head_width, 10000.0)
     fast = module(x, angles, sight).detach().float()
     with switched_off():
@@ -89,3 +90,31 @@ def test_sight_is_a_mask_of_first_to_own() -> None:
     assert sight.allowed_BTS.int().tolist() == [[[0, 1, 1, 1, 0], [0, 1, 1, 1, 1]], [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]]
     assert Sight(1, 9).allowed_BTS is None
     assert Sight(4).is_causal and not Sight(2, 3).is_causal
+
+
+def test_a_window_is_a_mask_of_the_last_tokens_of_which_slots_before_are_left_out() -> None:
+    sight = Sight(2, 3).within(2)
+    assert (sight.skipped, sight.allowed_BTS is not None) == (2, True)
+    assert sight.allowed_BTS is not None and sight.allowed_BTS.int().tolist() == [[[1, 1, 0], [0, 1, 1]]]
+    padded = Sight(2, 3, torch.tensor([[1, 1], [4, 4]]).clamp(max=torch.tensor([3, 4]))).within(3)
+    assert padded.allowed_BTS is not None
+    assert padded.allowed_BTS.int().tolist() == [[[1, 1, 1, 0], [0, 1, 1, 1]], [[0, 0, 1, 0], [0, 0, 0, 1]]]
+    one = Sight(1, 9).within(4)
+    assert (one.skipped, one.allowed_BTS) == (6, None)
+    assert Sight(5).within(5).is_causal
+    first = Sight(3, rows=2).within(2).first_int32_BT
+    assert first is not None and first.tolist() == [[0, 0, 1]] * 2
+
+
+def test_scores_are_divided_by_what_the_configuration_says() -> None:
+    config = DecoderConfig(vocab_size=5, hidden_size=64, num_attention_heads=2, query_pre_attn_scalar=8)
+    module, x = Attention(config, 0), torch.randn(1, 6, 64)
+    q, k, v = (module.qkv(x).unflatten(-1, (6, 32)).transpose(1, 2)).split(2, 1)
+    mixed = scaled_dot_product_attention(q, k, v, causal_mask(6, 6), 8**-0.5).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(module(x, None, Sight(6)), module.out(mixed), rtol=1e-4, atol=1e-5)
+
+
+def test_biases_stand_where_the_configuration_says() -> None:
+    for keys, expected in (({}, (False, False)), ({"qkv_bias": True}, (True, False)), ({"attention_bias": True}, (True, True))):
+        module = Attention(DecoderConfig(vocab_size=5, hidden_size=64, num_attention_heads=2, **keys), 0)
+        assert (module.qkv.bias is not None, module.out.bias is not None) == expected

@@ -15,6 +15,15 @@ def test_norms_equal_their_equations(rows: int, width: int) -> None:
     torch.testing.assert_close(layer_norm(x, weight, bias, 1e-5), expected)
 
 
+def test_a_zero_centred_scale_is_its_distance_from_one_and_loses_nothing_in_bf16() -> None:
+    x, weight = torch.randn(3, 8).bfloat16(), torch.full((8,), 2.0**-10).bfloat16()
+    exact = rms_norm(x.float(), 1 + weight.float(), 1e-6)
+    assert torch.equal(rms_norm(x, weight, 1e-6, 1.0), exact.bfloat16())
+    norm = Norm("rms_norm", 8, 1e-6, zero_centered=True)
+    assert torch.equal(norm.weight, torch.zeros(8))
+    assert torch.equal(norm(x.float()), rms_norm(x.float(), torch.ones(8), 1e-6))
+
+
 def test_a_norm_adds_before_it_normalises() -> None:
     x, update = torch.randn(2, 3, 8), torch.randn(2, 3, 8)
     for kind in ("rms_norm", "layer_norm"):

@@ -64,7 +64,7 @@ def test_what_we_save_loads_in_transformers_with_equal_logits(tmp_path: Path, na
 
 
 @pytest.mark.parametrize("shard_size", ["5GB", "20KB"])
-@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen3"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma3_text"])
 def test_what_transformers_saves_loads_here_with_equal_logits(tmp_path: Path, name: str, shard_size: str) -> None:
     save_model(decoder(CONFIGS[name]), tmp_path / "m")
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "m").eval()

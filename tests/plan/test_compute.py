@@ -1,5 +1,9 @@
+import dataclasses
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
@@ -10,6 +14,7 @@ from hanmo.plan.compute import (
     kaplan_flops_per_token,
     muon_flops_per_step,
     train_flops_per_token,
+    visible_keys,
 )
 from hanmo.train.updates import orthogonalize
 
@@ -77,6 +82,19 @@ def test_forward_and_backward_flops_are_those_torch_counts_for_gpt2() -> None:
     )
     assert counted(network, backward=False) == without_mask(config) * ROWS * CONTEXT
     assert counted(network, backward=True) == 3 * without_mask(config) * ROWS * CONTEXT
+
+
+@given(context=st.integers(1, 40), window=st.integers(1, 50))
+def test_visible_keys_are_those_of_the_mask(context: int, window: int) -> None:
+    seen = [min(position + 1, window) for position in range(context)]
+    assert visible_keys(context, window) == pytest.approx(sum(seen) / context)
+    assert visible_keys(context, None) == (context + 1) / 2
+
+
+def test_only_layers_that_slide_see_less() -> None:
+    half = dataclasses.replace(LLAMA, sliding_window=3, layer_types=("sliding_attention", "full_attention"))
+    saved = 4 * half.num_attention_heads * half.head_width * (visible_keys(CONTEXT, None) - visible_keys(CONTEXT, 3))
+    assert forward_flops_per_token(LLAMA, CONTEXT) - forward_flops_per_token(half, CONTEXT) == saved
 
 
 @pytest.mark.parametrize("cell, gates", [("lstm", 4), ("gru", 3)])

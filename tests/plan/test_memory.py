@@ -40,6 +40,19 @@ VARIANTS: dict[str, dict[str, object]] = {
         "attention_bias": True,
         "mlp_bias": True,
     },
+    "qwen2": {"qkv_bias": True, "num_key_value_heads": 1},
+    "mistral": {"sliding_window": 16},
+    "gemma3": {
+        "num_key_value_heads": 1,
+        "hidden_act": "gelu_pytorch_tanh",
+        "sliding_window": 16,
+        "layer_types": ("sliding_attention", "full_attention"),
+        "rope_local_base_freq": 1e4,
+        "qk_norm": True,
+        "sandwich_norm": True,
+        "zero_centered_norm": True,
+        "scale_embedding": True,
+    },
     "attention dropout": {"attention_dropout": 0.1},
 }
 FUSED = attention_usable(torch.zeros(1, 32, dtype=torch.bfloat16))

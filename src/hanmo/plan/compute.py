@@ -58,14 +58,26 @@ def forward_flops_per_token(config: NetworkConfig, context_length: int) -> float
     """FLOPs of one token's forward pass, averaged over the positions of a full context.
 
     Each weight of a matrix takes part once: 2 FLOPs. Attention adds 2 W for the score and 2 W for the mixture of every
-    visible key, (T + 1) / 2 of them on average under a causal mask: 2 L H W (T + 1).
+    visible key, (T + 1) / 2 of them on average under a causal mask: 2 L H W (T + 1); a sliding layer sees fewer.
     """
     logits = 2.0 * config.hidden_size * config.vocab_size
     if not isinstance(config, DecoderConfig):
         cells = MULTIPLE_OF_GATES[config.cell] * 2 * config.hidden_size**2
         return 2.0 * config.num_hidden_layers * cells + logits
-    attention = 2.0 * config.num_hidden_layers * config.num_attention_heads * config.head_width * (context_length + 1)
+    windows = [config.window_of(config.layer_type(layer)) for layer in range(config.num_hidden_layers)]
+    keys = sum(visible_keys(context_length, window) for window in windows)
+    attention = 4.0 * config.num_attention_heads * config.head_width * keys
     return 2.0 * count_parameters(config).layer_matrices + attention + logits
+
+
+def visible_keys(context_length: int, window: int | None) -> float:
+    """How many keys a query sees on average over the positions of a full context: the mean of min(t, window), t = 1 ... T.
+
+    >>> visible_keys(4, None), visible_keys(4, 2)
+    (2.5, 1.75)
+    """
+    reach = context_length if window is None else min(window, context_length)
+    return reach * (2 * context_length - reach + 1) / (2 * context_length)
 
 
 def train_flops_per_token(config: NetworkConfig, context_length: int) -> float:

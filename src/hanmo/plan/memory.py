@@ -165,10 +165,12 @@ def activation_bytes_per_token(config: NetworkConfig, step: Step) -> int:
         dropped = 2 * width * between if config.cell == "lstm" else width * between
         return RECURRENT_BYTES[config.cell][width] * units + (dropped if config.hidden_dropout else 0) + 8
     fused = step.fused and step.low_precision
-    block = 2 * _norm(config, width, fused) + _attention(config, step, fused) + _mlp(config, width, fused)
+    block = (
+        2 * _norm(config, width, fused) + _attention(config, step, fused) + _mlp(config, width, fused) + _post_norms(config, width, fused)
+    )
     masks = 2 * width * config.hidden_size if config.hidden_dropout and not fused else 0  # the kernels draw theirs again
     last = _norm(config, width, fused) - width * config.hidden_size
-    return config.num_hidden_layers * (block + masks) + last + 8
+    return config.num_hidden_layers * (block + masks) + last + 8 + _windows(config, step, fused)
 
 
 def _norm(config: DecoderConfig, width: int, fused: bool) -> int:
@@ -176,6 +178,23 @@ def _norm(config: DecoderConfig, width: int, fused: bool) -> int:
     if config.norm == "layer_norm" or fused:
         return 2 * width * config.hidden_size + 8
     return (2 * FP32 + width) * config.hidden_size + 4
+
+
+def _post_norms(config: DecoderConfig, width: int, fused: bool) -> int:
+    """A norm before the sum keeps what it reads; nobody keeps what it gives."""
+    if not config.sandwich_norm:
+        return 0
+    return 2 * (_norm(config, width, fused) - width * config.hidden_size)
+
+
+def _windows(config: DecoderConfig, step: Step, fused: bool) -> int:
+    """Sliding layers: the first key of each query, once for all of them; without the kernels a mask [T, T] a layer, for all rows."""
+    if config.sliding_window is None or config.sliding_window >= step.context_length:
+        return 0
+    if fused and not config.attention_dropout:
+        return 4
+    slides = sum(config.layer_type(layer) == "sliding_attention" for layer in range(config.num_hidden_layers))
+    return slides * step.width * step.context_length // step.rows
 
 
 def _attention(config: DecoderConfig, step: Step, fused: bool) -> int:

@@ -67,7 +67,7 @@ def _decoder(config: DecoderConfig) -> Parameters:
     ups = (2 if config.gated_mlp else 1) * config.mlp_width
     attention_matrices = width * all_heads + queries * width
     mlp_matrices = width * ups + config.mlp_width * width
-    attention_biases = all_heads + width if config.attention_bias else 0
+    attention_biases = (all_heads if config.attention_bias or config.qkv_bias else 0) + (width if config.attention_bias else 0)
     mlp_biases = ups + width if config.mlp_bias else 0
     norm = width * (2 if config.norm == "layer_norm" else 1)
     return Parameters(
@@ -75,7 +75,7 @@ def _decoder(config: DecoderConfig) -> Parameters:
         positions=config.max_position_embeddings * width if config.position_embedding == "learned" else 0,
         attention=layers * (attention_matrices + attention_biases + (2 * head if config.qk_norm else 0)),
         mlp=layers * (mlp_matrices + mlp_biases),
-        norms=(2 * layers + 1) * norm,
+        norms=((4 if config.sandwich_norm else 2) * layers + 1) * norm,
         output=0 if config.tie_word_embeddings else config.vocab_size * width,
         layer_matrices=layers * (attention_matrices + mlp_matrices),
     )

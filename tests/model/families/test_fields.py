@@ -6,6 +6,7 @@ from tests.model.families.conftest import CONFIGS, MIXTURES
 from hanmo.base.errors import ModelError
 from hanmo.model import families
 from hanmo.model.families.fields import THEIR_ACTIVATIONS, Fields
+from hanmo.model.families.rope import KEYS
 
 LIES: list[tuple[str, dict[str, object], str]] = [
     ("llama", {"hidden_size": None}, "hidden_size is missing"),
@@ -22,21 +23,18 @@ LIES: list[tuple[str, dict[str, object], str]] = [
     ("llama", {"rms_norm_eps": "small"}, "rms_norm_eps"),
     ("llama", {"rms_norm_eps": float("nan")}, "rms_norm_eps"),
     ("llama", {"rms_norm_eps": -1e-6}, "norm_eps"),
-    ("llama", {"rope_theta": 0.0, "rope_parameters": None}, "rope_theta"),
-    ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, r"rope_scaling \(='llama3'\) asks for scaled"),
-    ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}, r"'linear'"),
-    ("llama", {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "yarn"),
-    ("llama", {"rope_parameters": [1]}, "should be a table"),
-    ("llama", {"rope_parameters": {"rope_theta": 5.0}}, "disagree"),
-    ("llama", {"rope_parameters": {"rope_theta": 10000.0, "partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+    ("llama", {"rope_theta": 0.0, "rope_parameters": None}, r"rope_theta \(=0.0\) should be above 1"),
     ("llama", {"partial_rotary_factor": 0.5}, "positions on a part of each head"),
     ("llama", {"quantization_config": {"bits": 4}}, "quantised weights"),
     ("llama", {"hidden_act": "mish"}, r"hidden_act \(='mish'\) should be one of"),
     ("llama", {"mlp_bias": "yes"}, "true or false"),
     ("llama", {"eos_token_id": "end"}, "a token id"),
     ("llama", {"attention_dropout": 1.5}, "attention_dropout"),
-    ("qwen3", {"use_sliding_window": True}, "a sliding window"),
-    ("qwen3", {"layer_types": ["full_attention", "sliding_attention"]}, "layer_types"),
+    ("gemma3_text", {"final_logit_softcapping": 30.0}, "logits kept within bounds"),
+    ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attention scores kept within bounds"),
+    ("gemma3_text", {"use_bidirectional_attention": True}, "attention to what follows"),
+    ("gemma3_text", {"query_pre_attn_scalar": 0}, r"query_pre_attn_scalar \(=0\) should be at least 1"),
+    ("gemma3_text", {"hidden_activation": "mish"}, "hidden_activation"),
     ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scaled by the layer"),
     ("gpt2", {"scale_attn_weights": False}, "not scaled"),
     ("gpt2", {"add_cross_attention": True}, "encoder"),
@@ -87,27 +85,34 @@ def test_both_names_of_the_tanh_gelu_are_one_activation() -> None:
     assert Fields({"hidden_act": "swish"}, "llama").activation("hidden_act", "silu") == "silu"
 
 
-anything = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.just(10**400),
-    st.floats(),
-    st.text(max_size=5),
-    st.lists(st.integers(), max_size=2),
-    st.dictionaries(
-        st.sampled_from(["rope_type", "type", "rope_theta", "factor"]), st.one_of(st.none(), st.integers(), st.text(max_size=3)), max_size=3
-    ),
+plain = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(-1, 9), st.just(10**400), st.floats(), st.floats(0.5, 9.0), st.text(max_size=5)
 )
+kinds = st.lists(st.sampled_from(["full_attention", "sliding_attention", "chunked_attention"]), max_size=7)
+rotary = st.fixed_dictionaries(
+    {},
+    optional={
+        "rope_type": st.one_of(st.sampled_from(["default", "linear", "llama3", "yarn", "longrope"]), plain),
+        **dict.fromkeys(("type", "rope_theta", *KEYS["llama3"], *KEYS["yarn"], "mscale"), plain),
+    },
+)
+anything = st.one_of(
+    plain,
+    kinds,
+    st.lists(st.integers(), max_size=2),
+    rotary,
+    st.fixed_dictionaries({}, optional={"full_attention": rotary, "sliding_attention": st.one_of(rotary, plain), "mystery": plain}),
+)
+MORE = ("rope_scaling", "sliding_window", "sliding_window_pattern", "max_window_layers", "use_sliding_window", "n_ctx", "mystery")
 
 
-@settings(max_examples=200, deadline=None)
-@given(data=st.data(), family=st.sampled_from(["gpt2", "llama", "qwen3", "sinusoidal"]))
-def test_any_config_is_a_configuration_or_one_line(data: st.DataObject, family: str) -> None:
-    config = {**CONFIGS, **MIXTURES}[family]
+@settings(max_examples=400, deadline=None)
+@given(data=st.data(), name=st.sampled_from([*CONFIGS, "sinusoidal"]))
+def test_any_config_is_a_configuration_or_one_line(data: st.DataObject, name: str) -> None:
+    config = {**CONFIGS, **MIXTURES}[name]
     layout = families.layout_of(config)
     values = layout.to_hf(config)
-    lies = data.draw(st.dictionaries(st.sampled_from([*values, "rope_scaling", "n_ctx", "mystery"]), anything, min_size=1, max_size=4))
+    lies = data.draw(st.dictionaries(st.sampled_from([*values, *MORE]), anything, min_size=1, max_size=4))
     try:
         read = layout.from_hf({**values, **lies})
     except ModelError as error:

@@ -6,9 +6,13 @@ import transformers
 
 from hanmo.base.errors import ModelError
 from hanmo.model import families
+from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.families.layout import Layout
+
+ERROR = 1e-4
+"""Largest difference between two logits; contexts here are longer than any window."""
 
 
 def shaken(network: torch.nn.Module) -> torch.nn.Module:
@@ -20,9 +24,21 @@ def shaken(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def theirs(layout: Layout, config: DecoderConfig) -> torch.nn.Module:
+    """transformers' own model of the family, built from what we would write into config.json."""
     values = layout.to_hf(config)
     kind = getattr(transformers, str(values["architectures"][0]))  # pyright: ignore[reportIndexIssue]
     return shaken(kind(kind.config_class(**{key: value for key, value in values.items() if key != "architectures"})))
+
+
+def pair(config: DecoderConfig) -> tuple[Decoder, torch.nn.Module]:
+    """Our decoder and transformers' model with the same weights, which were drawn by us."""
+    layout = families.layout_of(config)
+    decoder, reference = shaken(Decoder(config)), theirs(layout, config)
+    missing, unexpected = reference.load_state_dict(layout.to_hf_weights(decoder.state_dict(), config), strict=False)
+    assert not unexpected
+    assert missing in ([], ["lm_head.weight"])
+    reference.tie_weights()
+    return decoder, reference
 
 
 def resolved(config: DecoderConfig) -> DecoderConfig:
@@ -45,19 +61,51 @@ def test_weights_of_transformers_give_our_decoder_its_logits(config: DecoderConf
     decoder.load_state_dict(layout.from_hf_weights(tensors, config))
     ids = torch.randint(0, config.vocab_size, (3, 20))
     with torch.no_grad():
-        assert (decoder(ids) - reference(ids).logits).abs().max() <= 1e-4
+        assert (decoder(ids) - reference(ids).logits).abs().max() <= ERROR
 
 
 def test_our_weights_give_transformers_our_logits(config: DecoderConfig) -> None:
-    layout = families.layout_of(config)
-    decoder, reference = shaken(Decoder(config)), theirs(layout, config)
-    missing, unexpected = reference.load_state_dict(layout.to_hf_weights(decoder.state_dict(), config), strict=False)
-    assert not unexpected
-    assert missing in ([], ["lm_head.weight"])
-    reference.tie_weights()
+    decoder, reference = pair(config)
     ids = torch.randint(0, config.vocab_size, (3, 20))
     with torch.no_grad():
-        assert (decoder(ids) - reference(ids).logits).abs().max() <= 1e-4
+        assert (decoder(ids) - reference(ids).logits).abs().max() <= ERROR
+
+
+@pytest.mark.parametrize("parts", [[1] * 20, [7, 1, 6, 1, 5]], ids=["token by token", "in chunks"])
+def test_decoding_with_a_cache_gives_the_logits_of_transformers(config: DecoderConfig, parts: list[int]) -> None:
+    decoder, reference = pair(config)
+    ids = torch.randint(0, config.vocab_size, (2, 20))
+    cache = KVCache(config, 2, 20)
+    with torch.no_grad():
+        given = torch.cat([decoder(part, cache=cache) for part in ids.split(parts, dim=1)], 1)
+        assert (given - reference(ids).logits).abs().max() <= ERROR
+
+
+def test_rows_padded_on_the_left_have_the_logits_of_transformers(config: DecoderConfig) -> None:
+    decoder, reference = pair(config)
+    ids, padding = torch.randint(0, config.vocab_size, (3, 20)), torch.tensor([0, 11, 3])
+    real = torch.arange(20) >= padding[:, None]
+    cache = KVCache(config, 3, 20, starts_B=padding)
+    with torch.no_grad():
+        expected = reference(ids, attention_mask=real.long(), position_ids=(real.cumsum(1) - 1).clamp(min=0)).logits
+        given = torch.cat([decoder(part, cache=cache) for part in ids.split([14, 1, 5], dim=1)], 1)
+    assert (given - expected)[real].abs().max() <= ERROR
+
+
+def test_every_gradient_of_the_loss_is_that_of_transformers(config: DecoderConfig) -> None:
+    decoder, reference = pair(config)
+    ids = torch.randint(0, config.vocab_size, (2, 20))
+    ids[0, 0] = 0  # a token that some families take for padding unless they are told otherwise
+    nats, weight = decoder.loss(ids[:, :-1], ids[:, 1:], torch.ones(2, 19))
+    (nats / weight).backward()
+    loss = reference(ids, labels=ids).loss
+    loss.backward()
+    torch.testing.assert_close(nats / weight, loss, rtol=1e-5, atol=1e-5)
+    mine = families.layout_of(config).to_hf_weights({name: p.grad for name, p in decoder.named_parameters()}, config)
+    expected = {name: p.grad for name, p in reference.named_parameters()}
+    assert mine.keys() == expected.keys()
+    for name, gradient in mine.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_writing_and_reading_a_configuration_gives_it_back(any_config: DecoderConfig) -> None:

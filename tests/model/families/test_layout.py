@@ -15,6 +15,9 @@ def test_every_layout_names_the_class_that_reads_it() -> None:
     assert [layout.architecture for layout in families.LAYOUTS] == [
         "GPT2LMHeadModel",
         "LlamaForCausalLM",
+        "MistralForCausalLM",
+        "Qwen2ForCausalLM",
         "Qwen3ForCausalLM",
+        "Gemma3ForCausalLM",
         "HanmoDecoder",
     ]

@@ -41,14 +41,14 @@ def assert_close(given: Tensor | None, expected: Tensor | None, error: float = 0
     assert float((given - expected).norm()) <= error * float(expected.norm()) + slack
 
 
-@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize(("centred", "shift"), [(True, 0.0), (False, 0.0), (False, 1.0)])
 @pytest.mark.parametrize("updated", [True, False])
-def test_sum_and_norm_equal_their_formulas(centred: bool, updated: bool) -> None:
+def test_sum_and_norm_equal_their_formulas(centred: bool, shift: float, updated: bool) -> None:
     x, update, weight, bias = rounded(700, 48), rounded(700, 48), rounded(48), rounded(48)
     low = [in_bf16(t) for t in (x, update, weight, bias)]
     total = x + update if updated else x
-    expected = layer_norm(total, weight, bias, 1e-5) if centred else rms_norm(total, weight, 1e-5)
-    given_sum, given_y = functions.add_norm(low[0], low[1] if updated else None, low[2], low[3] if centred else None, 1e-5)
+    expected = layer_norm(total, weight, bias, 1e-5) if centred else rms_norm(total, weight, 1e-5, shift)
+    given_sum, given_y = functions.add_norm(low[0], low[1] if updated else None, low[2], low[3] if centred else None, 1e-5, shift)
     assert_close(given_sum, total)
     assert_close(given_y, expected)
     pulls = rounded(700, 48).detach(), rounded(700, 48).detach()
@@ -126,13 +126,13 @@ def attention_by_formula(qkv_BTE: Tensor, turn: functions.Turn, sight: Sight, he
     q, k, v = qkv_BTE.unflatten(-1, (-1, heads.width)).split(sizes, dim=2)
     cos, sin, q_weight, k_weight = turn
     if q_weight is not None and k_weight is not None:
-        q, k = rms_norm(q, q_weight, heads.eps), rms_norm(k, k_weight, heads.eps)
+        q, k = rms_norm(q, q_weight, heads.eps, heads.shift), rms_norm(k, k_weight, heads.eps, heads.shift)
     if cos is not None and sin is not None:
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
     group = heads.query // heads.key
     q, k, v = q.transpose(1, 2), k.transpose(1, 2).repeat_interleave(group, 1), v.transpose(1, 2).repeat_interleave(group, 1)
     allowed = torch.ones(1, sight.queries, sight.queries, dtype=torch.bool).tril() if sight.is_causal else sight.allowed_BTS
-    return scaled_dot_product_attention(q, k, v, allowed).transpose(1, 2).flatten(2)
+    return scaled_dot_product_attention(q, k, v, allowed, heads.score_scale).transpose(1, 2).flatten(2)
 
 
 @with_attention
@@ -144,13 +144,13 @@ def attention_by_formula(qkv_BTE: Tensor, turn: functions.Turn, sight: Sight, he
     group=st.integers(1, 3),
     width=st.sampled_from([32, 64, 96, 128]),
     rotary=st.booleans(),
-    normed=st.booleans(),
+    shift=st.sampled_from([None, 0.0, 1.0]),
     cuts=st.integers(0, 4),
 )
 def test_attention_equals_its_formula(
-    rows: int, tokens: int, key_heads: int, group: int, width: int, rotary: bool, normed: bool, cuts: int
+    rows: int, tokens: int, key_heads: int, group: int, width: int, rotary: bool, shift: float | None, cuts: int
 ) -> None:
-    heads = functions.Heads(key_heads * group, key_heads, width, 1e-6)
+    heads = functions.Heads(key_heads * group, key_heads, width, 1e-6, shift or 0.0, 0.1 if cuts else 0.0)
     qkv = rounded(rows, tokens, heads.projected)
     first = None
     if cuts:
@@ -158,7 +158,7 @@ def test_attention_equals_its_formula(
         first = (segments[:, :, None] == segments[:, None, :]).int().argmax(2)
     positions = torch.arange(tokens)[None] if first is None else torch.arange(tokens) - first
     cos, sin = rotary_angles(positions, width, 10000.0) if rotary else (None, None)
-    weights = [rounded(width), rounded(width)] if normed else [None, None]
+    weights = [rounded(width), rounded(width)] if shift is not None else [None, None]
     low, low_weights = in_bf16(qkv), [None if w is None else in_bf16(w) for w in weights]
     sight = Sight(tokens, 0, first)
     expected = attention_by_formula(qkv, (cos, sin, weights[0], weights[1]), sight, heads)

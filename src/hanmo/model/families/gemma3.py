@@ -44,8 +44,9 @@ def _write(config: DecoderConfig) -> dict[str, object]:
         },
         "attention_bias": config.attention_bias,
         "query_pre_attn_scalar": config.query_pre_attn_scalar or config.head_width,
-        "sliding_window": config.sliding_window,
+        "sliding_window": config.sliding_window or config.max_position_embeddings,  # transformers wants one, used or not
         "layer_types": write_layer_types(config),
+        "pad_token_id": None,  # transformers would take 0, and give the embedding of that token no gradient
         "final_logit_softcapping": None,
         "attn_logit_softcapping": None,
     }
@@ -59,8 +60,8 @@ def _read(fields: Fields) -> DecoderConfig:
     (theta, scaling), local = _rotary(fields)
     head_dim = fields.integer("head_dim", 256)
     scalar = fields.integer("query_pre_attn_scalar", 256)
-    if scalar < 1:
-        raise fields.wrong("query_pre_attn_scalar", scalar, "at least 1")
+    if min(scalar, head_dim) < 1:
+        raise fields.wrong("query_pre_attn_scalar" if scalar < 1 else "head_dim", min(scalar, head_dim), "at least 1")
     return llama.read_modern(
         fields,
         head_dim=256,
