@@ -141,7 +141,8 @@ def _pairs(tokens: Sequence[str], merges: Sequence[tuple[str, ...]], **settings:
     try:
         return tokenizers.Tokenizer(models.BPE(vocabulary, merges, **settings))  # pyright: ignore[reportArgumentType]
     except Exception as error:  # the library raises plain Exception
-        raise ModelError(f"tokenizer.ggml.merges and tokenizer.ggml.tokens do not belong together: {error}") from error
+        words = " ".join(str(error).split())[:160]
+        raise ModelError(f"tokenizer.ggml.merges and tokenizer.ggml.tokens do not belong together: {words}") from error
 
 
 def _strings(metadata: Mapping[str, Value], key: str) -> list[str]:
