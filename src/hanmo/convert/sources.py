@@ -37,7 +37,7 @@ def local_model(name: str | Path) -> Path:
         found = fetch_from_hub(text)
         return _of_folder(found) if found.is_dir() else _of_file(found)
     raise ModelError(
-        f"{name} is no model: there is no such folder or file; names that hanmo fetch knows are "
+        f"{name} does not exist as a folder or file; names that hanmo fetch knows are "
         f"{', '.join(each.name for each in ENTRIES.values() if each.kind == 'model')}, hub names look like OWNER/NAME"
     )
 
