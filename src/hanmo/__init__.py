@@ -8,6 +8,7 @@ Rooms, from the ground up:
     batches     documents -> arrays, a pure function of (seed, step)
     plan        configuration + machine -> parameters, FLOPs, memory, minutes, money
     generate    prompt -> tokens
+    convert     GGUF files and hub models <-> our folder
     train       model + batches -> a better model
     evaluate    model -> numbers with intervals
     cli         words -> calls

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hanmo.convert.sources import local_model
 from hanmo.generate.loaded import TextModel
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.scoring import language_model
@@ -49,8 +50,8 @@ class LoadedModel(TextModel):
 
 
 def load(path: str | Path, *, dtype: Precision | None = "float32") -> LoadedModel:
-    """The model in a model folder or a run folder.
+    """The model in a model folder, a run, a GGUF file, or behind a fetched name or a hub name.
 
     dtype: precision to compute in, None takes that of the file. Raises ModelError when there is no model.
     """
-    return LoadedModel(Path(path), dtype=dtype)
+    return LoadedModel(local_model(path), dtype=dtype)

@@ -1,9 +1,13 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from tests.convert.conftest import model_folder
+from tests.model.families.conftest import SMALL
 
 from hanmo.cli import doctor
+from hanmo.cli.main import run as hanmo
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +38,12 @@ def test_busy_machine_is_said_to_be_busy(found: dict[str, object]) -> None:
 def test_doctor_leaves_no_file_behind(tmp_path: Path) -> None:
     doctor.run(doctor.Options(folder=tmp_path, seconds=0.01))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_forms_of_a_model_are_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = model_folder(tmp_path / "m", dataclasses.replace(SMALL, max_position_embeddings=64))
+    assert hanmo(["doctor", "--parity", str(folder), str(folder), "--json"]) == 0
+    heard = capsys.readouterr()
+    found = json.loads(heard.out)
+    assert found["equal"] and [row["what"] for row in found["parity"]] == ["tokens", "template", "logits", "greedy text"]
+    assert "greedy text  equal" in heard.err

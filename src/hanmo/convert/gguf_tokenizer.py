@@ -1,0 +1,243 @@
+"""The tokenizer inside a GGUF file, as a `Tokenizer`, and ours as metadata.
+
+In: metadata (`tokenizer.ggml.*`). Out: a tokenizer that gives llama.cpp's ids; and back.
+Two models are read: `gpt2` is byte-level byte-pair encoding, whose `pre` names the pattern that cuts a text; `llama` is
+SentencePiece's byte-pair encoding, whose merges are not in the file: every way to make a piece of two pieces is one, and the
+piece that comes first in the vocabulary merges first (SentencePiece numbers pieces in the order in which it learned them;
+scores say the same, except Gemma's, which say nothing).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tokenizers
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
+
+from hanmo.base.errors import ModelError
+from hanmo.convert.gguf_reader import Value
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.patterns import GPT4, pre_tokenizer
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
+ROLES = {"bos_token": "bos_token_id", "eos_token": "eos_token_id", "unk_token": "unknown_token_id", "pad_token": "padding_token_id"}
+SPACE = "\u2581"
+DEFAULT_CUTS = (
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+)
+
+
+def _cuts(*patterns: str) -> pre_tokenizers.PreTokenizer:
+    splits = [pre_tokenizers.Split(Regex(each), "isolated") for each in patterns]
+    return pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def _after_digits() -> pre_tokenizers.PreTokenizer:
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+
+
+PATTERNS = {
+    "gpt-2": lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
+    "smollm": _after_digits,
+    "llama-bpe": lambda: _cuts(GPT4 % "{1,3}"),
+    "qwen2": lambda: _cuts(GPT4 % ""),
+    "deepseek-v3": lambda: pre_tokenizer("deepseek", 3),
+    "default": lambda: _cuts(*DEFAULT_CUTS),
+}
+SAME = {"gpt2": "gpt-2", "llama3": "llama-bpe", "llama-v3": "llama-bpe", "deepseek-r1-qwen": "qwen2", "": "default"}
+OURS = {"smollm": ("gpt2", 1), "llama-bpe": ("gpt4", 3), "qwen2": ("gpt4", 1), "deepseek-v3": ("deepseek", 3)}
+"""Patterns of our own tokenizers that engines know under a name."""
+
+
+def read_tokenizer(metadata: Mapping[str, Value]) -> Tokenizer:
+    """The tokenizer that a file's metadata describe.
+
+    Raises ModelError for a kind that is not read, or tables that contradict each other.
+    """
+    kind = metadata.get("tokenizer.ggml.model")
+    tokens = _strings(metadata, "tokenizer.ggml.tokens")
+    if kind == "gpt2":
+        backend = _byte_level(metadata, tokens)
+    elif kind == "llama":
+        tokens = [SPACE * len(token) if token.strip(" ") == "" else token for token in tokens]
+        backend = _sentencepiece(metadata, tokens)
+    else:
+        raise ModelError(f"tokenizer.ggml.model (={kind!r}) is not read here: gpt2 and llama are")
+    types = metadata.get("tokenizer.ggml.token_type", [NORMAL] * len(tokens))
+    if not isinstance(types, list) or len(types) != len(tokens):
+        raise ModelError("tokenizer.ggml.token_type does not have one number for each token")
+    pairs = list(zip(tokens, types, strict=True))
+    unknown = [token for token, type_ in pairs if type_ == UNKNOWN and kind == "llama"]
+    special = unknown + [token for token, type_ in pairs if type_ == CONTROL]
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    backend.add_tokens([AddedToken(token, special=False, normalized=False) for token, type_ in pairs if type_ == USER_DEFINED])
+    roles = {role: tokens[id] for role, key in ROLES.items() if (id := _token_id(metadata, key, len(tokens))) is not None}
+    add_bos = metadata.get("tokenizer.ggml.add_bos_token", kind == "llama")
+    if add_bos and "bos_token" in roles:
+        opener = roles["bos_token"]
+        backend.post_processor = TemplateProcessing(  # pyright: ignore[reportAttributeAccessIssue]
+            single=f"{opener} $A", pair=f"{opener} $A {opener} $B:1", special_tokens=[(opener, tokens.index(opener))]
+        )
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **roles,
+        "add_bos_token": bool(add_bos),
+        "clean_up_tokenization_spaces": False,
+    }
+    return Tokenizer(backend, settings)
+
+
+def _byte_level(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokenizers.Tokenizer:
+    merges = [tuple(merge.split(" ")) for merge in _strings(metadata, "tokenizer.ggml.merges")]
+    name = metadata.get("tokenizer.ggml.pre", "")
+    pattern = SAME.get(str(name), str(name))
+    if pattern not in PATTERNS:
+        raise ModelError(f"tokenizer.ggml.pre (={name!r}) cuts texts in a way that is not known here: {', '.join((*PATTERNS, *SAME))} are")
+    backend = _pairs(tokens, merges, ignore_merges=pattern == "llama-bpe")
+    if pattern == "qwen2":
+        backend.normalizer = normalizers.NFC()  # pyright: ignore[reportAttributeAccessIssue]
+    backend.pre_tokenizer = PATTERNS[pattern]()  # pyright: ignore[reportAttributeAccessIssue]
+    backend.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    return backend
+
+
+def _sentencepiece(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokenizers.Tokenizer:
+    unknown = _token_id(metadata, "unknown_token_id", len(tokens))
+    backend = _pairs(
+        tokens, merges_of(tokens), unk_token=None if unknown is None else tokens[unknown], fuse_unk=True, byte_fallback="<0x00>" in tokens
+    )
+    prefix = metadata.get("tokenizer.ggml.add_space_prefix", True)
+    steps = [normalizers.Prepend(SPACE)] if prefix else []
+    backend.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])  # pyright: ignore[reportAttributeAccessIssue]
+    parts = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    backend.decoder = decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)] if prefix else parts)  # pyright: ignore[reportAttributeAccessIssue]
+    return backend
+
+
+def merges_of(tokens: Sequence[str]) -> list[tuple[str, str]]:
+    """Every way to make a token of two others, the first token first, and of one token the longest beginning first.
+
+    >>> merges_of(["a", "b", "ab", "c", "bc", "abc"])
+    [('a', 'b'), ('b', 'c'), ('ab', 'c'), ('a', 'bc')]
+    """
+    known = set(tokens)
+    return [
+        (token[:cut], token[cut:])
+        for token in tokens
+        for cut in range(len(token) - 1, 0, -1)
+        if token[:cut] in known and token[cut:] in known
+    ]
+
+
+def _pairs(tokens: Sequence[str], merges: Sequence[tuple[str, ...]], **settings: Any) -> tokenizers.Tokenizer:
+    vocabulary = {token: id for id, token in enumerate(tokens)}
+    if len(vocabulary) != len(tokens):
+        twice = next(token for id, token in enumerate(tokens) if vocabulary[token] != id)
+        raise ModelError(f"tokenizer.ggml.tokens has {twice!r} twice: no text would say which is meant")
+    try:
+        return tokenizers.Tokenizer(models.BPE(vocabulary, merges, **settings))  # pyright: ignore[reportArgumentType]
+    except Exception as error:  # the library raises plain Exception
+        words = " ".join(str(error).split())[:160]
+        raise ModelError(f"tokenizer.ggml.merges and tokenizer.ggml.tokens do not belong together: {words}") from error
+
+
+def _strings(metadata: Mapping[str, Value], key: str) -> list[str]:
+    found = metadata.get(key)
+    if not isinstance(found, list) or not found or not isinstance(found[0], str):
+        raise ModelError(f"{key} is {'missing' if found is None else 'no list of strings'}: the file has no tokenizer that can be read")
+    return [str(each) for each in found]
+
+
+def _token_id(metadata: Mapping[str, Value], key: str, size: int) -> int | None:
+    found = metadata.get(f"tokenizer.ggml.{key}")
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < size:
+        raise ModelError(f"tokenizer.ggml.{key} (={found!r}) is none of the {size} tokens")
+    return found
+
+
+def tokenizer_metadata(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
+    """The metadata that make llama.cpp give this tokenizer's ids, for a model of `vocab_size` rows.
+
+    Raises ModelError for a tokenizer that llama.cpp has no rules for.
+    """
+    form, model = tokenizer.form, tokenizer.form["model"]
+    if model["type"] != "BPE":
+        raise ModelError(f"a tokenizer of type {model['type']} has no form in GGUF that is written here: byte pairs (BPE) have")
+    names = tokenizer.names()
+    names = [name or f"[UNUSED{id}]" for id, name in enumerate(names)] + [f"[UNUSED{id}]" for id in range(len(names), vocab_size)]
+    types = [UNUSED if name == f"[UNUSED{id}]" else NORMAL for id, name in enumerate(names)]
+    for added in form["added_tokens"]:
+        types[added["id"]] = CONTROL if added["special"] else USER_DEFINED
+    found: dict[str, Value] = {"tokenizer.ggml.tokens": names, "tokenizer.ggml.token_type": types}
+    found |= _written_pieces(form, names, types) if not tokenizer.is_byte_level else _written_bytes(form)
+    ids = {name: id for id, name in enumerate(names)}
+    for role, key in ROLES.items():
+        token = tokenizer.settings.get(role)
+        token = token.get("content") if isinstance(token, dict) else token
+        if token in ids:
+            found[f"tokenizer.ggml.{key}"] = ids[token]
+    opens = tokenizer.settings.get("add_bos_token")
+    found["tokenizer.ggml.add_bos_token"] = _opens(form) if opens is None else bool(opens)
+    return found
+
+
+def _opens(form: Mapping[str, Any]) -> bool:
+    """Whether the post-processor puts a token before a text."""
+    single = (form.get("post_processor") or {}).get("single") or []
+    return bool(single) and "SpecialToken" in single[0]
+
+
+def _written_bytes(form: Mapping[str, Any]) -> dict[str, Value]:
+    merges = [each if isinstance(each, str) else " ".join(each) for each in form["model"]["merges"]]
+    return {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": _pattern_name(form), "tokenizer.ggml.merges": merges}
+
+
+def _pattern_name(form: Mapping[str, Any]) -> str:
+    found = _cutting(form.get("pre_tokenizer"))
+    for name, make in PATTERNS.items():
+        made = [make()] + ([pre_tokenizer(*OURS[name])] if name in OURS else [])  # pyright: ignore[reportArgumentType]
+        if found in [_cutting(_form_of(each)) for each in made]:
+            return name
+    raise ModelError("this tokenizer cuts texts in a way that llama.cpp has no name for: train one with a pattern that has (gpt2, gpt4)")
+
+
+def _form_of(made: pre_tokenizers.PreTokenizer) -> dict[str, Any]:
+    import json
+
+    holder = tokenizers.Tokenizer(models.BPE())
+    holder.pre_tokenizer = made  # pyright: ignore[reportAttributeAccessIssue]
+    return json.loads(holder.to_str())["pre_tokenizer"]
+
+
+def _cutting(form: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The steps of a pre-tokenizer without what only moves offsets."""
+    steps = [] if form is None else form.get("pretokenizers", [form])
+    return [{key: value for key, value in step.items() if key != "trim_offsets"} for step in steps]
+
+
+def _written_pieces(form: Mapping[str, Any], names: Sequence[str], types: list[int]) -> dict[str, Value]:
+    """SentencePiece's form: a score for each piece, which is its place; only for merges that follow from the places."""
+    model = form["model"]
+    merges = [tuple(each.split(" ")) if isinstance(each, str) else tuple(each) for each in model["merges"]]
+    if not model.get("byte_fallback") or set(merges) != set(merges_of(names)):
+        raise ModelError("this tokenizer's merges are not those of its vocabulary in order, which is all that a GGUF file can say")
+    for id, name in enumerate(names):
+        if types[id] == NORMAL and len(name) == 6 and name.startswith("<0x"):
+            types[id] = BYTE
+        elif name == model.get("unk_token"):
+            types[id] = UNKNOWN
+    steps = (form.get("normalizer") or {}).get("normalizers", [])
+    prefix = any(step["type"] == "Prepend" for step in steps)
+    scores = [-float(id) for id in range(len(names))]
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.pre": "default",
+        "tokenizer.ggml.scores": scores,
+        "tokenizer.ggml.add_space_prefix": prefix,
+    }

@@ -1,0 +1,104 @@
+"""Two forms of one model, compared on the same text: ids, chat template, logits, the likeliest continuation.
+
+In: two model folders. Out: one row a question, with a figure. Logits of other precisions differ a little and of other models
+much: the row says how far, and whether the likeliest tokens are still the same, which is what a reader would see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hanmo.base.errors import ModelError
+from hanmo.model.decoder import Decoder
+from hanmo.model.store import load_model
+from hanmo.tokenizer.chat import Chat, read_template
+from hanmo.tokenizer.load import Tokenizer
+
+TEXTS = (
+    "The rain had stopped, and the street smelled of warm stone.",
+    "她把信折好，放进抽屉，什么也没有说。",
+    "def area(r):\n    return 3.14159 * r ** 2  # of a circle\n",
+    "In 1969, 2 men walked on the moon;  12 have since.",
+)
+CONVERSATION = (
+    {"role": "user", "content": "Which of these is a fruit: stone, pear, cloud?"},
+    {"role": "assistant", "content": "A pear."},
+    {"role": "user", "content": "再举一个例子。"},
+)
+CLOSE = 1e-3
+"""Largest difference of logits that counts as equal: float32 sums in another order stay below it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One question and its answer."""
+
+    what: str
+    equal: bool
+    figure: str
+
+
+def compare(first: Path, second: Path, *, tokens: int = 16) -> list[Row]:
+    """The table for the models of two folders; `tokens` is how long a continuation is compared.
+
+    Raises ModelError for a model that is no decoder.
+    """
+    networks = [_decoder(first), _decoder(second)]
+    tokenizers = [Tokenizer.load(first), Tokenizer.load(second)]
+    ids = [[tokenizer.encode(text).tolist() for text in TEXTS] for tokenizer in tokenizers]
+    alike = [one == other for one, other in zip(*ids, strict=True)]
+    rows = [Row(what="tokens", equal=all(alike), figure=f"{sum(alike)} of {len(TEXTS)} texts have the same ids"), _template(first, second)]
+    same = [text for text, equal in zip(ids[0], alike, strict=True) if equal]
+    sizes = {network.config.vocab_size for network in networks}
+    if not same or len(sizes) > 1:
+        missing = "no text has the same ids" if not same else f"vocabularies of {' and '.join(map(str, sorted(sizes)))}"
+        return [*rows, *(Row(what=what, equal=False, figure=f"not compared: {missing}") for what in ("logits", "greedy text"))]
+    return [*rows, _logits(networks, same), _greedy(networks, same, tokens)]
+
+
+def _decoder(folder: Path) -> Decoder:
+    network = load_model(folder)
+    if not isinstance(network, Decoder):
+        raise ModelError(f"{folder} is a {type(network).__name__}: decoders are compared here")
+    return network
+
+
+def _template(first: Path, second: Path) -> Row:
+    templates = [read_template(first), read_template(second)]
+    if None in templates:
+        told = "neither has one" if templates == [None, None] else "only one has a template"
+        return Row(what="template", equal=templates == [None, None], figure=told)
+    chats = [Chat.load(first).encode(CONVERSATION, answer=True), Chat.load(second).encode(CONVERSATION, answer=True)]
+    equal = chats[0].text == chats[1].text and chats[0].ids.tolist() == chats[1].ids.tolist()
+    return Row(what="template", equal=equal, figure="a conversation has the same text and ids" if equal else "a conversation differs")
+
+
+@torch.inference_mode()
+def _logits(networks: Sequence[Decoder], texts: Sequence[list[int]]) -> Row:
+    worst, agreed, count = 0.0, 0, 0
+    for ids in texts:
+        one, other = (network(torch.tensor([ids])) for network in networks)
+        worst = max(worst, (one - other).abs().max().item())
+        agreed += int((one.argmax(-1) == other.argmax(-1)).sum())
+        count += len(ids)
+    figure = f"max abs difference {worst:.2g}; the likeliest token is the same at {agreed} of {count} places"
+    return Row(what="logits", equal=worst <= CLOSE, figure=figure)
+
+
+def _greedy(networks: Sequence[Decoder], texts: Sequence[list[int]], tokens: int) -> Row:
+    alike = [_continued(networks[0], ids, tokens) == _continued(networks[1], ids, tokens) for ids in texts]
+    return Row(what="greedy text", equal=all(alike), figure=f"{sum(alike)} of {len(texts)} continuations of {tokens} tokens are the same")
+
+
+@torch.inference_mode()
+def _continued(network: Decoder, ids: list[int], tokens: int) -> list[int]:
+    """The likeliest tokens one after another, everything read anew each time: short, and no cache to trust."""
+    made: list[int] = []
+    for _ in range(tokens):
+        seen = [*ids, *made][-network.config.max_position_embeddings :]
+        logits: Tensor = network(torch.tensor([seen]))
+        made.append(int(logits[0, -1].argmax()))
+    return made

@@ -1,0 +1,183 @@
+"""Conversations become ids, by the template that came with the model.
+
+In: messages. Out: ids, and a mask that says which of them the assistant wrote. Special tokens that a template writes are
+special; those that somebody wrote into a message are only text, so nobody can end a turn or speak as another by typing.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hanmo.base.errors import DataError, ModelError
+from hanmo.base.storage import read_json
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.templates import GENERATION_BEGINS, GENERATION_ENDS, render
+
+Messages = Sequence[Mapping[str, Any]]
+TEMPLATE_FILE = "chat_template.jinja"
+BREAK = "\ufdd2"
+"""A noncharacter put inside what looks like a special token in a message, and taken out again before encoding."""
+_MARKS = re.compile(f"[{GENERATION_BEGINS}{GENERATION_ENDS}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A conversation as ids; `written[i]` says whether the assistant wrote token i, with the token that ends its turn."""
+
+    text: str
+    ids: NDArray[np.int32]
+    written: NDArray[np.bool_]
+
+
+class Chat:
+    """One template with the tokenizer it speaks to."""
+
+    def __init__(self, tokenizer: Tokenizer, template: str) -> None:
+        self._tokenizer, self._template = tokenizer, template
+        special = sorted(tokenizer.special(), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, special)) or "(?!)")
+        settings = tokenizer.settings
+        roles = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+        self._roles = {role: _content(settings[role]) for role in roles if settings.get(role) is not None}
+
+    @classmethod
+    def load(cls, folder: Path) -> "Chat":
+        """The template and the tokenizer of a model folder.
+
+        Raises ModelError when it has no template.
+        """
+        template = read_template(folder)
+        if template is None:
+            raise ModelError(f"{folder} has no chat template ({TEMPLATE_FILE}): it is a model that continues text, not one that answers")
+        return cls(Tokenizer.load(folder), template)
+
+    def text(self, messages: Messages, *, answer: bool = False, tools: Sequence[Mapping[str, Any]] | None = None) -> str:
+        """The conversation as the template writes it; with `answer`, up to where the assistant begins to speak.
+
+        Raises ModelError for a template that does not take these messages, DataError for what are no messages.
+        """
+        return _MARKS.sub("", self._marked(messages, answer, tools)).replace(BREAK, "")
+
+    def encode(self, messages: Messages, *, answer: bool = False, tools: Sequence[Mapping[str, Any]] | None = None) -> Encoded:
+        """The conversation as ids, with what the assistant wrote.
+
+        A template says what that is with {% generation %}; for one that does not, it is what each assistant message adds to
+        the text before it, up to the end of its turn. Raises as `text` does.
+        """
+        marked = self._marked(messages, answer, tools)
+        if GENERATION_BEGINS in marked:
+            text, spans = _unmarked(marked)
+        else:
+            text, spans = marked, self._added(messages, marked, tools)
+        return self._encoded(text, spans)
+
+    def _marked(self, messages: Messages, answer: bool, tools: Sequence[Mapping[str, Any]] | None) -> str:
+        for number, message in enumerate(messages):
+            if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DataError(f"message {number} (={str(message)[:60]!r}) should have a role (system, user, assistant) and a content")
+        given = {"messages": self._defused(list(messages)), "tools": self._defused(tools), "documents": None}
+        return render(self._template, {**self._roles, **given, "add_generation_prompt": answer})
+
+    def _defused(self, value: Any) -> Any:
+        """The same, with special tokens in texts broken in two and our own marks taken out."""
+        if isinstance(value, str):
+            clean = _MARKS.sub("", value).replace(BREAK, "")
+            return self._special.sub(lambda found: found[0][:1] + BREAK + found[0][1:], clean)
+        if isinstance(value, Mapping):
+            return {key: self._defused(each) for key, each in cast("Mapping[str, Any]", value).items()}
+        return [self._defused(each) for each in cast("Sequence[Any]", value)] if isinstance(value, list | tuple) else value
+
+    def _added(self, messages: Messages, whole: str, tools: Sequence[Mapping[str, Any]] | None) -> list[tuple[int, int]]:
+        """Where the assistant's turns stand in a text; its blanks after the last special token are the template's."""
+        spans: list[tuple[int, int]] = []
+        for number, message in enumerate(messages):
+            if message.get("role") != "assistant":
+                continue
+            before = self._marked(messages[:number], True, tools)
+            after = self._marked(messages[: number + 1], False, tools)
+            if not (after.startswith(before) and whole.startswith(after)):
+                raise ModelError(
+                    "the chat template rewrites earlier turns, so what the assistant wrote cannot be told apart: "
+                    "mark it in the template with {% generation %}"
+                )
+            spans.append((len(before), len(after.rstrip())))
+        return spans
+
+    def _encoded(self, text: str, spans: Sequence[tuple[int, int]]) -> Encoded:
+        ids: list[NDArray[np.int32]] = []
+        written: list[NDArray[np.bool_]] = []
+        place = 0
+        for part in _parts(self._special, text):
+            end = place + len(part)
+            special = self._tokenizer.special().get(part)
+            if special is not None:
+                ids.append(np.array([special], np.int32))
+                written.append(np.array([_inside(place, spans)]))
+            elif part:
+                self._encode_text(part, place, spans, ids, written)
+            place = end
+        none = np.zeros(0, np.int32)
+        return Encoded(text.replace(BREAK, ""), np.concatenate([none, *ids]), np.concatenate([none.astype(bool), *written]))
+
+    def _encode_text(
+        self, part: str, place: int, spans: Sequence[tuple[int, int]], ids: list[NDArray[np.int32]], written: list[NDArray[np.bool_]]
+    ) -> None:
+        plain = part.replace(BREAK, "")
+        places = [place + at for at, letter in enumerate(part) if letter != BREAK] if plain != part else range(place, place + len(part))
+        found, starts, _ = self._tokenizer.encode_spans([plain])[0]
+        ids.append(found)
+        inside = [_inside(places[min(int(start), len(plain) - 1)], spans) for start in starts]
+        written.append(np.array(inside, bool))
+
+
+def read_template(folder: Path) -> str | None:
+    """The chat template of a model folder: a file of its own, or a key of tokenizer_config.json.
+
+    Raises ModelError when it is no text.
+    """
+    file, settings = folder / TEMPLATE_FILE, folder / "tokenizer_config.json"
+    if file.is_file():
+        return file.read_text("utf-8")
+    found: Any = read_json(settings).get("chat_template") if settings.is_file() else None
+    if isinstance(found, list):  # several under names, one of which is the default
+        named = {str(each.get("name")): each.get("template") for each in cast("list[dict[str, Any]]", found)}
+        found = named.get("default")
+    if found is not None and not isinstance(found, str):
+        raise ModelError(f"{settings}: chat_template (={str(found)[:40]!r}) should be a text")
+    return found
+
+
+def _content(token: Any) -> str:
+    return str(cast("dict[str, Any]", token).get("content") if isinstance(token, dict) else token)
+
+
+def _parts(special: re.Pattern[str], text: str) -> list[str]:
+    """The text cut before and after every special token."""
+    cuts = [0, *(edge for found in special.finditer(text) for edge in found.span()), len(text)]
+    return [text[start:end] for start, end in pairwise(cuts) if end > start]
+
+
+def _unmarked(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """The text without its marks, and where the marked parts stand in it."""
+    pieces: list[str] = []
+    spans: list[tuple[int, int]] = []
+    size, begin = 0, 0
+    for piece in re.split(f"({_MARKS.pattern})", text):
+        if piece == GENERATION_BEGINS:
+            begin = size
+        elif piece == GENERATION_ENDS:
+            spans.append((begin, size))
+        else:
+            pieces.append(piece)
+            size += len(piece)
+    return "".join(pieces), spans
+
+
+def _inside(place: int, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in spans)

@@ -1,0 +1,316 @@
+"""Chat templates run in a cage: Jinja's immutable sandbox with a budget, so that no template can loop, grow or reach out.
+
+In: a template and its variables. Out: text, or one line that says why not. A template comes with a model from anywhere and is
+a program. Every turn of a loop, call, filter, sum, product and output spends from one budget, by the size of what it makes;
+when it is spent, or the time is over, rendering ends. Attributes of Python's internals are out of reach (jinja2.sandbox), text
+has only the methods that make no more than they were given, and nothing is computed before the budget is there.
+Variables and filters are those that transformers gives: raise_exception, strftime_now, namespace, dict, tojson, {% generation %}.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, cast
+
+import jinja2
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+from hanmo.base.errors import ModelError
+
+LONGEST_TEMPLATE = 1 << 17
+BUDGET, SECONDS = 20_000_000, 5.0
+GENERATION_BEGINS, GENERATION_ENDS = "\ufdd0", "\ufdd1"
+"""Noncharacters around what a template marks as the assistant's words."""
+TEXT_METHODS = frozenset(
+    {
+        *("capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit"),
+        *("islower", "isnumeric", "isspace", "istitle", "isupper", "join", "lower", "lstrip", "partition", "removeprefix"),
+        *("removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith"),
+        *("strip", "swapcase", "title", "upper"),
+    }
+)
+NO_FILTERS = ("batch", "center", "filesizeformat", "format", "pprint", "random", "slice", "urlize", "wordwrap", "xmlattr")
+NO_GLOBALS = ("lipsum", "cycler", "joiner")
+
+
+class _Refused(Exception):
+    """A template asked for more than it may."""
+
+
+class _Budget:
+    """What one rendering may still spend."""
+
+    def __init__(self) -> None:
+        self.left, self.end = BUDGET, time.monotonic() + SECONDS
+
+    def spend(self, amount: int) -> None:
+        self.left -= amount
+        if self.left < 0:
+            raise _Refused("it makes or loops too much")
+        if time.monotonic() > self.end:
+            raise _Refused(f"it takes more than {SECONDS:.0f} seconds")
+
+
+class _Cage(ImmutableSandboxedEnvironment):
+    """The sandbox whose loops, calls, filters and operators spend from `budget`."""
+
+    intercepted_binops = frozenset(["+", "*", "**", "%"])
+
+    def __init__(self) -> None:
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"], optimized=False)
+        self.budget = _Budget()
+        self.finalize = self._output
+        for name in NO_FILTERS:
+            del self.filters[name]
+        variables = cast("dict[str, Any]", self.globals)  # pyright: ignore[reportUnknownMemberType]
+        for name in NO_GLOBALS:
+            del variables[name]
+        self.filters = {name: self._filter(each) for name, each in self.filters.items()}
+        self.filters |= {"tojson": self._to_json, "join": self._join, "replace": self._replace, "indent": self._indent}
+        variables |= {
+            "raise_exception": _raise,
+            "strftime_now": _strftime,
+            "_turns": self._turns,
+            "_concat": self._concat,
+            "namespace": _namespace,
+        }
+        self.source_size = 0
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """As the sandbox, and of text only what makes no more than it was given."""
+        return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr not in TEXT_METHODS)
+
+    def call(self, context: Any, obj: Any, *arguments: Any, **named: Any) -> Any:
+        """A call within the budget; `join` and `replace` are measured before they are made."""
+        owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
+        if isinstance(owner, str) and name == "join" and arguments:
+            return self._join(arguments[0], owner)
+        if isinstance(owner, str) and name == "replace" and len(arguments) >= 2:
+            return self._replace(owner, *arguments)
+        self.budget.spend(1 + self.source_size if isinstance(obj, Macro) else 1 + _size(owner))
+        return super().call(context, obj, *arguments, **named)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """A sum, product, power or remainder within the budget; texts are no formats."""
+        if operator == "**" and abs(left) > 1 and (abs(left) > 1 << 32 or abs(right) > 64):
+            raise _Refused("it asks for a power beyond reason")
+        if operator == "%" and isinstance(left, str):
+            raise _Refused("it formats text with %, which is not done here")
+        if operator == "*":
+            times, what = (left, right) if isinstance(left, int) else (right, left)
+            self.budget.spend(1 + max(0, times) * _size(what) if isinstance(times, int) and not isinstance(what, int | float) else 1)
+        elif operator == "+":
+            self.budget.spend(1 + _size(left) + _size(right))
+        found = super().call_binop(context, operator, left, right)
+        if isinstance(found, int) and found.bit_length() > 4096:
+            raise _Refused("it asks for a number beyond reason")
+        return found
+
+    def _output(self, value: Any) -> Any:
+        self.budget.spend(1 + _size(value))
+        return value
+
+    def _filter(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The filter, paid for by what it is given."""
+        takes_context = getattr(function, "jinja_pass_arg", None) is not None
+
+        def paid(*arguments: Any, **named: Any) -> Any:
+            self.budget.spend(1 + _size(arguments[1 if takes_context and len(arguments) > 1 else 0]))
+            return function(*arguments, **named)
+
+        if takes_context:
+            paid.jinja_pass_arg = function.jinja_pass_arg  # pyright: ignore[reportFunctionMemberAccess]
+        return paid
+
+    def _turns(self, items: Any, cost: int) -> Any:
+        """The items of a loop, each of which costs the text inside the loop."""
+        self.budget.spend(1)
+        return (
+            _Turns(self.budget, items, cost)
+            if isinstance(items, list | tuple | range | str | Mapping)
+            else _turns(self.budget, items, cost)
+        )
+
+    def _concat(self, *parts: Any) -> str:
+        texts = [str(part) for part in parts]
+        self.budget.spend(sum(map(len, texts)))
+        return "".join(texts)
+
+    def _to_json(
+        self, value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False
+    ) -> str:
+        if isinstance(indent, int) and not 0 <= indent <= 16:
+            raise _Refused("it indents JSON beyond reason")
+        text = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+        self.budget.spend(len(text))
+        return text
+
+    def _join(self, values: Any, between: str = "", attribute: str | None = None) -> str:
+        if attribute is not None:
+            values = [self.getitem(each, attribute) for each in values]
+        texts = [str(each) for each in values]
+        self.budget.spend(1 + sum(map(len, texts)) + len(texts) * len(str(between)))
+        return str(between).join(texts)
+
+    def _replace(self, text: Any, old: str, new: str, count: int = -1) -> str:
+        found = str(text).count(old) if count < 0 else min(count, str(text).count(old))
+        self.budget.spend(1 + len(str(text)) + found * len(new))
+        return str(text).replace(old, new, count)
+
+    def _indent(self, text: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
+        before = width if isinstance(width, str) else " " * min(width, 64)
+        self.budget.spend(1 + len(text) + len(before) * (1 + text.count("\n")))
+        lines = text.split("\n")
+        kept = [line if (not line and not blank) or (number == 0 and not first) else before + line for number, line in enumerate(lines)]
+        return "\n".join(kept)
+
+
+class _Turns(Sequence[Any]):
+    """A sequence in a loop, so that `loop.length` and `loop.last` are known, which pays for each turn."""
+
+    def __init__(self, budget: _Budget, items: Any, cost: int) -> None:
+        self._budget, self._items, self._cost = budget, items, cost
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return _turns(self._budget, self._items, self._cost)
+
+
+def _turns(budget: _Budget, items: Any, cost: int) -> Iterator[Any]:
+    for item in items:
+        budget.spend(1 + cost)
+        yield item
+
+
+class _Generation(Extension):
+    """{% generation %} ... {% endgeneration %}: the assistant's words."""
+
+    tags = {"generation"}  # noqa: RUF012  the base class has it so
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """The block as a call that puts marks around it."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_marked"), [], [], body).set_lineno(line)
+
+    def _marked(self, caller: Callable[[], str]) -> str:
+        return f"{GENERATION_BEGINS}{caller()}{GENERATION_ENDS}"
+
+
+def _size(value: Any) -> int:
+    return len(cast("Sequence[Any]", value)) if isinstance(value, str | list | tuple | dict | range) else 1
+
+
+def _raise(message: str) -> None:
+    raise jinja2.TemplateError(message)
+
+
+def _namespace(*arguments: Any, **named: Any) -> Namespace:
+    found = dict(*arguments, **named)
+    for name in found:
+        _check_attribute(name)
+    return Namespace(found)
+
+
+def _check_attribute(name: str) -> None:
+    if name.startswith("_"):
+        raise _Refused(f"it keeps something under the name {name}")
+
+
+def _strftime(form: str) -> str:
+    if len(form) > 64 or any(mark in form for mark in "0123456789"):
+        raise _Refused("it asks for a date in a form beyond reason")
+    return datetime.now().astimezone().strftime(form)
+
+
+def _caged(tree: nodes.Template, cage: _Cage) -> nodes.Template:
+    """The template with its loops and joined texts inside the budget."""
+    for loop in tree.find_all(nodes.For):
+        inside = sum(len(each.data) for each in loop.find_all(nodes.TemplateData))
+        loop.iter = _called("_turns", [loop.iter, nodes.Const(inside)], cage)
+    for node in list(tree.find_all(nodes.Node)):
+        for name, value in list(node.iter_fields()):
+            if isinstance(value, nodes.Concat):
+                setattr(node, name, _called("_concat", value.nodes, cage))
+            elif isinstance(value, list):
+                parts = cast("list[Any]", value)
+                setattr(node, name, [_called("_concat", each.nodes, cage) if isinstance(each, nodes.Concat) else each for each in parts])
+    return tree.set_environment(cage)  # pyright: ignore[reportReturnType]
+
+
+def _called(name: str, arguments: list[Any], cage: _Cage) -> Any:
+    return nodes.Call(nodes.Name(name, "load"), arguments, [], None, None).set_environment(cage)
+
+
+@lru_cache(maxsize=32)
+def _compiled(source: str, thread: int) -> tuple[_Cage, jinja2.Template]:
+    if len(source) > LONGEST_TEMPLATE:
+        raise ModelError(
+            f"the chat template is refused: it is {len(source):,} characters long, {LONGEST_TEMPLATE:,} is the most there can be"
+        )
+    cage = _Cage()
+    cage.source_size = len(source)
+    with _one_line():
+        tree = cage.parse(source)
+        for name in tree.find_all(nodes.Name):
+            if name.name in ("_turns", "_concat"):
+                raise _Refused(f"it uses the name {name.name}")
+        for reference in tree.find_all(nodes.NSRef):
+            _check_attribute(reference.attr)
+        for each in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+            raise _Refused(f"it asks for another template ({type(each).__name__.lower()})")
+        return cage, cage.from_string(_caged(tree, cage))
+
+
+def render(source: str, variables: Mapping[str, Any]) -> str:
+    """What a template makes of its variables.
+
+    Raises ModelError in one line for a template that is broken, refuses these messages itself, or asks for more than it may.
+    """
+    cage, template = _compiled(source, threading.get_ident())  # a budget is spent by one rendering at a time
+    with _one_line():
+        cage.budget = _Budget()
+        pieces: list[str] = []
+        size = 0
+        for piece in template.generate(variables):
+            size += len(piece)
+            if size > BUDGET:
+                raise _Refused("it makes too long a text")
+            pieces.append(piece)
+        return "".join(pieces)
+
+
+@contextlib.contextmanager
+def _one_line() -> Generator[None]:
+    try:
+        yield
+    except _Refused as error:
+        raise ModelError(f"the chat template is refused: {error}") from error
+    except jinja2.exceptions.SecurityError as error:
+        raise ModelError(f"the chat template is refused: it reaches for what it may not ({_words(error)})") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise ModelError(f"the chat template cannot be read: {_words(error)} (line {error.lineno})") from error
+    except jinja2.TemplateError as error:
+        raise ModelError(f"the chat template does not take these messages: {_words(error)}") from error
+    except ModelError:
+        raise
+    except Exception as error:  # a template is a foreign program: whatever goes wrong in it is its own fault
+        raise ModelError(f"the chat template fails on these messages: {type(error).__name__}: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160]

@@ -1,0 +1,200 @@
+"""Out and back: the same numbers; transformers reads what we write; real weights answer as they do elsewhere."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tests.convert.conftest import METADATA, model_folder, outgoing
+from tests.model.families.conftest import GEMMA3, GPT2, SMALL
+
+from hanmo.base.errors import ModelError
+from hanmo.convert.gguf import export_gguf, import_gguf, read_decoder
+from hanmo.convert.gguf_reader import GgufFile
+from hanmo.convert.gguf_writer import write_gguf
+from hanmo.convert.sources import local_model
+from hanmo.data.catalogue import ENTRIES, find
+from hanmo.generate.reader import make_reader
+from hanmo.model.decoder import Decoder
+from hanmo.model.store import load_model, read_generation
+from hanmo.tokenizer.chat import Chat, read_template
+from hanmo.tokenizer.load import Tokenizer
+
+CONFIGS = {
+    "llama": dataclasses.replace(SMALL, num_key_value_heads=2, tie_word_embeddings=False, rope_theta=50000.0),
+    "llama with biases": dataclasses.replace(SMALL, attention_bias=True),
+    "qwen2": dataclasses.replace(SMALL, num_key_value_heads=2, qkv_bias=True, rope_theta=1e6),
+    "qwen3": dataclasses.replace(SMALL, num_key_value_heads=2, head_dim=16, qk_norm=True, rope_theta=1e6),
+    "gemma3": GEMMA3,
+    "gpt2": GPT2,
+}
+FOR_TRAINING = dict.fromkeys(("embedding_dropout", "attention_dropout", "hidden_dropout", "initializer_range"), 0.5)
+IDS = torch.arange(36).view(3, 12)
+TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+SMOL = find(ENTRIES["smollm2-135m-instruct"])
+QUESTIONS = [
+    "What is the capital of France?",
+    "Name three colours.",
+    "Write one sentence about the sea.",
+    "How many legs does a spider have?",
+    "What is 7 plus 5?",
+    "Give me a word that rhymes with cat.",
+    "Who wrote Hamlet?",
+    "What do bees make?",
+    "Tell me a short joke.",
+    "What is the opposite of hot?",
+    "Translate 'good morning' into French.",
+    "List two fruits.",
+    "Why is the sky blue?",
+    "What is a prime number?",
+    "Is the Earth round?",
+    "Write a haiku about rain.",
+    "What is H2O?",
+    "Which is larger, 9 or 12?",
+    "How do I boil an egg?",
+    "你好，你会说中文吗？",
+]
+
+
+def decoder(folder: Path) -> Decoder:
+    network = load_model(folder)
+    assert isinstance(network, Decoder)
+    return network
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_out_as_f32_and_back_is_the_same_model(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F16 rounds weights, so the law is told with matrices kept whole."""
+    monkeypatch.setattr("hanmo.convert.gguf._format", lambda *_: outgoing(np.zeros(1, np.float32)).format)
+    folder = model_folder(tmp_path / "m", CONFIGS[name], TEMPLATE)
+    export_gguf(folder, tmp_path / "m.gguf")
+    import_gguf(tmp_path / "m.gguf", tmp_path / "back")
+    one, other = decoder(folder), decoder(tmp_path / "back")
+    assert dataclasses.replace(other.config, **FOR_TRAINING) == dataclasses.replace(one.config, **FOR_TRAINING)  # pyright: ignore[reportArgumentType]
+    with torch.no_grad():
+        assert (one(IDS) - other(IDS)).abs().max() <= 1e-5
+    before, after = Tokenizer.load(folder), Tokenizer.load(tmp_path / "back")
+    text = "the rain,  42 drops\n雨下在山上 <|endoftext|> \t é"
+    assert before.encode(text).tolist() == after.encode(text).tolist() and after.decode(after.encode(text)) == text
+    assert after.eot_id == before.eot_id and read_template(tmp_path / "back") == TEMPLATE
+    assert read_generation(tmp_path / "back")["eos_token_id"] == before.eot_id
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "biases" not in name])
+def test_transformers_reads_what_we_write(tmp_path: Path, name: str) -> None:
+    """It leaves Llama's biases out, and takes the usual sizes for granted where the file tells others."""
+    gpt2 = {"intermediate_size": 0, "max_position_embeddings": 1024}
+    usual = {"qwen3": {"head_dim": 128}, "gemma3": {"head_dim": 256}, "gpt2": gpt2}.get(name, {})
+    folder = model_folder(tmp_path / "m", dataclasses.replace(CONFIGS[name], **usual))
+    export_gguf(folder, tmp_path / "m.gguf")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="m.gguf", dtype=torch.float32).eval()
+    ours = read_decoder(GgufFile(tmp_path / "m.gguf"))
+    with torch.no_grad():
+        assert (theirs(IDS).logits - ours(IDS)).abs().max() <= 1e-4
+
+
+@pytest.mark.parametrize(("precision", "worst"), [("f16", 2e-2), ("q8_0", 0.5), ("q4_0", 8.0)])
+def test_a_shorter_precision_stays_near(tmp_path: Path, precision: str, worst: float) -> None:
+    folder = model_folder(tmp_path / "m", dataclasses.replace(SMALL, intermediate_size=64))
+    facts = export_gguf(folder, tmp_path / "m.gguf", precision)  # pyright: ignore[reportArgumentType]
+    file = GgufFile(tmp_path / "m.gguf")
+    stored = {each.format.name for each in file.tensors.values()}
+    assert stored == {"f16": {"F16", "F32"}, "q8_0": {"Q8_0", "F32"}, "q4_0": {"Q4_0", "Q8_0", "F32"}}[precision]
+    assert facts["tensors"] == len(file.tensors)
+    with torch.no_grad():
+        difference = (decoder(folder)(IDS) - read_decoder(file)(IDS)).abs().max()
+    assert 0 < difference <= worst
+
+
+def test_a_modelfile_stands_beside(tmp_path: Path) -> None:
+    export_gguf(model_folder(tmp_path / "m", SMALL), tmp_path / "m.gguf")
+    assert (tmp_path / "m.Modelfile").read_text() == "FROM ./m.gguf\nPARAMETER num_ctx 24\nPARAMETER temperature 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_act": "relu"}, r"hidden_act \(=relu\) has no place in a GGUF file"),
+        ({"mlp_bias": True}, "mlp_bias"),
+        ({"sliding_window": 4}, "a mistral model has no form in GGUF"),
+        ({"norm": "layer_norm"}, "a hanmo_decoder model has no form in GGUF"),
+    ],
+)
+def test_models_that_others_would_compute_otherwise_are_not_written(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    folder = model_folder(tmp_path / "m", dataclasses.replace(SMALL, **change))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ModelError, match=message):
+        export_gguf(folder, tmp_path / "m.gguf")
+    assert not (tmp_path / "m.gguf").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"general.architecture": "mamba"}, "the architecture 'mamba' is not read here"),
+        ({"llama.block_count": 3}, "is missing"),
+        ({"llama.embedding_length": 1 << 23}, "shape"),
+        ({"llama.attention.head_count": 0}, "at least 1"),
+        ({"llama.attention.head_count": "4"}, "whole number"),
+        ({"llama.attention.head_count_kv": 3}, "heads"),
+        ({"llama.attention.head_count_kv": [4, 2]}, "differs from layer to layer"),
+        ({"llama.rope.dimension_count": 4}, "is not the width of a head"),
+        ({"llama.expert_count": 8}, "mixture of experts"),
+        ({"llama.feed_forward_length": 1}, "shape"),
+        ({"tokenizer.ggml.model": "bert"}, "is not read here"),
+        ({"tokenizer.ggml.pre": "unheard-of"}, "cuts texts in a way that is not known"),
+        ({"tokenizer.ggml.token_type": [1]}, "one number for each token"),
+        ({"tokenizer.ggml.bos_token_id": 5000}, "is none of the"),
+        ({"tokenizer.ggml.merges": ["zz yy"]}, "do not belong together"),
+        ({"tokenizer.ggml.merges": ["alone"]}, "do not belong together"),
+    ],
+)
+def test_a_file_that_lies_about_its_model_is_refused_in_one_line(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    export_gguf(model_folder(tmp_path / "m", SMALL), tmp_path / "m.gguf")
+    file = GgufFile(tmp_path / "m.gguf")
+    tensors = {name: outgoing(file.read(name)) for name in file.tensors}
+    write_gguf(tmp_path / "lie.gguf", {**file.metadata, **change}, tensors)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ModelError, match=message) as caught:
+        import_gguf(tmp_path / "lie.gguf", tmp_path / "out")
+    assert "\n" not in str(caught.value) and "lie.gguf" in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_a_file_without_a_model_is_refused(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "m.gguf", METADATA, {"strange": outgoing(np.zeros((1, 2), np.float32))})
+    with pytest.raises(ModelError, match="has no tensor 'strange'"):
+        import_gguf(tmp_path / "m.gguf", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(SMOL is None, reason="hanmo fetch smollm2-135m-instruct has not been run here")
+def test_smollm2_gives_the_logits_and_answers_of_transformers() -> None:
+    assert SMOL is not None
+    folder = local_model("smollm2-135m-instruct")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(SMOL, gguf_file="smollm2-135m-instruct.gguf", dtype=torch.float32).eval()
+    reference = transformers.AutoTokenizer.from_pretrained(SMOL, gguf_file="smollm2-135m-instruct.gguf")
+    ours, chat = decoder(folder), Chat.load(folder)
+    equal = 0
+    for question in QUESTIONS:
+        messages = [{"role": "user", "content": question}]
+        ids = chat.encode(messages, answer=True).ids.tolist()
+        assert ids == reference.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        with torch.no_grad():
+            difference = (theirs(torch.tensor([ids])).logits - ours(torch.tensor([ids]))).abs().max().item()
+            assert difference <= 1e-3
+            answer = theirs.generate(torch.tensor([ids]), max_new_tokens=16, do_sample=False)[0, len(ids) :].tolist()
+            equal += greedy(ours, ids, len(answer)) == answer
+    assert equal == len(QUESTIONS)
+
+
+def greedy(network: Decoder, ids: list[int], count: int) -> list[int]:
+    """The likeliest tokens one after another."""
+    reader = make_reader(network, count)
+    made: list[int] = []
+    with torch.inference_mode():
+        logits = reader.read([ids])
+        while len(made) < count:
+            made.append(int(logits[0].argmax()))
+            logits = reader.read([[made[-1]]])
+    return made
