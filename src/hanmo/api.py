@@ -1,4 +1,4 @@
-"""The Python interface: `hanmo.load(path)` gives a model that continues and scores text."""
+"""The Python interface: `hanmo.load(path)` gives a model that continues and scores text, `hanmo.load_encoder` one that embeds it."""
 
 import math
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hanmo.generate.embed import TextEncoder
 from hanmo.generate.loaded import TextModel
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.scoring import language_model
@@ -54,3 +55,11 @@ def load(path: str | Path, *, dtype: Precision | None = "float32") -> LoadedMode
     dtype: precision to compute in, None takes that of the file. Raises ModelError when there is no model.
     """
     return LoadedModel(Path(path), dtype=dtype)
+
+
+def load_encoder(path: str | Path, *, dtype: Precision | None = "float32") -> TextEncoder:
+    """The encoder in a model folder or a run folder, which turns texts into vectors.
+
+    Raises ModelError when there is none.
+    """
+    return TextEncoder(Path(path), dtype=dtype)

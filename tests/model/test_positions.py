@@ -1,10 +1,11 @@
 import math
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.model.positions import rotary_angles, rotate, sinusoidal_positions
+from hanmo.model.positions import halves, relative_buckets, rotary_angles, rotate, sinusoidal_positions
 
 
 def test_sinusoids_equal_the_equation() -> None:
@@ -37,3 +38,20 @@ def test_turning_keeps_the_length_of_every_pair() -> None:
     x = torch.randn(2, 5, 3, 8)
     y = rotate(x, *rotary_angles(torch.arange(5)[None], 8, 100.0))
     torch.testing.assert_close(x[..., :4] ** 2 + x[..., 4:] ** 2, y[..., :4] ** 2 + y[..., 4:] ** 2)
+
+
+@pytest.mark.parametrize("both_ways", [True, False])
+@pytest.mark.parametrize(("buckets", "most"), [(32, 128), (8, 20)])
+def test_buckets_of_distances_are_those_of_transformers(both_ways: bool, buckets: int, most: int) -> None:
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    distance = torch.arange(-300, 300)[None] - torch.arange(3)[:, None]
+    expected = T5Attention._relative_position_bucket(distance, both_ways, buckets, most)
+    assert torch.equal(relative_buckets(distance, buckets, most, both_ways=both_ways), expected)
+
+
+def test_halves_hold_the_same_sines_as_transformers_marian() -> None:
+    from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
+
+    expected = MarianSinusoidalPositionalEmbedding(50, 12).create_weight()
+    assert (halves(sinusoidal_positions(torch.arange(50), 12)) - expected).abs().max() <= 1e-6

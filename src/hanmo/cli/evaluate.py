@@ -58,9 +58,9 @@ def load_scorer(path: Path) -> "LanguageModel":
     """The scoring interface of the model in a model folder or run folder."""
     from hanmo.base.runs import model_folder
     from hanmo.model.scoring import language_model
-    from hanmo.model.store import load_model
+    from hanmo.model.store import load_language_model
 
-    return language_model(load_model(model_folder(path)))
+    return language_model(load_language_model(model_folder(path)))
 
 
 def read_documents(options: Measure) -> "Iterator[Document]":
