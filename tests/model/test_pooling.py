@@ -47,7 +47,9 @@ def test_what_is_not_done_is_refused(tmp_path: Path, kinds: tuple[str, ...], poo
         read_pooling(folder(tmp_path, *kinds, pooling=pooling))
 
 
-@pytest.mark.parametrize(("text", "message"), [("{}", "no list"), ("[", "cannot be read"), ('[{"type": "x.Pooling", "path": "../y"}]', "outside")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{}", "no list"), ("[", "cannot be read"), ('[{"type": "x.Pooling", "path": "../y"}]', "outside")]
+)
 def test_a_broken_list_of_modules_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "modules.json").write_text(text)
     with pytest.raises(ModelError, match=message):

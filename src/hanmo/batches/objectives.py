@@ -4,6 +4,7 @@ In: rows of ids and a seed for each. Out: a `Batch`. Each formula is a pure func
 original ids can be made again from what it gives. B rows, T positions, n tokens of one text.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -112,7 +113,7 @@ def restore(source: Ids, target: Ids, marks: Marks) -> Ids:
     """The text again, from both halves of `corrupt`."""
     order = {sentinel: i for i, sentinel in enumerate(marks.sentinels)}
     places = [i for i, id in enumerate(target.tolist()) if id in order]
-    said = {int(target[a]): target[a + 1 : b] for a, b in zip(places, places[1:], strict=False)}
+    said = {int(target[a]): target[a + 1 : b] for a, b in itertools.pairwise(places)}
     parts = [said.get(int(id), np.array([id])) if int(id) in order else np.array([id]) for id in source]
     return np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int64)
 

@@ -71,8 +71,7 @@ def train(options: Options) -> dict[str, object]:
     chosen = chosen_network(options)
     if 0 < chosen.vocab_size < tokenizer.vocab_size:
         raise ConfigError(
-            f"model.vocab_size (={chosen.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): "
-            "leave it out, or raise it"
+            f"model.vocab_size (={chosen.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): leave it out, or raise it"
         )
     stores = token_stores(options.data, tokenizer, options.tokens or folder.tokens)
     check_parents(folder, stores, tokenizer)

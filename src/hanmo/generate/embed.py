@@ -42,9 +42,7 @@ class TextEncoder:
             )
         self.pooling: Pooling = read_pooling(self.folder)
 
-    def embed(
-        self, texts: Sequence[str], *, pooling: PoolingKind | None = None, normalize: bool | None = None
-    ) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], *, pooling: PoolingKind | None = None, normalize: bool | None = None) -> NDArray[np.float32]:
         """A vector for each text, [texts, D]; pooling and normalize, by default the folder's own, are mean or cls, and length 1 or not.
 
         Texts of similar length share a batch; a text is cut off where the network, or its folder, sees no further.

@@ -4,7 +4,7 @@ B rows, T positions, S positions of the memory, D width.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ Keep = Callable[[KeysValues], KeysValues]
 """New keys and values -> all so far, for decoding a token at a time."""
 
 
+@runtime_checkable
 class BlockConfig(Protocol):
     """What a block has to know of its network."""
 

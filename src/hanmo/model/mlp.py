@@ -1,7 +1,7 @@
 """The position-wise part of a block. D width, I inner width."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,7 @@ def activate(x: Tensor, kind: Activation, *, gated: bool) -> Tensor:
     return ACTIVATIONS[kind](gate) * up
 
 
+@runtime_checkable
 class MLPConfig(Protocol):
     """What the MLP has to know of a network."""
 

@@ -60,7 +60,9 @@ def read_pooling(folder: Path) -> Pooling:
             elif name == "Normalize":
                 normalize = True
             elif name != "Transformer":
-                raise ModelError(f"{folder / 'modules.json'}: a module of kind {name!r} is not done here: Transformer, Pooling, Normalize are")
+                raise ModelError(
+                    f"{folder / 'modules.json'}: a module of kind {name!r} is not done here: Transformer, Pooling, Normalize are"
+                )
         limits = folder / "sentence_bert_config.json"
         longest = read_json(limits).get("max_seq_length") if limits.is_file() else None
     except StorageError as error:

@@ -221,8 +221,9 @@ def _load_encoder(
     with torch.device("meta"):
         network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
     if isinstance(network, Encoder):
-        heads = {"a head for masked tokens": network.head, "a pooler": network.pooler}
-        say(f"{folder}: a {layout.model_type} encoder, {', '.join(f'{name}: {"no" if part is None else "yes"}' for name, part in heads.items())}")
+        parts = {"head for masked tokens": network.head, "pooler": network.pooler}
+        told = ", ".join(f"{'no' if part is None else 'with a'} {name}" for name, part in parts.items())
+        say(f"{folder}: a {layout.model_type} encoder, {told}")
     else:
         say(f"{folder}: a {layout.model_type} encoder-decoder")
     return _assigned(network, state)

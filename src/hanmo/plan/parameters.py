@@ -1,6 +1,6 @@
 """How many numbers a model learns, part by part, from its configuration alone.
 
-In: DecoderConfig, EncoderConfig, EncoderDecoderConfig, RecurrentConfig, NgramConfig. Out: `Parameters`, equal to what the built network holds.
+In: the configuration of a network, or of an n-gram model. Out: `Parameters`, equal to what the built network holds.
 D width, V vocabulary, P positions, L layers, H query heads, K key-value heads, W width of a head, I inner width.
 """
 

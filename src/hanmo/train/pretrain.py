@@ -156,6 +156,10 @@ def objective_of(settings: Settings, tokenizer: Path) -> Objective | None:
     network_kind(config, kind)
     if config.name == "next_token":
         return None
+    if kind == "encoder_decoder" and settings.train.packing == "isolate":
+        raise ConfigError(
+            "train.packing (=isolate) puts several texts into a row, an encoder-decoder takes one pair a row: set fixed or concatenate"
+        )
     words = Tokenizer.load(tokenizer)
     marks, context = marks_of(words), context_of(settings)
     check_marks(marks, config, context)

@@ -48,9 +48,7 @@ MIXTURES = {
     "no gate": dataclasses.replace(SMALL, gated_mlp=False, hidden_act="relu2"),
     "qk norm and mlp bias": dataclasses.replace(SMALL, qk_norm=True, mlp_bias=True),
 }
-BERT = EncoderConfig(
-    vocab_size=61, hidden_size=32, intermediate_size=48, num_hidden_layers=2, max_position_embeddings=24, pad_token_id=0
-)
+BERT = EncoderConfig(vocab_size=61, hidden_size=32, intermediate_size=48, num_hidden_layers=2, max_position_embeddings=24, pad_token_id=0)
 ENCODERS = {
     "bert": BERT,
     "bert untied, relu, pooler": dataclasses.replace(BERT, tie_word_embeddings=False, hidden_act="relu", pooler=True),
@@ -89,7 +87,7 @@ ENCODER_DECODERS = {
     "flan-t5, its own head": dataclasses.replace(T5, tie_word_embeddings=False, scale_output=False),
     "t5, few buckets": dataclasses.replace(T5, relative_attention_num_buckets=8, relative_attention_max_distance=20),
     "marian": MARIAN,
-    "marian, its own head, relu": dataclasses.replace(MARIAN, tie_word_embeddings=False, hidden_act="relu", scale_embedding=False),
+    "marian, relu, not scaled": dataclasses.replace(MARIAN, hidden_act="relu", scale_embedding=False),
 }
 VASWANI = dataclasses.replace(MARIAN, position_embedding="sinusoidal", hidden_act="relu", output_bias=False)
 """The Transformer of 2017 to the letter; no other tool has its order of sines."""

@@ -51,7 +51,9 @@ def test_an_encoder_saved_here_gives_transformers_its_states_logits_and_gradient
     of_theirs = dict(reference.named_parameters())
     checked = 0
     for entry in layout.entries(config):
-        for theirs_name, part in zip(entry.theirs, gradients[entry.ours].split(entry.rows) if entry.ours in gradients else (), strict=False):
+        for theirs_name, part in zip(
+            entry.theirs, gradients[entry.ours].split(entry.rows) if entry.ours in gradients else (), strict=False
+        ):
             if theirs_name in of_theirs:
                 expected = of_theirs[theirs_name].grad
                 assert expected is not None

@@ -22,6 +22,7 @@ VALUES = LAYOUT.to_hf(MARIAN)
         ({"decoder_attention_heads": 8}, "another number"),
         ({"share_encoder_decoder_embeddings": False}, "an embedding for each language"),
         ({"normalize_before": True}, "norms before"),
+        ({"tie_word_embeddings": False}, "three embeddings"),
         ({"encoder_attention_heads": 0}, "at least 1"),
     ],
 )

@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 from tests.model.families.conftest import BERT, MARIAN, T5, lively
 
 from hanmo.base.errors import ModelError
+from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.families.bert import LAYOUT
 from hanmo.model.families.network import built
-from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.store import load_language_model, load_model, save_model
 
 

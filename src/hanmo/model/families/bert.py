@@ -123,11 +123,11 @@ LAYOUT = NetworkLayout[EncoderConfig](
         *body("bert."),
         Rule("head.dense", ("cls.predictions.transform.dense",)),
         Rule("head.norm", ("cls.predictions.transform.LayerNorm",)),
-        Rule("head", ("cls.predictions",)),
+        Rule("head.bias", ("cls.predictions.bias" if config.tie_word_embeddings else "cls.predictions.decoder.bias",)),
         Rule("lm_head", ("cls.predictions.decoder",)),
     ),
     prefix="bert.",
     renamed=((".gamma", ".weight"), (".beta", ".bias")),
-    spare=(r"bert\.embeddings\.(position|token_type)_ids", r"cls\.seq_relationship\.(weight|bias)"),
+    spare=(r"bert\.embeddings\.(position|token_type)_ids", r"cls\.seq_relationship\.(weight|bias)", r"cls\.predictions\.bias"),
     copies=(("cls.predictions.decoder.weight", "embed_tokens.weight"), ("cls.predictions.decoder.bias", "head.bias")),
 )

@@ -18,6 +18,7 @@ PLAIN = {
     "mlp_bias": True,
     "scaled_scores": True,
     "scale_output": False,
+    "tie_word_embeddings": True,
 }
 """What makes a network a Marian."""
 UNSUPPORTED = {
@@ -29,6 +30,7 @@ UNSUPPORTED = {
     "add_final_layer_norm": ([False], "a norm at the end"),
     "static_position_embeddings": ([True], "positions that are learned"),
     "extra_pos_embeddings": ([0], "more rows of positions"),
+    "tie_word_embeddings": ([True], "three embeddings"),
     "quantization_config": ([], "quantised weights"),
 }
 WITHOUT_EFFECT = (
@@ -94,7 +96,7 @@ def _write(config: EncoderDecoderConfig) -> dict[str, object]:
         "scale_embedding": config.scale_embedding,
         "share_encoder_decoder_embeddings": True,
         "is_encoder_decoder": True,
-        "tie_word_embeddings": config.tie_word_embeddings,
+        "tie_word_embeddings": True,
         "pad_token_id": config.start_token_id if config.pad_token_id is None else config.pad_token_id,
         "decoder_start_token_id": config.start_token_id,
         "bos_token_id": config.bos_token_id,
@@ -131,7 +133,6 @@ def _read(fields: Fields, names: Names) -> EncoderDecoderConfig:
         hidden_act=fields.activation("activation_function", "gelu"),
         scale_embedding=fields.flag("scale_embedding", False),
         output_bias="final_logits_bias" in names,
-        tie_word_embeddings=fields.flag("tie_word_embeddings", True),
         attention_dropout=fields.number("attention_dropout", 0.0),
         hidden_dropout=fields.number("dropout", 0.1),
         initializer_range=fields.number("init_std", 0.02),
@@ -154,7 +155,6 @@ LAYOUT = NetworkLayout[EncoderDecoderConfig](
         Rule("embed_tokens", ("model.shared",)),
         *_half("encoder"),
         *_half("decoder"),
-        Rule("lm_head", ("lm_head",)),
         Rule("output_bias", ("final_logits_bias",)),
     ),
     spare=(r"model\.(encoder|decoder)\.embed_positions\.weight",),

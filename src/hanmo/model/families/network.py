@@ -100,7 +100,7 @@ class NetworkLayout(Generic[C]):
             layer = re.search(r"\.(\d+)\.", name)
             index = layer.group(1) if layer else ""
             template = module.replace(f".{index}.", ".{i}.", 1) if index else module
-            rule = by_module.get(template) or by_module.get(name)
+            rule = by_module.get(name) or by_module.get(template)
             if rule is None and by_module:
                 raise ModelError(f"a {self.model_type} model has no place for {name}")
             ending = "" if rule is not None and rule.ours == name else f".{kind}"

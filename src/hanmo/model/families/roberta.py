@@ -29,9 +29,7 @@ def _read(fields: Fields, names: Names) -> EncoderConfig:
     head = "lm_head.bias" in names or "lm_head.decoder.bias" in names
     if head:
         fields.require("hidden_act", ["gelu"], "another activation than gelu in the head")
-    return bert.read(
-        fields, pooler="roberta.pooler.dense.weight" in names, masked_head=head, position_offset=padding + 1, padding=padding
-    )
+    return bert.read(fields, pooler="roberta.pooler.dense.weight" in names, masked_head=head, position_offset=padding + 1, padding=padding)
 
 
 LAYOUT = NetworkLayout[EncoderConfig](
@@ -45,12 +43,12 @@ LAYOUT = NetworkLayout[EncoderConfig](
         *bert.body("roberta."),
         Rule("head.dense", ("lm_head.dense",)),
         Rule("head.norm", ("lm_head.layer_norm",)),
-        Rule("head", ("lm_head",)),
+        Rule("head.bias", ("lm_head.bias" if config.tie_word_embeddings else "lm_head.decoder.bias",)),
         Rule("lm_head", ("lm_head.decoder",)),
     ),
     prefix="roberta.",
     renamed=((".gamma", ".weight"), (".beta", ".bias")),
-    spare=(r"roberta\.embeddings\.(position|token_type)_ids",),
+    spare=(r"roberta\.embeddings\.(position|token_type)_ids", r"lm_head\.bias"),
     copies=(("lm_head.decoder.weight", "embed_tokens.weight"), ("lm_head.decoder.bias", "head.bias")),
 )
 
