@@ -28,10 +28,9 @@ def test_norms_stand_after_the_sums_or_before_the_sub_layers() -> None:
 
 def test_the_memory_is_attended_to_between_both(block: EncoderBlock) -> None:
     x, memory = torch.randn(2, 3, 16), torch.randn(2, 5, 16)
-    assert block.cross_attention is not None
-    with_memory = block(x, memory=block.cross_attention.keys_values(memory))
+    with_memory = block(x, memory=block.remember(memory))
     assert not torch.allclose(with_memory, block(x))
-    assert not torch.allclose(with_memory, block(x, memory=block.cross_attention.keys_values(memory + 1)))
+    assert not torch.allclose(with_memory, block(x, memory=block.remember(memory + 1)))
 
 
 def test_kept_keys_and_values_are_handed_out_once_a_pass(block: EncoderBlock) -> None:

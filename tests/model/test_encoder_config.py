@@ -7,9 +7,9 @@ from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hidden_size": 10}, r"model.hidden_size \(=10\) is not a multiple of model.num_attention_heads \(=4\)"),
-        ({"num_hidden_layers": 0}, r"model.num_hidden_layers \(=0\) should be at least 1"),
-        ({"hidden_dropout": 1.0}, r"model.hidden_dropout \(=1.0\)"),
+        ({"hidden_size": 10}, r"encoder.hidden_size \(=10\) is not a multiple of encoder.num_attention_heads \(=4\)"),
+        ({"num_hidden_layers": 0}, r"encoder.num_hidden_layers \(=0\) should be at least 1"),
+        ({"hidden_dropout": 1.0}, r"encoder.hidden_dropout \(=1.0\)"),
         ({"type_vocab_size": 0}, "type_vocab_size"),
         ({"position_offset": 256}, "leaves no row"),
     ],

@@ -196,7 +196,7 @@ def test_a_file_cut_short_is_one_line(tmp_path: Path, share: float) -> None:
         ({"n_layer": 10**9}, "whole number below"),
         ({"n_layer": 1}, "unexpected tensor"),
         ({"vocab_size": 10**7}, r"the tensor transformer.wte.weight has the shape \[61, 32\]"),
-        ({"model_type": "bert"}, "model_type"),
+        ({"model_type": "mystery"}, "model_type"),
         ({"n_head": 0}, "n"),
     ],
 )

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def mixed(size: int, seed: int) -> NDArray[np.uint64]:
-    """The first `size` outputs of splitmix64 started at `seed`: all bits random."""
+    """splitmix64 of seed + 1, seed + 2 ...: `size` numbers, all bits random."""
     with np.errstate(over="ignore"):
         state = (np.arange(1, size + 1, dtype=np.uint64) + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -15,7 +15,7 @@ def mixed(size: int, seed: int) -> NDArray[np.uint64]:
 
 def uniforms(size: int, seed: int) -> NDArray[np.float64]:
     """`size` numbers from 0 to 1, 1 left out."""
-    return (mixed(size, seed) >> np.uint64(11)) * 2.0**-53
+    return (mixed(size, seed) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def partition(total: int, parts: int, seed: int) -> NDArray[np.int64]:

@@ -247,8 +247,8 @@ class FillInTheMiddle:
         if asked >= self.config.rate or begin == end:
             return text, following, owner
         assert self.marks.middle is not None
-        cuts = sorted(int(draw * (end - begin + 1)) for draw in (one, other))
-        moved = rearrange(text[begin:end], *cuts, self.marks.middle, suffix_first=order < self.config.suffix_first)
+        first, second = sorted(int(draw * (end - begin + 1)) for draw in (one, other))
+        moved = rearrange(text[begin:end], first, second, self.marks.middle, suffix_first=order < self.config.suffix_first)
         # a middle is over, whatever the store goes on with
         said = np.concatenate([following[:begin], moved[1:], [self.marks.eot], following[end:]])
         if begin and owner[begin - 1] == owner[begin]:

@@ -68,10 +68,11 @@ def train(options: Options) -> dict[str, object]:
 
     folder = Run(options.out)
     tokenizer = Tokenizer.load(options.tokenizer)
-    chosen = chosen_network(options)
+    section, chosen = chosen_network(options)
     if 0 < chosen.vocab_size < tokenizer.vocab_size:
         raise ConfigError(
-            f"model.vocab_size (={chosen.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): leave it out, or raise it"
+            f"{section}.vocab_size (={chosen.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): "
+            "leave it out, or raise it"
         )
     stores = token_stores(options.data, tokenizer, options.tokens or folder.tokens)
     check_parents(folder, stores, tokenizer)
@@ -93,13 +94,15 @@ def train(options: Options) -> dict[str, object]:
     return {"run": str(options.out), **manifest}
 
 
-def chosen_network(options: Options) -> DecoderConfig | EncoderConfig | EncoderDecoderConfig:
-    """The network that the objective is for, or the one that was asked for.
+def chosen_network(options: Options) -> tuple[str, DecoderConfig | EncoderConfig | EncoderDecoderConfig]:
+    """The network that the objective is for, or the one that was asked for, and the section that describes it.
 
     Raises ConfigError when the two do not go together.
     """
     kind = network_kind(options.train.objective, options.network)
-    return {"encoder": options.encoder, "encoder_decoder": options.encoder_decoder}.get(kind, options.model)
+    if kind == "encoder":
+        return kind, options.encoder
+    return (kind, options.encoder_decoder) if kind == "encoder_decoder" else ("model", options.model)
 
 
 def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, "TokenStore"]:

@@ -127,6 +127,11 @@ class EncoderBlock(nn.Module):
             x_BTD = self._sum(x_BTD, self.cross_norm, lambda x: cross(x, memory, memory_seen))
         return self._sum(x_BTD, self.mlp_norm, self.mlp)
 
+    def remember(self, memory_BSD: Tensor) -> KeysValues:
+        """The keys and values that this block makes of the other sequence."""
+        assert self.cross_attention is not None
+        return self.cross_attention.keys_values(memory_BSD)
+
     def _sum(self, x_BTD: Tensor, norm: Norm, step: Callable[[Tensor], Tensor]) -> Tensor:
         update_BTD = step(x_BTD if self.post_norm else norm(x_BTD))
         if self.training:

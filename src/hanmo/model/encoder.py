@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hanmo.base.errors import ModelError
 from hanmo.model.attention import first_of_segment
 from hanmo.model.block import EncoderBlock
+from hanmo.model.config import Activation
 from hanmo.model.cross_attention import same_segment
 from hanmo.model.decoder import drop
 from hanmo.model.encoder_config import EncoderConfig
@@ -25,7 +26,7 @@ class MaskedHead(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.kind = config.hidden_act
+        self.kind: Activation = config.hidden_act
         self.dense = Linear(config.hidden_size, config.hidden_size)
         self.norm = Norm(config.norm, config.hidden_size, config.norm_eps)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
@@ -111,7 +112,7 @@ class Encoder(nn.Module):
         Raises ModelError when there is no pooler.
         """
         if self.pooler is None:
-            raise ModelError("this encoder has no pooler (model.pooler is false): take the mean or the first token's state")
+            raise ModelError("this encoder has no pooler (encoder.pooler is false): take the mean or the first token's state")
         return self.pooler(hidden_BTD[:, 0]).tanh()
 
     def loss(
@@ -130,5 +131,5 @@ class Encoder(nn.Module):
 
     def _logits(self, hidden: Tensor) -> Tensor:
         if self.head is None:
-            raise ModelError("this encoder has no head for masked tokens (model.masked_head is false): it gives states only")
+            raise ModelError("this encoder has no head for masked tokens (encoder.masked_head is false): it gives states only")
         return F.linear(self.head(hidden), self.output_weight, self.head.bias)

@@ -7,7 +7,7 @@ from hanmo.base.errors import ConfigError
 from hanmo.model.config import Activation, NormKind
 
 
-def _check(config: "EncoderConfig | EncoderDecoderConfig", section: str = "model") -> None:
+def _check(config: "EncoderConfig | EncoderDecoderConfig", section: str) -> None:
     for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{section}.{name} (={getattr(config, name)}) should be at least 1")
@@ -69,11 +69,11 @@ class EncoderConfig:
 
         Raises ConfigError naming the keys that do not.
         """
-        _check(self)
+        _check(self, "encoder")
         if self.type_vocab_size < 1:
-            raise ConfigError(f"model.type_vocab_size (={self.type_vocab_size}) should be at least 1")
+            raise ConfigError(f"encoder.type_vocab_size (={self.type_vocab_size}) should be at least 1")
         if not 0 <= self.position_offset < self.max_position_embeddings:
-            raise ConfigError(f"model.position_offset (={self.position_offset}) leaves no row of model.max_position_embeddings")
+            raise ConfigError(f"encoder.position_offset (={self.position_offset}) leaves no row of encoder.max_position_embeddings")
 
     @property
     def norm(self) -> NormKind:
@@ -196,13 +196,13 @@ class EncoderDecoderConfig:
 
         Raises ConfigError naming the keys that do not.
         """
-        _check(self)
+        _check(self, "encoder_decoder")
         if self.num_decoder_layers < 0:
-            raise ConfigError(f"model.num_decoder_layers (={self.num_decoder_layers}) should not be negative")
+            raise ConfigError(f"encoder_decoder.num_decoder_layers (={self.num_decoder_layers}) should not be negative")
         if self.relative_attention_num_buckets < 4 or self.relative_attention_max_distance <= self.relative_attention_num_buckets // 2:
             raise ConfigError(
-                f"model.relative_attention_num_buckets (={self.relative_attention_num_buckets}) should be at least 4, and "
-                f"model.relative_attention_max_distance (={self.relative_attention_max_distance}) more than half of it"
+                f"encoder_decoder.relative_attention_num_buckets (={self.relative_attention_num_buckets}) should be at least 4, and "
+                f"encoder_decoder.relative_attention_max_distance (={self.relative_attention_max_distance}) more than half of it"
             )
 
     @property

@@ -148,7 +148,7 @@ class EncoderDecoder(nn.Module):
     def remember(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> Memory:
         """Read the source, and make of it what every decoder layer attends to."""
         read_BSD = self.read(source_BS, source_seen_BS)
-        source = [layer.cross_attention.keys_values(read_BSD) for layer in self.decoder.layers]  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+        source = [layer.remember(read_BSD) for layer in self.decoder.layers if isinstance(layer, EncoderBlock)]
         return Memory(source, None if source_seen_BS is None else source_seen_BS[:, None, None], [None] * len(source))
 
     def decode(self, ids_BT: Int[Tensor, "B T"], memory: Memory, *, keep: bool = False) -> Float[Tensor, "B T D"]:

@@ -220,12 +220,12 @@ def _load_encoder(
     state = layout.from_hf_weights(_floats(needed.items(), dtype), config)  # pyright: ignore[reportArgumentType]
     with torch.device("meta"):
         network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
-    if isinstance(network, Encoder):
-        parts = {"head for masked tokens": network.head, "pooler": network.pooler}
-        told = ", ".join(f"{'no' if part is None else 'with a'} {name}" for name, part in parts.items())
-        say(f"{folder}: a {layout.model_type} encoder, {told}")
-    else:
+    if isinstance(network, EncoderDecoder):
         say(f"{folder}: a {layout.model_type} encoder-decoder")
+        return _assigned(network, state)
+    parts = {"head for masked tokens": network.head, "pooler": network.pooler}
+    told = ", ".join(f"{'no' if part is None else 'with a'} {name}" for name, part in parts.items())
+    say(f"{folder}: a {layout.model_type} encoder, {told}")
     return _assigned(network, state)
 
 

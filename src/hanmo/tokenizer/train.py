@@ -69,7 +69,7 @@ def _special(config: TokenizerConfig) -> list[str]:
     if config.kind == "wordpiece":
         return [*wordpiece.SPECIAL, *config.marks]
     may_lack = config.kind in ("word", "unigram") or (config.kind == "character" and not config.byte_fallback)
-    return [EOT, UNKNOWN, *config.marks] if may_lack else [EOT, *config.marks]
+    return [EOT, *config.marks, UNKNOWN] if may_lack else [EOT, *config.marks]
 
 
 def _roles(config: TokenizerConfig) -> dict[str, str]:

@@ -136,4 +136,4 @@ def built(kind: type[C], **values: object) -> C:
     try:
         return kind(**values)
     except ConfigError as error:
-        raise ModelError(f"config.json: {str(error).replace('model.', '')}") from error
+        raise ModelError("config.json: " + re.sub(r"\bencoder(_decoder)?\.", "", str(error))) from error
