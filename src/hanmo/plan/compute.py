@@ -65,7 +65,9 @@ def forward_flops_per_token(config: AnyNetworkConfig, context_length: int) -> fl
     visible key, (T + 1) / 2 of them on average under a causal mask: 2 L H W (T + 1).
     """
     logits = 2.0 * config.hidden_size * config.vocab_size
-    if isinstance(config, EncoderConfig | EncoderDecoderConfig):
+    if isinstance(config, EncoderConfig):
+        return _encoder_flops_per_token(config, context_length) + (logits if config.masked_head else 0.0)
+    if isinstance(config, EncoderDecoderConfig):
         return _encoder_flops_per_token(config, context_length) + logits
     if not isinstance(config, DecoderConfig):
         cells = MULTIPLE_OF_GATES[config.cell] * 2 * config.hidden_size**2
@@ -76,11 +78,12 @@ def forward_flops_per_token(config: AnyNetworkConfig, context_length: int) -> fl
 
 def _encoder_flops_per_token(config: EncoderConfig | EncoderDecoderConfig, context_length: int) -> float:
     """All matrices once, and attention over every key: 4 L H W T, half of it in a decoder's own, causal attention."""
-    counted = count_parameters(config)
+    matrices = count_parameters(config).layer_matrices
     keys = 4.0 * config.num_attention_heads * config.head_width * context_length
     if isinstance(config, EncoderConfig):
-        return 2.0 * (counted.layer_matrices + counted.head) + keys * config.num_hidden_layers
-    return 2.0 * counted.layer_matrices + keys * (config.num_hidden_layers + 1.5 * config.decoder_layers)
+        dense = config.hidden_size**2 if config.masked_head else 0
+        return 2.0 * (matrices + dense) + keys * config.num_hidden_layers
+    return 2.0 * matrices + keys * (config.num_hidden_layers + 1.5 * config.decoder_layers)
 
 
 def train_flops_per_token(config: AnyNetworkConfig, context_length: int) -> float:
