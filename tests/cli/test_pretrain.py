@@ -161,7 +161,8 @@ def test_an_encoder_learns_masked_words_from_the_command_line(house, tmp_path, c
     assert run(asked) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["steps"], found["packing"]["objective"]) == (12, "masked")
-    assert json.loads((out / "model" / "config.json").read_text())["architectures"] == ["BertForMaskedLM"]
+    written = json.loads((out / "model" / "config.json").read_text())
+    assert (written["architectures"], written["pad_token_id"]) == (["BertForMaskedLM"], None)
     assert run([*asked[:-1], "--encoder.vocab-size=100", "--out", str(tmp_path / "other")]) == 2
     assert "encoder.vocab_size (=100) is smaller than the tokenizer's" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tests.model.families.conftest import CONFIGS, GPT2, MIXTURES
+from tests.model.families.conftest import CONFIGS, ENCODER_DECODERS, ENCODERS, GPT2, MIXTURES, lively
 
 from hanmo.base.errors import ModelError, StorageError
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
@@ -170,6 +170,15 @@ def test_generation_defaults_and_end_tokens_are_kept(tmp_path: Path) -> None:
     (tmp_path / "m" / "generation_config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read as JSON"):
         read_generation(tmp_path / "m")
+
+
+def test_an_encoder_decoder_tells_how_its_text_begins(tmp_path: Path) -> None:
+    save_model(lively(ENCODER_DECODERS["marian"]), tmp_path / "m")
+    expected = {"eos_token_id": 1, "pad_token_id": 60, "decoder_start_token_id": 60}
+    assert read_generation(tmp_path / "m") == expected
+    save_model(lively(ENCODERS["bert"]), tmp_path / "bert")
+    assert not (tmp_path / "bert" / "generation_config.json").exists()
+    assert "AutoModelForMaskedLM" in (tmp_path / "bert" / "README.md").read_text()
 
 
 def test_a_key_that_nobody_reads_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,7 @@ def train(options: Options) -> dict[str, object]:
         vocab_size=chosen.vocab_size or tokenizer.vocab_size,
         bos_token_id=tokenizer.eot_id,
         eos_token_id=tokenizer.eot_id,
+        **_padding(chosen, tokenizer),
     )
     settings = Settings(model=model, train=options.train)
     context = context_of(settings)
@@ -103,6 +104,13 @@ def chosen_network(options: Options) -> tuple[str, DecoderConfig | EncoderConfig
     if kind == "encoder":
         return kind, options.encoder
     return (kind, options.encoder_decoder) if kind == "encoder_decoder" else ("model", options.model)
+
+
+def _padding(chosen: DecoderConfig | EncoderConfig | EncoderDecoderConfig, tokenizer: "Tokenizer") -> dict[str, int | None]:
+    """The token that fills rows up, where a network has a word for it."""
+    if isinstance(chosen, DecoderConfig):
+        return {}
+    return {"pad_token_id": tokenizer.special_id("pad_token") if chosen.pad_token_id is None else chosen.pad_token_id}
 
 
 def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, "TokenStore"]:

@@ -77,8 +77,9 @@ def save_model(
     if folder.exists() and not (folder.is_dir() and ((folder / "config.json").is_file() or not any(folder.iterdir()))):
         raise StorageError(f"{folder} is there and is no model folder (config.json is missing): choose another")
     form = _form(model, dtype)
-    ends = {key: form.values[key] for key in ("bos_token_id", "eos_token_id") if form.values.get(key) is not None}
-    padding = {"pad_token_id": ends["eos_token_id"]} if "eos_token_id" in ends else {}
+    named = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    ends = {key: form.values[key] for key in named if form.values.get(key) is not None}
+    padding = {"pad_token_id": ends["eos_token_id"]} if "eos_token_id" in ends and "pad_token_id" not in ends else {}
     card = write_card(
         folder.parent.name if folder.name == "model" else folder.name,
         {**_facts(form), **(facts or {})},
