@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import random
 
 import pytest
 import torch
@@ -157,7 +158,8 @@ def marked(tmp_path_factory):
     tokenizer = train_tokenizer(SENTENCES, TokenizerConfig(vocab_size=460, objectives=("masked", "span_corruption", "fill_in_the_middle")))
     tokenizer.save(folder / "tokenizer")
     stores = {}
-    for split, part in {"train": SENTENCES[::2], "validation": SENTENCES[1::4]}.items():
+    mixed = random.Random(3).sample(SENTENCES, len(SENTENCES))  # every word is seen in training
+    for split, part in {"train": mixed[:112], "validation": mixed[112:]}.items():
         documents = [Document(id=f"{split}{n}", text=text) for n, text in enumerate(part)]
         stores[split] = TokenStore.build(folder / split, documents, tokenizer.encode_batch, tokenizer.eot_id, tokenizer.vocab_size)
     return folder / "tokenizer", stores, tokenizer
