@@ -13,15 +13,15 @@ Rooms, from the ground up:
     evaluate    model -> numbers with intervals
     cli         words -> calls
 
-In Python: `hanmo.load("runs/shakespeare").generate("ROMEO:")`.
+In Python: `hanmo.load("runs/shakespeare").generate("ROMEO:")`, `hanmo.load_encoder("models/minilm").embed(["a text"])`.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hanmo.api import load
+    from hanmo.api import load, load_encoder
 
-__all__ = ["load"]
+__all__ = ["load", "load_encoder"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The Python interface: `hanmo.load(path)` gives a model that continues and scores text."""
+"""The Python interface: `hanmo.load(path)` gives a model that continues and scores text, `hanmo.load_encoder` one that embeds it."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.convert.sources import local_model
+from hanmo.generate.embed import TextEncoder
 from hanmo.generate.loaded import TextModel
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.scoring import language_model
@@ -55,3 +56,11 @@ def load(path: str | Path, *, dtype: Precision | None = "float32") -> LoadedMode
     dtype: precision to compute in, None takes that of the file. Raises ModelError when there is no model.
     """
     return LoadedModel(local_model(path), dtype=dtype)
+
+
+def load_encoder(path: str | Path, *, dtype: Precision | None = "float32") -> TextEncoder:
+    """The encoder in a model folder or a run folder, or a fetched name, which turns texts into vectors.
+
+    Raises ModelError when there is none.
+    """
+    return TextEncoder(local_model(path), dtype=dtype)

@@ -114,6 +114,11 @@ def test_without_a_probe_the_machine_alone_is_measured(recipe: Path, capsys: pyt
     assert {"assume_no_probe", "assume_no_end"} <= set(found["assumptions"]) and "not known" in heard.err
 
 
+def test_what_no_decoder_learns_is_not_forecast(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", str(recipe), "--train.objective.name", "span_corruption"]) == 2
+    assert "cannot train network 'decoder'" in capsys.readouterr().err
+
+
 def test_vocabulary_is_the_models_the_tokenizers_or_the_wished_for(begun: Run, recipe: Path) -> None:
     wished = read_recipe(recipe)
     trained = Tokenizer.load(begun.tokenizer).vocab_size

@@ -187,3 +187,29 @@ def test_two_processes_do_not_train_in_one_folder(house, tmp_path, capsys):
     with Run(tmp_path).alone("training"):
         assert run(words(house, tmp_path)) == 1
     assert "another hanmo is at work" in capsys.readouterr().err
+
+
+def test_an_encoder_learns_masked_words_from_the_command_line(house, tmp_path, capsys):
+    tokenizer, out = tmp_path / "tokenizer", tmp_path / "run"
+    made = ["tokenizer", "train", str(house / "data"), "--vocab-size", "320", "--objectives", "masked", "--out", str(tokenizer)]
+    assert run(made) == 0
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        "[encoder]\nhidden_size = 32\nnum_hidden_layers = 1\nmax_position_embeddings = 32\n"
+        '[train]\nmax_steps = 12\nwarmup_steps = 2\nbatch_size = 4\nprecision = "fp32"\nthreads = 1\nobjective.name = "masked"\n'
+    )
+    asked = ["pretrain", str(recipe), "--data", str(house / "data"), "--tokenizer", str(tokenizer), "--out", str(out), "--json"]
+    assert run(asked) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["steps"], found["packing"]["objective"]) == (12, "masked")
+    written = json.loads((out / "model" / "config.json").read_text())
+    assert (written["architectures"], written["pad_token_id"]) == (["BertForMaskedLM"], None)
+    assert run([*asked[:-1], "--encoder.vocab-size=100", "--out", str(tmp_path / "other")]) == 2
+    assert "encoder.vocab_size (=100) is smaller than the tokenizer's" in capsys.readouterr().err
+
+
+def test_an_objective_that_the_network_or_the_tokenizer_cannot_serve_is_one_line(house, tmp_path, capsys):
+    assert run(words(house, tmp_path / "run", "--train.objective.name=masked", "--network=decoder")) == 2
+    assert "train.objective.name (=masked) cannot train network 'decoder', but encoder" in capsys.readouterr().err
+    assert run(words(house, tmp_path / "run", "--train.objective.name=span_corruption")) == 2
+    assert "sentinels (it has 0) in the tokenizer" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.model.config import RopeScaling, RopeType
-from hanmo.model.positions import attention_factor, rotary_angles, rotate, sinusoidal_positions
+from hanmo.model.positions import attention_factor, halves, relative_buckets, rotary_angles, rotate, sinusoidal_positions
 
 
 def test_sinusoids_equal_the_equation() -> None:
@@ -73,3 +73,20 @@ def test_yarn_stretches_by_a_tenth_of_the_logarithm_unless_it_is_said() -> None:
         torch.tensor([[5]]), 8, 10000.0, RopeScaling(rope_type="yarn", factor=math.e, original_max_position_embeddings=9)
     )
     torch.testing.assert_close(cos**2 + sin**2, torch.full_like(cos, 1.21))
+
+
+@pytest.mark.parametrize("both_ways", [True, False])
+@pytest.mark.parametrize(("buckets", "most"), [(32, 128), (8, 20)])
+def test_buckets_of_distances_are_those_of_transformers(both_ways: bool, buckets: int, most: int) -> None:
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    distance = torch.arange(-300, 300)[None] - torch.arange(3)[:, None]
+    expected = T5Attention._relative_position_bucket(distance, both_ways, buckets, most)
+    assert torch.equal(relative_buckets(distance, buckets, most, both_ways=both_ways), expected)
+
+
+def test_halves_hold_the_same_sines_as_transformers_marian() -> None:
+    from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
+
+    expected = MarianSinusoidalPositionalEmbedding(50, 12).create_weight()
+    assert (halves(sinusoidal_positions(torch.arange(50), 12)) - expected).abs().max() <= 1e-6

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tests.model.families.conftest import CONFIGS, GPT2, MIXTURES
+from tests.model.families.conftest import CONFIGS, ENCODER_DECODERS, ENCODERS, GPT2, MIXTURES, lively
 
 from hanmo.base.errors import ModelError, StorageError
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
@@ -172,6 +172,15 @@ def test_generation_defaults_and_end_tokens_are_kept(tmp_path: Path) -> None:
         read_generation(tmp_path / "m")
 
 
+def test_an_encoder_decoder_tells_how_its_text_begins(tmp_path: Path) -> None:
+    save_model(lively(ENCODER_DECODERS["marian"]), tmp_path / "m")
+    expected = {"eos_token_id": 1, "pad_token_id": 60, "decoder_start_token_id": 60}
+    assert read_generation(tmp_path / "m") == expected
+    save_model(lively(ENCODERS["bert"]), tmp_path / "bert")
+    assert not (tmp_path / "bert" / "generation_config.json").exists()
+    assert "AutoModelForMaskedLM" in (tmp_path / "bert" / "README.md").read_text()
+
+
 def test_a_key_that_nobody_reads_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_model(decoder(), tmp_path / "m")
     change(tmp_path / "m", mystery=3)
@@ -196,7 +205,7 @@ def test_a_file_cut_short_is_one_line(tmp_path: Path, share: float) -> None:
         ({"n_layer": 10**9}, "whole number below"),
         ({"n_layer": 1}, "unexpected tensor"),
         ({"vocab_size": 10**7}, r"the tensor transformer.wte.weight has the shape \[61, 32\]"),
-        ({"model_type": "bert"}, "model_type"),
+        ({"model_type": "mystery"}, "model_type"),
         ({"n_head": 0}, "n"),
     ],
 )

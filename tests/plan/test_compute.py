@@ -5,9 +5,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.model.families import bert
 from hanmo.plan.compute import (
     count_compute,
     forward_flops_per_token,
@@ -45,6 +56,26 @@ def without_mask(config: DecoderConfig) -> float:
     """Our FLOPs a token, every query seeing every key: transformers' eager attention computes what the mask hides."""
     per_key = 4.0 * config.num_hidden_layers * config.num_attention_heads * config.head_width
     return forward_flops_per_token(config, CONTEXT) + per_key * (CONTEXT - (CONTEXT + 1) / 2)
+
+
+def test_forward_flops_of_an_encoder_are_those_torch_counts_for_bert() -> None:
+    config = EncoderConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, max_position_embeddings=CONTEXT, hidden_dropout=0.1
+    )
+    values = {key: value for key, value in bert.write(config).items() if value is not None}
+    network = BertForMaskedLM(BertConfig(**values, attn_implementation="eager")).eval()
+    assert ROWS * CONTEXT * forward_flops_per_token(config, CONTEXT) == counted(network, backward=False)
+
+
+def test_forward_flops_of_an_encoder_decoder_are_those_torch_counts_for_t5() -> None:
+    config = EncoderDecoderConfig(vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_decoder_layers=3)
+    shape = {"vocab_size": 50, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4}
+    network = T5ForConditionalGeneration(T5Config(**shape, feed_forward_proj="gated-gelu", attn_implementation="eager")).eval()
+    ids = torch.zeros(ROWS, CONTEXT, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        network(input_ids=ids, decoder_input_ids=ids)
+    hidden_by_the_mask = 4.0 * 32 * CONTEXT * 0.5 * config.decoder_layers
+    assert ROWS * CONTEXT * (forward_flops_per_token(config, CONTEXT) + hidden_by_the_mask) == counter.get_total_flops()
 
 
 def test_forward_flops_are_those_torch_counts_for_llama() -> None:

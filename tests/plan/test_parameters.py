@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families import layout_named, layout_of
 from hanmo.model.ngram import Ngram
 from hanmo.model.recurrent import Recurrent
@@ -86,6 +89,49 @@ def test_published_configurations_have_their_published_number_of_parameters(name
     config = layout_named(values).from_hf(values)
     assert layout_of(config).model_type == values["model_type"]
     assert count_parameters(config).total == published
+
+
+encoders = st.builds(
+    EncoderConfig,
+    vocab_size=st.integers(1, 40),
+    hidden_size=st.sampled_from([8, 16]),
+    intermediate_size=st.sampled_from([0, 20]),
+    num_hidden_layers=st.integers(1, 3),
+    num_attention_heads=st.sampled_from([2, 4]),
+    max_position_embeddings=st.integers(3, 20),
+    type_vocab_size=st.integers(1, 3),
+    pooler=st.booleans(),
+    masked_head=st.booleans(),
+    tie_word_embeddings=st.booleans(),
+)
+encoder_decoders = st.builds(
+    EncoderDecoderConfig,
+    vocab_size=st.integers(1, 40),
+    hidden_size=st.sampled_from([8, 16]),
+    intermediate_size=st.sampled_from([0, 20]),
+    num_hidden_layers=st.integers(1, 2),
+    num_decoder_layers=st.sampled_from([0, 1, 3]),
+    num_attention_heads=st.sampled_from([2, 4]),
+    head_dim=st.sampled_from([0, 6]),
+    position_embedding=st.sampled_from(["relative", "sinusoidal", "sinusoidal_halves"]),
+    norm=st.sampled_from(["rms_norm", "layer_norm"]),
+    post_norm=st.booleans(),
+    gated_mlp=st.booleans(),
+    attention_bias=st.booleans(),
+    mlp_bias=st.booleans(),
+    output_bias=st.booleans(),
+    tie_word_embeddings=st.booleans(),
+)
+
+
+@given(st.one_of(encoders, encoder_decoders))
+@settings(deadline=None, max_examples=60)
+def test_planned_parameters_of_networks_with_an_encoder_are_the_real_ones(config: EncoderConfig | EncoderDecoderConfig) -> None:
+    network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
+    named, planned = dict(network.named_parameters()), count_parameters(config)
+    assert planned.total == sum(p.numel() for p in named.values())
+    assert planned.layer_matrices == sum(p.numel() for name, p in named.items() if "layers." in name and p.dim() == 2)
+    assert planned.norms == sum(p.numel() for name, p in named.items() if "_norm." in name)
 
 
 @given(recurrents)

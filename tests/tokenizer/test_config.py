@@ -32,3 +32,11 @@ def test_settings_come_back_from_a_recipe():
 def test_reading_settings_loads_no_library():
     program = "import sys, hanmo.tokenizer.config; print({'tokenizers', 'numpy', 'rjieba'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+
+
+def test_objectives_bring_their_special_tokens_once_each() -> None:
+    config = TokenizerConfig(vocab_size=500, objectives=("masked", "fill_in_the_middle", "masked"))
+    assert config.marks == ("<mask>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+    assert TokenizerConfig(kind="wordpiece", objectives=("masked",)).marks == ()
+    with pytest.raises(ConfigError, match=r"vocab_size \(=300\) should be at least 357"):
+        TokenizerConfig(vocab_size=300, objectives=("span_corruption",))

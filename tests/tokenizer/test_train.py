@@ -9,6 +9,7 @@ import pytest
 from hanmo.base.errors import DataError
 from hanmo.tokenizer import train
 from hanmo.tokenizer.config import TokenizerConfig
+from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
 
 
@@ -148,3 +149,18 @@ def test_one_line_of_20_megabytes_of_chinese_keeps_the_memory_setting(kind, memo
     size, peak = map(int, made.stdout.split())
     assert size == 3000
     assert peak < memory + 250_000_000
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "character", "word"])
+def test_special_tokens_of_objectives_are_part_of_the_vocabulary_and_give_no_text(kind, texts, tmp_path):
+    config = TokenizerConfig(kind=kind, vocab_size=520, objectives=("masked", "span_corruption"))
+    train_tokenizer(texts, config).save(tmp_path)
+    tokenizer = Tokenizer.load(tmp_path)
+    mask, unknown = tokenizer.special_id("mask_token"), tokenizer.unk_id
+    assert mask is not None
+    assert tokenizer.vocab_size <= 520
+    assert {mask, tokenizer.eot_id} <= tokenizer.special_ids()
+    assert unknown is None or (unknown in tokenizer.special_ids() and tokenizer.decode([unknown]) != "")
+    assert tokenizer.decode([mask, tokenizer.names().index("<extra_id_99>")]) == ""
+    assert tokenizer.special_id("sep_token") == (3 if kind == "wordpiece" else None)
+    assert mask not in tokenizer.encode("<mask> [MASK]")

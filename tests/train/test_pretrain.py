@@ -1,15 +1,20 @@
 import dataclasses
 import json
+import math
+import random
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from hanmo.base.errors import ConfigError
 from hanmo.base.records import Document
 from hanmo.base.runs import Run
+from hanmo.batches.config import ObjectiveConfig
 from hanmo.batches.store import TokenStore
 from hanmo.model.config import DecoderConfig, RecurrentConfig
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.model.store import load_model
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 from hanmo.train.config import TrainConfig
@@ -125,3 +130,90 @@ def test_the_fused_projections_are_orthogonalised_in_parts():
     assert blocks["layers.1.attention.qkv.weight"] == [32, 16, 16]
     assert blocks["layers.0.mlp.up.weight"] == [128, 128]
     assert matrix_blocks(RecurrentConfig()) == {}
+
+
+SENTENCES = [
+    f"{who} {did} the {what} {when}, {after}."
+    for who in ("The baker", "Our neighbour", "A child", "The pilot")
+    for did in ("carried", "painted", "forgot")
+    for what in ("green door", "old lantern", "wooden boat")
+    for when in ("before noon", "on Sunday")
+    for after in ("and nobody saw it", "because it rained")
+]
+ENCODER = EncoderConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=32)
+BOTH = EncoderDecoderConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=32)
+OBJECTIVES = {
+    "masked": ENCODER,
+    "span_corruption": BOTH,
+    "prefix": MODEL,
+    "prefix read both ways": BOTH,
+    "fill_in_the_middle": MODEL,
+}
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """The same with special tokens for every objective, and English sentences to learn."""
+    folder = tmp_path_factory.mktemp("marked")
+    tokenizer = train_tokenizer(SENTENCES, TokenizerConfig(vocab_size=460, objectives=("masked", "span_corruption", "fill_in_the_middle")))
+    tokenizer.save(folder / "tokenizer")
+    stores = {}
+    mixed = random.Random(3).sample(SENTENCES, len(SENTENCES))  # every word is seen in training
+    for split, part in {"train": mixed[:112], "validation": mixed[112:]}.items():
+        documents = [Document(id=f"{split}{n}", text=text) for n, text in enumerate(part)]
+        stores[split] = TokenStore.build(folder / split, documents, tokenizer.encode_batch, tokenizer.eot_id, tokenizer.vocab_size)
+    return folder / "tokenizer", stores, tokenizer
+
+
+def objective_settings(name, **more):
+    objective = ObjectiveConfig(name=name.split()[0])
+    return dataclasses.replace(TRAIN, objective=objective, **{"max_steps": 60, "eval_every": 20, "batch_size": 8, **more})
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_lowers_its_validation_loss(marked, tmp_path, name):
+    train = objective_settings(name, max_steps=200 if name == "masked" else 60)  # one token in seven teaches
+    manifest = run(marked, tmp_path / "run", model=OBJECTIVES[name], train=train)
+    losses = [row["validation_loss"] for row in Run(tmp_path / "run").read_metrics() if row.get("validation_loss") is not None]
+    start = math.log(marked[2].vocab_size)
+    assert losses[-1] < losses[0] < start
+    assert losses[-1] < 0.8 * start
+    assert manifest["packing"]["objective"] == train.objective.name
+    assert type(load_model(Run(tmp_path / "run").model).config) is type(OBJECTIVES[name])
+
+
+def test_the_same_settings_give_the_same_weights(marked, tmp_path):
+    train = objective_settings("span_corruption", max_steps=12, eval_every=6)
+    whole = run(marked, tmp_path / "whole", model=BOTH, train=train)
+    run(marked, tmp_path / "again", model=BOTH, train=train)
+    weights = [load_file(Run(tmp_path / name).model / "model.safetensors") for name in ("whole", "again")]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert whole["steps"] == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "more", "message"),
+    [
+        ("masked", MODEL, {}, "cannot train network 'decoder'"),
+        ("next_token", ENCODER, {}, "cannot train network 'encoder'"),
+        ("masked", ENCODER, {"context_length": 33}, "exceeds the 32 positions"),
+        ("prefix", BOTH, {"packing": "isolate"}, "one pair a row"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_anything_is_written(marked, tmp_path, name, model, more, message):
+    with pytest.raises(ConfigError, match=message):
+        run(marked, tmp_path / "run", model=model, train=objective_settings(name, **more))
+
+
+def test_a_tokenizer_without_the_special_tokens_is_refused(house, tmp_path):
+    with pytest.raises(ConfigError, match="needs a mask token in the tokenizer"):
+        run(house, tmp_path / "run", model=ENCODER, train=objective_settings("masked"))
+
+
+def test_a_trained_encoder_loads_in_transformers(marked, tmp_path):
+    run(marked, tmp_path / "run", model=ENCODER, train=objective_settings("masked", max_steps=5, eval_every=5))
+    folder = Run(tmp_path / "run").model
+    ids, ours = torch.arange(5, 25)[None], load_model(folder)
+    theirs = AutoModelForMaskedLM.from_pretrained(folder)
+    with torch.no_grad():
+        assert (theirs(ids).logits - ours(ids)).abs().max() <= 1e-4

@@ -29,10 +29,13 @@ class Batch:
 
     ids, targets: int64 [rows, context]; weights: float32 [rows, context], 0 where the target is padding;
     segments: int32 [rows, context], equal within one document and distinct between neighbours, or None when
-    documents may see their neighbours.
+    documents may see their neighbours. Where ids are written while another text is read: source: int64 [rows, source
+    length], the other text; source_seen: bool of the same shape, False where it is padding.
     """
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     weights: NDArray[np.float32]
     segments: NDArray[np.int32] | None = None
+    source: NDArray[np.int64] | None = None
+    source_seen: NDArray[np.bool_] | None = None

@@ -5,6 +5,7 @@ n mod R of epoch n div R, in an order that the seed and the epoch alone decide; 
 on. Ranks and micro-batches share these rows out, so their union is the same for every division.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from hanmo.base.errors import ConfigError
 from hanmo.base.records import Batch
 from hanmo.base.runtime import derive_seed
+from hanmo.batches.draws import mixed
+from hanmo.batches.objectives import NextToken, Objective, Rows
 from hanmo.batches.pack import Concatenated, Filled, Fixed, Isolated, Packing, TooLong
 from hanmo.batches.store import TokenStore
 
@@ -56,10 +59,12 @@ class BatchConfig:
 class BatchStream:
     """All batches of a run over one store."""
 
-    def __init__(self, store: TokenStore, config: BatchConfig) -> None:
+    def __init__(self, store: TokenStore, config: BatchConfig, objective: Objective | None = None) -> None:
         self.store = store
         self.config = config
-        self.packing: Packing = _packing(store.offsets, config)
+        self.objective: Objective = objective or NextToken()
+        length = self.objective.text_length(config.context_length)
+        self.packing: Packing = _packing(store.offsets, dataclasses.replace(config, context_length=length))
         self._orders: dict[int, NDArray[np.integer]] = {}
 
     @property
@@ -92,7 +97,8 @@ class BatchStream:
         assert 0 <= micro < micros and 0 <= rank < world_size and step >= 0, (step, micro, rank, world_size)
         size = self.config.batch_size // world_size // micros
         first = step * self.config.batch_size + (rank * micros + micro) * size
-        return self._read(self._filled(np.arange(first, first + size)))
+        numbers = np.arange(first, first + size)
+        return self._read(self._filled(numbers), numbers)
 
     def _filled(self, numbers: NDArray[np.int64]) -> Filled:
         """Positions of rows of the endless stream; a batch may straddle epochs, a tiny store even several."""
@@ -112,16 +118,17 @@ class BatchStream:
             np.concatenate(segments) if segments else None,
         )
 
-    def _read(self, filled: Filled) -> Batch:
+    def _read(self, filled: Filled, numbers: NDArray[np.int64]) -> Batch:
         tokens, eot = self.store.ids, self.store.eot_id
         following = filled.positions + 1
         following[following == self.store.num_tokens] = 0
-        return Batch(
+        rows = Rows(
             ids=np.where(filled.valid, tokens[filled.positions], eot).astype(np.int64),
-            targets=np.where(filled.valid, tokens[following], eot).astype(np.int64),
-            weights=filled.valid.astype(np.float32),
+            following=np.where(filled.valid, tokens[following], eot).astype(np.int64),
+            valid=filled.valid,
             segments=filled.segments,
         )
+        return self.objective.batch(rows, [derive_seed(self.config.seed, "objective", int(number)) for number in numbers])
 
     def _start(self, epoch: int) -> int:
         if not self.config.shuffle:
@@ -144,6 +151,7 @@ class BatchStream:
         targets = int(self.packing.lengths(np.arange(rows)).sum())
         account: dict[str, object] = {
             "packing": self.config.packing,
+            "objective": self.objective.name,
             "context_length": context,
             "documents": self.store.num_documents,
             "documents_cut": self.packing.documents_cut,
@@ -175,13 +183,5 @@ def _packing(offsets: NDArray[np.int64], config: BatchConfig) -> Packing:
 
 
 def permutation(size: int, seed: int) -> NDArray[np.integer]:
-    """The numbers below `size` in an order that the seed decides, in any version of numpy.
-
-    Sorted by splitmix64 of seed + number (Steele, Lea and Flood 2014). Memory while sorting: some 20 bytes a number.
-    """
-    with np.errstate(over="ignore"):
-        mixed = (np.arange(1, size + 1, dtype=np.uint64) + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
-    return np.argsort(mixed, kind="stable").astype(np.uint32 if size <= 1 << 32 else np.int64)
+    """The numbers below `size` in an order that the seed decides. Memory while sorting: some 20 bytes a number."""
+    return np.argsort(mixed(size, seed), kind="stable").astype(np.uint32 if size <= 1 << 32 else np.int64)

@@ -59,9 +59,9 @@ def load_scorer(path: Path) -> "LanguageModel":
     """The scoring interface of a model, whatever its form."""
     from hanmo.convert.sources import local_model
     from hanmo.model.scoring import language_model
-    from hanmo.model.store import load_model
+    from hanmo.model.store import load_language_model
 
-    return language_model(load_model(local_model(path)))
+    return language_model(load_language_model(local_model(path)))
 
 
 def read_documents(options: Measure) -> "Iterator[Document]":

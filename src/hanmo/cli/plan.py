@@ -16,6 +16,7 @@ from hanmo.base.errors import HanmoError
 from hanmo.base.progress import duration, say, size
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json
+from hanmo.batches.config import network_kind
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.cli.recipe import Recipe
 from hanmo.model.config import DecoderConfig
@@ -74,8 +75,9 @@ def run(options: Options) -> dict[str, Any]:
 def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     """The plan of a recipe as JSON; what `folder` already holds (tokenizer, data) is counted instead of assumed.
 
-    Raises HanmoError when the machine has not the memory for one step.
+    Raises HanmoError when the machine has not the memory for one step, or the objective is not for a decoder.
     """
+    network_kind(recipe.train.objective, "decoder")
     vocab_size, tokens = vocabulary(recipe, folder), count_tokens(folder)
     model, train = replace(recipe.model, vocab_size=vocab_size), recipe.train
     train = replace(train, context_length=train.context_length or model.max_position_embeddings)

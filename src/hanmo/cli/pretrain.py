@@ -5,14 +5,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hanmo.base.errors import ConfigError, DataError
 from hanmo.base.progress import duration
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json, write_json
+from hanmo.batches.config import network_kind
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.model.config import DecoderConfig
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Train a decoder on a prepared data set; the same command goes on after an interruption."""
+    """Train a network on a prepared data set; the same command goes on after an interruption."""
 
     data: Path
     """Data set folder made by hanmo prepare."""
@@ -32,15 +34,21 @@ class Options:
     """Run folder to make, or to go on with."""
     tokens: Path | None = None
     """Where encoded tokens are kept; OUT/tokens by default."""
+    network: Literal["auto", "decoder", "encoder", "encoder_decoder"] = "auto"
+    """Which of the three networks below is trained; auto takes the one that train.objective.name is for."""
     model: DecoderConfig = field(default_factory=DecoderConfig)
-    """The network."""
+    """The decoder."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The encoder."""
+    encoder_decoder: EncoderDecoderConfig = field(default_factory=EncoderDecoderConfig)
+    """The encoder with a decoder."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Its training."""
 
 
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb."""
-    return parse_arguments(Options, words, "pretrain", sections=("model", "train"))
+    return parse_arguments(Options, words, "pretrain", sections=("model", "encoder", "encoder_decoder", "train"))
 
 
 def run(options: Options) -> dict[str, object]:
@@ -56,32 +64,53 @@ def train(options: Options) -> dict[str, object]:
     """As `run`, for a caller who has the folder alone."""
     from hanmo.plan.compute import train_flops_per_token
     from hanmo.tokenizer.load import Tokenizer
-    from hanmo.train.pretrain import Settings, pretrain
+    from hanmo.train.pretrain import Settings, context_of, pretrain
 
     folder = Run(options.out)
     tokenizer = Tokenizer.load(options.tokenizer)
-    if 0 < options.model.vocab_size < tokenizer.vocab_size:
+    section, chosen = chosen_network(options)
+    if 0 < chosen.vocab_size < tokenizer.vocab_size:
         raise ConfigError(
-            f"model.vocab_size (={options.model.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): "
+            f"{section}.vocab_size (={chosen.vocab_size}) is smaller than the tokenizer's (={tokenizer.vocab_size}): "
             "leave it out, or raise it"
         )
     stores = token_stores(options.data, tokenizer, options.tokens or folder.tokens)
     check_parents(folder, stores, tokenizer)
     model = replace(
-        options.model,
-        vocab_size=options.model.vocab_size or tokenizer.vocab_size,
+        chosen,
+        vocab_size=chosen.vocab_size or tokenizer.vocab_size,
         bos_token_id=tokenizer.eot_id,
         eos_token_id=tokenizer.eot_id,
+        **_padding(chosen, tokenizer),
     )
-    context = options.train.context_length or model.max_position_embeddings
+    settings = Settings(model=model, train=options.train)
+    context = context_of(settings)
     manifest = pretrain(
-        Settings(model=model, train=options.train),
+        settings,
         stores=stores,
         tokenizer=options.tokenizer,
         run=folder,
         flops_per_token=train_flops_per_token(model, context),
     )
     return {"run": str(options.out), **manifest}
+
+
+def chosen_network(options: Options) -> tuple[str, DecoderConfig | EncoderConfig | EncoderDecoderConfig]:
+    """The network that the objective is for, or the one that was asked for, and the section that describes it.
+
+    Raises ConfigError when the two do not go together.
+    """
+    kind = network_kind(options.train.objective, options.network)
+    if kind == "encoder":
+        return kind, options.encoder
+    return (kind, options.encoder_decoder) if kind == "encoder_decoder" else ("model", options.model)
+
+
+def _padding(chosen: DecoderConfig | EncoderConfig | EncoderDecoderConfig, tokenizer: "Tokenizer") -> dict[str, int | None]:
+    """The token that fills rows up, where a network has a word for it."""
+    if isinstance(chosen, DecoderConfig):
+        return {}
+    return {"pad_token_id": tokenizer.special_id("pad_token") if chosen.pad_token_id is None else chosen.pad_token_id}
 
 
 def token_stores(data: Path, tokenizer: "Tokenizer", folder: Path) -> dict[str, "TokenStore"]:

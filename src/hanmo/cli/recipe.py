@@ -9,6 +9,7 @@ from hanmo.base.errors import ConfigError
 from hanmo.data.prepare import PrepareConfig
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.train.config import TrainConfig
 
@@ -92,6 +93,10 @@ class Recipe:
     """Text to ids."""
     model: DecoderConfig = field(default_factory=DecoderConfig)
     """The Transformer."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The encoder that hanmo pretrain trains instead where train.objective asks for one."""
+    encoder_decoder: EncoderDecoderConfig = field(default_factory=EncoderDecoderConfig)
+    """The encoder-decoder that hanmo pretrain trains instead where train.objective asks for one."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Its training."""
     baselines: BaselineConfig = field(default_factory=BaselineConfig)

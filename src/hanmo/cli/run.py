@@ -22,6 +22,7 @@ from hanmo.base.progress import duration, say
 from hanmo.base.runs import Run
 from hanmo.base.runtime import end_with_parent
 from hanmo.base.storage import read_json, write_text
+from hanmo.batches.config import network_kind
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.cli.recipe import Recipe
 
@@ -54,6 +55,7 @@ def run(options: Options) -> dict[str, object]:
     if not recipe.sources:
         raise ConfigError('the recipe names no sources: add sources = ["..."] with catalogue names, files or folders')
     recipe.train.check_limits()
+    network_kind(recipe.train.objective, "decoder")  # what follows continues and scores text
     recipe.baselines.recurrent_train.check_limits()
     folder.create()
     if options.only:

@@ -11,7 +11,7 @@ from hanmo.base.runs import Run, model_folder
 from hanmo.generate import engine
 from hanmo.generate.engine import Generation
 from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
-from hanmo.model.store import Model, Precision, load_model, read_generation
+from hanmo.model.store import Model, Precision, load_language_model, read_generation
 from hanmo.tokenizer.load import Tokenizer
 
 Options = SamplingOptions | None
@@ -28,7 +28,7 @@ class TextModel:
         for place in (path, Run(path).model):
             recover_folder(place.absolute())
         self.folder = model_folder(path)
-        self.network: Model = load_model(self.folder, dtype=dtype)
+        self.network: Model = load_language_model(self.folder, dtype=dtype)
         self.tokenizer = Tokenizer.load(self.folder)
         if self.tokenizer.vocab_size > self.network.config.vocab_size:
             raise ModelError(

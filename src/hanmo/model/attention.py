@@ -29,13 +29,16 @@ def scaled_dot_product_attention(
     k_BHSW: Float[Tensor, "B H S W"],
     v_BHSW: Float[Tensor, "B H S W"],
     allowed_BTS: Bool[Tensor, "#B T S"] | None = None,
+    bias_BHTS: Float[Tensor, "#B H T S"] | None = None,
     scale: float | None = None,
 ) -> Float[Tensor, "B H T W"]:
     """softmax(Q K^T / sqrt(W)) V, scores that are not allowed set to minus infinity (Vaswani et al. 2017, eq. 1).
 
-    `scale` stands in for 1 / sqrt(W).
+    `bias_BHTS` is added to the scores and another `scale` takes the place of 1 / sqrt(W): Raffel et al. 2020, section 2.1.
     """
     scores_BHTS = q_BHTW @ k_BHSW.mT * (q_BHTW.size(-1) ** -0.5 if scale is None else scale)
+    if bias_BHTS is not None:
+        scores_BHTS = scores_BHTS + bias_BHTS
     if allowed_BTS is not None:
         scores_BHTS = scores_BHTS.masked_fill(~allowed_BTS[:, None], float("-inf"))
     return scores_BHTS.softmax(-1) @ v_BHSW

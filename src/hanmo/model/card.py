@@ -6,17 +6,28 @@ MARK = "<!-- written by hanmo save_model; remove this line to keep your own text
 
 _ELSEWHERE = """In transformers:
 
-    from transformers import AutoModelForCausalLM
-    model = AutoModelForCausalLM.from_pretrained("FOLDER")"""
+    from transformers import {loader}
+    model = {loader}.from_pretrained("FOLDER")"""
+LOADERS = {
+    "text-generation": "AutoModelForCausalLM",
+    "fill-mask": "AutoModelForMaskedLM",
+    "feature-extraction": "AutoModel",
+    "text2text-generation": "AutoModelForSeq2SeqLM",
+}
+"""What a model is for, in the words of the hub, and the class of transformers that loads it."""
 
 
-def write_card(name: str, facts: Mapping[str, object], *, read_elsewhere: bool) -> str:
+def write_card(name: str, facts: Mapping[str, object], *, read_elsewhere: bool, task: str = "text-generation") -> str:
     """Markdown with the facts as a table and the lines that load the model."""
+    ours = {
+        "text-generation": 'print(hanmo.load("FOLDER").generate("..."))',
+        "text2text-generation": 'network = hanmo.model.store.load_model(pathlib.Path("FOLDER"))',
+    }.get(task, 'print(hanmo.load_encoder("FOLDER").embed(["..."]))')
     rows = "\n".join(f"| {key} | {value:,} |" if isinstance(value, int) else f"| {key} | {value} |" for key, value in facts.items())
     alone = "No other tool reads this layout: it is hanmo's own, for a model that has no place in the known families."
     return f"""---
 library_name: {"transformers" if read_elsewhere else "hanmo"}
-pipeline_tag: text-generation
+pipeline_tag: {task}
 ---
 {MARK}
 # {name}
@@ -28,9 +39,9 @@ pipeline_tag: text-generation
 ## Use
 
     import hanmo
-    print(hanmo.load("FOLDER").generate("..."))
+    {ours}
 
-{_ELSEWHERE if read_elsewhere else alone}
+{_ELSEWHERE.format(loader=LOADERS[task]) if read_elsewhere else alone}
 
 ## Limits
 

@@ -1,12 +1,13 @@
 """The position-wise part of a block. D width, I inner width."""
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hanmo.model.config import Activation, DecoderConfig
+from hanmo.model.config import Activation
 from hanmo.model.kernels.functions import activation
 from hanmo.model.kernels.library import LANES, usable
 from hanmo.model.linear import Linear
@@ -46,10 +47,40 @@ def activate(x: Tensor, kind: Activation, *, gated: bool) -> Tensor:
     return ACTIVATIONS[kind](gate) * up
 
 
+@runtime_checkable
+class MLPConfig(Protocol):
+    """What the MLP has to know of a network."""
+
+    @property
+    def hidden_size(self) -> int:
+        """D."""
+        ...
+
+    @property
+    def mlp_width(self) -> int:
+        """I."""
+        ...
+
+    @property
+    def hidden_act(self) -> Activation:
+        """The activation."""
+        ...
+
+    @property
+    def gated_mlp(self) -> bool:
+        """Whether there is a gate."""
+        ...
+
+    @property
+    def mlp_bias(self) -> bool:
+        """Whether both projections add a bias."""
+        ...
+
+
 class MLP(nn.Module):
     """down(act(up x)), or down(act(gate x) * up x) when gated."""
 
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self, config: MLPConfig) -> None:
         super().__init__()
         self.kind: Activation = config.hidden_act
         self.gated = config.gated_mlp

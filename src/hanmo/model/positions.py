@@ -91,3 +91,27 @@ def rotate(
     left, right = x_BTHW.chunk(2, dim=-1)
     cos, sin = cos_BTP[:, :, None], sin_BTP[:, :, None]
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1).to(x_BTHW.dtype)
+
+
+def halves(table_TD: Float[Tensor, "T D"]) -> Float[Tensor, "T D"]:
+    """Sines first, then cosines: the order of Marian (Junczys-Dowmunt et al. 2018) for the same numbers."""
+    return torch.cat([table_TD[:, 0::2], table_TD[:, 1::2]], dim=1)
+
+
+def relative_buckets(distance_TS: Int[Tensor, "T S"], num_buckets: int, max_distance: int, *, both_ways: bool) -> Int[Tensor, "T S"]:
+    """The bucket of each distance key - query (Raffel et al. 2020, section 2.1).
+
+    Near distances d < n have one each; from n on the width grows by log(d / n) / log(max_distance / n), and all from
+    `max_distance` on share the last. n is half of the buckets of a direction. Without `both_ways` what lies ahead counts as 0.
+    """
+    if both_ways:
+        num_buckets //= 2
+        ahead_TS = num_buckets * (distance_TS > 0)
+        distance_TS = distance_TS.abs()
+    else:
+        ahead_TS = torch.zeros_like(distance_TS)
+        distance_TS = (-distance_TS).clamp(min=0)
+    near = num_buckets // 2
+    growth = (distance_TS.clamp(min=near).float() / near).log() / math.log(max_distance / near) * (num_buckets - near)
+    far_TS = (near + growth.long()).clamp(max=num_buckets - 1)
+    return ahead_TS + torch.where(distance_TS < near, distance_TS, far_TS)

@@ -1,13 +1,13 @@
 """Model folders in the Hugging Face layout: written whole or not at all, read with every claim checked.
 
 In: a network or an n-gram model. Out: `config.json`, `model.safetensors`, `generation_config.json`, the tokenizer's files
-and `README.md`; and back. A decoder takes the first family that expresses it (see families); the others have model
+and `README.md`; and back. A Transformer takes the first family that expresses it (see families); the others have model
 types of our own. No pickle, ever.
 """
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -24,12 +24,18 @@ from hanmo.model import families
 from hanmo.model.card import MARK, write_card
 from hanmo.model.config import NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_config import EncoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
+from hanmo.model.families import encoders
 from hanmo.model.ngram import Ngram
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.shards import INDEX, WEIGHTS, Shards
 from hanmo.model.softmax_regression import SoftmaxRegression
 
 Model = Decoder | Recurrent | SoftmaxRegression | Ngram
+"""What gives a probability to every next token."""
+AnyModel = Model | Encoder | EncoderDecoder
 Precision = Literal["float32", "bfloat16"]
 T = TypeVar("T")
 
@@ -49,6 +55,7 @@ class _Form:
     tensors: dict[str, Tensor]
     layout: str
     read_elsewhere: bool
+    task: str = "text-generation"
 
 
 def save_model(
@@ -70,16 +77,20 @@ def save_model(
     if folder.exists() and not (folder.is_dir() and ((folder / "config.json").is_file() or not any(folder.iterdir()))):
         raise StorageError(f"{folder} is there and is no model folder (config.json is missing): choose another")
     form = _form(model, dtype)
-    ends = {key: form.values[key] for key in ("bos_token_id", "eos_token_id") if form.values.get(key) is not None}
-    padding = {"pad_token_id": ends["eos_token_id"]} if "eos_token_id" in ends else {}
+    named = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    ends = {key: form.values[key] for key in named if form.values.get(key) is not None}
+    padding = {"pad_token_id": ends["eos_token_id"]} if "eos_token_id" in ends and "pad_token_id" not in ends else {}
     card = write_card(
-        folder.parent.name if folder.name == "model" else folder.name, {**_facts(form), **(facts or {})}, read_elsewhere=form.read_elsewhere
+        folder.parent.name if folder.name == "model" else folder.name,
+        {**_facts(form), **(facts or {})},
+        read_elsewhere=form.read_elsewhere,
+        task=form.task,
     )
 
     def write(new: Path) -> None:
         write_json(new / "config.json", form.values)
         save_file(form.tensors, new / WEIGHTS, metadata={"format": "pt"})
-        if not isinstance(model, Ngram):
+        if not isinstance(model, Ngram | Encoder):
             write_json(new / "generation_config.json", {**ends, **padding, **(generation or {})})
         write_text(new / "README.md", card)
         if tokenizer_folder is not None:
@@ -94,12 +105,14 @@ def _form(model: nn.Module | Ngram, dtype: Precision | None) -> _Form:
     if isinstance(model, Ngram):
         arrays = {name: torch.from_numpy(array) for name, array in model.state().items()}
         return _Form({"model_type": "hanmo_ngram", "note": NOTE, **dataclasses.asdict(model.config)}, arrays, "hanmo_ngram", False)
-    if not isinstance(model, Decoder | Recurrent | SoftmaxRegression):
-        raise ModelError(f"a {type(model).__name__} has no form on disk: Decoder, Recurrent, SoftmaxRegression and Ngram have")
+    if not isinstance(model, Decoder | Recurrent | SoftmaxRegression | Encoder | EncoderDecoder):
+        raise ModelError(f"a {type(model).__name__} has no form on disk: networks of this room and Ngram have")
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     if dtype is not None:
         state = {name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}
     precision = str(next(iter(state.values())).dtype).removeprefix("torch.")
+    if isinstance(model, Encoder | EncoderDecoder):
+        return _form_of_encoder(model, state, precision)
     if not isinstance(model, Decoder):
         layout = next(name for name, (kind, _) in OWN_NETWORKS.items() if isinstance(model, kind))
         values = {"model_type": layout, "note": NOTE, **dataclasses.asdict(model.config), "torch_dtype": precision}
@@ -107,6 +120,19 @@ def _form(model: nn.Module | Ngram, dtype: Precision | None) -> _Form:
     layout = families.layout_of(model.config)
     values = {**layout.to_hf(model.config), "torch_dtype": precision}
     return _Form(values, layout.to_hf_weights(state, model.config), layout.model_type, not layout.model_type.startswith("hanmo"))
+
+
+def _form_of_encoder(model: Encoder | EncoderDecoder, state: Mapping[str, Tensor], precision: str) -> _Form:
+    if isinstance(model, Encoder):
+        task = "fill-mask" if model.head is not None else "feature-extraction"
+        layout = encoders.encoder_layout(model.config)
+        values, tensors = layout.to_hf(model.config), layout.to_hf_weights(state, model.config)
+    else:
+        task = "text2text-generation"
+        layout = encoders.encoder_decoder_layout(model.config)
+        values, tensors = layout.to_hf(model.config), layout.to_hf_weights(state, model.config)
+    elsewhere = not layout.model_type.startswith("hanmo")
+    return _Form({**values, "torch_dtype": precision}, tensors, layout.model_type, elsewhere, task)
 
 
 def _facts(form: _Form) -> dict[str, object]:
@@ -142,7 +168,7 @@ def _keep_others(old: Path, new: Path) -> None:
             shutil.copyfile(each, new / each.name)
 
 
-def load_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
+def load_model(folder: Path, *, dtype: Precision | None = "float32") -> AnyModel:
     """The model of a folder, in evaluation mode; dtype None keeps the precision of the file.
 
     Raises ModelError in one line when the folder is no model, a file is cut short, a tensor is missing, unexpected or
@@ -157,14 +183,50 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
     if name in OWN_NETWORKS:
         kind, config_kind = OWN_NETWORKS[str(name)]
         return _load_own(kind, _config(config_kind, values), shards, dtype)
+    if (found := encoders.layout_named(values)) is not None:
+        return _load_encoder(folder, found, values, shards, dtype)
     layout = families.layout_named(values)
     config = layout.from_hf(values)
     layout.check_shapes(shards.shapes, config)
     for key in layout.unused(values):
         say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
-    state = layout.from_hf_weights(_floats(shards, dtype), config)
+    state = layout.from_hf_weights(_floats(shards.read(), dtype), config)
     with torch.device("meta"):
         network = Decoder(config)
+    return _assigned(network, state)
+
+
+def load_language_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
+    """As `load_model`, for who needs the probability of a next token.
+
+    Raises ModelError when the folder holds an encoder.
+    """
+    model = load_model(folder, dtype=dtype)
+    if isinstance(model, Encoder):
+        raise ModelError(f"{folder} holds an encoder, which has seen every token: it gives embeddings (hanmo.load_encoder), no next token")
+    if isinstance(model, EncoderDecoder):
+        raise ModelError(f"{folder} holds an encoder-decoder, which writes one text while reading another: not done here yet")
+    return model
+
+
+def _load_encoder(
+    folder: Path, layout: encoders.AnyLayout, values: Mapping[str, object], shards: Shards, dtype: Precision | None
+) -> Encoder | EncoderDecoder:
+    """An encoder, or an encoder-decoder; what the file lacks of it is told."""
+    config = layout.from_hf(values, shards.shapes)
+    layout.check_shapes(shards.shapes, config)  # pyright: ignore[reportArgumentType]
+    for key in layout.unused(values, shards.shapes):
+        say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
+    needed = {name: tensor for name, tensor in shards.read() if tensor.is_floating_point() or not layout.is_spare(name, shards.shapes)}
+    state = layout.from_hf_weights(_floats(needed.items(), dtype), config)  # pyright: ignore[reportArgumentType]
+    with torch.device("meta"):
+        network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
+    if isinstance(network, EncoderDecoder):
+        say(f"{folder}: a {layout.model_type} encoder-decoder")
+        return _assigned(network, state)
+    parts = {"head for masked tokens": network.head, "pooler": network.pooler}
+    told = ", ".join(f"{'no' if part is None else 'with a'} {name}" for name, part in parts.items())
+    say(f"{folder}: a {layout.model_type} encoder, {told}")
     return _assigned(network, state)
 
 
@@ -205,7 +267,7 @@ def _config(kind: type[T], values: Mapping[str, object]) -> T:
     return config
 
 
-N = TypeVar("N", Decoder, Recurrent, SoftmaxRegression)
+N = TypeVar("N", Decoder, Recurrent, SoftmaxRegression, Encoder, EncoderDecoder)
 
 
 def _load_own(kind: type[N], config: RecurrentConfig | SoftmaxRegressionConfig, shards: Shards, dtype: Precision | None) -> N:
@@ -218,12 +280,12 @@ def _load_own(kind: type[N], config: RecurrentConfig | SoftmaxRegressionConfig, 
         if expected.get(name) != shards.shapes.get(name):
             seen, said = (list(shapes[name]) if name in shapes else "nothing" for shapes in (shards.shapes, expected))
             raise ModelError(f"the tensor {name} does not fit: the file has {seen}, config.json says {said}")
-    return _assigned(network, _floats(shards, dtype))
+    return _assigned(network, _floats(shards.read(), dtype))
 
 
-def _floats(shards: Shards, dtype: Precision | None) -> dict[str, Tensor]:
+def _floats(found: Iterable[tuple[str, Tensor]], dtype: Precision | None) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
-    for name, tensor in shards.read():
+    for name, tensor in found:
         if not tensor.is_floating_point() or tensor.element_size() == 1:
             raise ModelError(f"the tensor {name} holds {str(tensor.dtype).removeprefix('torch.')}: quantised weights are not read here")
         tensors[name] = tensor if dtype is None else tensor.to(getattr(torch, dtype))

@@ -11,7 +11,8 @@ which a small model cannot neglect.
 from dataclasses import dataclass
 
 from hanmo.model.config import DecoderConfig
-from hanmo.plan.parameters import MULTIPLE_OF_GATES, NetworkConfig, count_parameters
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.plan.parameters import MULTIPLE_OF_GATES, AnyNetworkConfig, NetworkConfig, count_parameters
 
 BACKWARD_OVER_FORWARD = 2
 """A product Y = X W^T needs two more for its gradients: dX = dY W and dW = dY^T X."""
@@ -54,13 +55,20 @@ def count_compute(config: NetworkConfig, *, context_length: int, batch_size: int
     )
 
 
-def forward_flops_per_token(config: NetworkConfig, context_length: int) -> float:
+def forward_flops_per_token(config: AnyNetworkConfig, context_length: int) -> float:
     """FLOPs of one token's forward pass, averaged over the positions of a full context.
+
+    An encoder's query sees all T keys; of an encoder-decoder, a token of the source and one of the target count as one each,
+    both texts taken as T long.
 
     Each weight of a matrix takes part once: 2 FLOPs. Attention adds 2 W for the score and 2 W for the mixture of every
     visible key, (T + 1) / 2 of them on average under a causal mask: 2 L H W (T + 1); a sliding layer sees fewer.
     """
     logits = 2.0 * config.hidden_size * config.vocab_size
+    if isinstance(config, EncoderConfig):
+        return _encoder_flops_per_token(config, context_length) + (logits if config.masked_head else 0.0)
+    if isinstance(config, EncoderDecoderConfig):
+        return _encoder_flops_per_token(config, context_length) + logits
     if not isinstance(config, DecoderConfig):
         cells = MULTIPLE_OF_GATES[config.cell] * 2 * config.hidden_size**2
         return 2.0 * config.num_hidden_layers * cells + logits
@@ -80,7 +88,17 @@ def visible_keys(context_length: int, window: int | None) -> float:
     return reach * (2 * context_length - reach + 1) / (2 * context_length)
 
 
-def train_flops_per_token(config: NetworkConfig, context_length: int) -> float:
+def _encoder_flops_per_token(config: EncoderConfig | EncoderDecoderConfig, context_length: int) -> float:
+    """All matrices once, and attention over every key: 4 L H W T, half of it in a decoder's own, causal attention."""
+    matrices = count_parameters(config).layer_matrices
+    keys = 4.0 * config.num_attention_heads * config.head_width * context_length
+    if isinstance(config, EncoderConfig):
+        dense = config.hidden_size**2 if config.masked_head else 0
+        return 2.0 * (matrices + dense) + keys * config.num_hidden_layers
+    return 2.0 * matrices + keys * (config.num_hidden_layers + 1.5 * config.decoder_layers)
+
+
+def train_flops_per_token(config: AnyNetworkConfig, context_length: int) -> float:
     """Forward and backward FLOPs of one training token: three times the forward pass."""
     return (1 + BACKWARD_OVER_FORWARD) * forward_flops_per_token(config, context_length)
 

@@ -7,6 +7,14 @@ from hanmo.base.errors import ConfigError
 
 TokenizerKind = Literal["bpe", "wordpiece", "unigram", "character", "word"]
 PreTokenizerName = Literal["gpt2", "gpt4", "deepseek"]
+MarkedObjective = Literal["masked", "span_corruption", "fill_in_the_middle"]
+
+MARKS: dict[MarkedObjective, tuple[str, ...]] = {
+    "masked": ("<mask>",),
+    "span_corruption": tuple(f"<extra_id_{i}>" for i in range(100)),
+    "fill_in_the_middle": ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+}
+"""Special tokens that an objective needs, named as RoBERTa, T5 and Qwen2.5 name theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +35,18 @@ class TokenizerConfig:
     """Whether a character not in the vocabulary is written as its bytes (character); otherwise it becomes <unk>."""
     lowercase: bool = False
     """Whether capitals and accents are dropped before a text is cut (wordpiece)."""
+    objectives: tuple[MarkedObjective, ...] = ()
+    """What a network shall learn beside the next token: masked, span_corruption, fill_in_the_middle; their special tokens are added."""
     max_sample_bytes: int = 0
     """Most text to train on, chosen by hash; 0 sets no limit but that of memory."""
     max_training_memory_bytes: int = 2_000_000_000
     """Memory that training may take, about: some 28 MB of Chinese or 200 MB of English; of more text, a part chosen by hash."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Special tokens of the objectives, each once; word pieces have a mask of their own."""
+        named = [mark for objective in dict.fromkeys(self.objectives) for mark in MARKS[objective]]
+        return tuple(mark for mark in named if not (self.kind == "wordpiece" and mark in MARKS["masked"]))
 
     def __post_init__(self) -> None:
         """Check values.
@@ -38,6 +54,7 @@ class TokenizerConfig:
         Raises ConfigError naming the key.
         """
         least = {"bpe": 257, "unigram": 400, "wordpiece": 8, "character": 257 if self.byte_fallback else 3, "word": 3}[self.kind]
+        least += len(self.marks)
         if self.vocab_size < least:
             raise ConfigError(f"tokenizer.vocab_size (={self.vocab_size}) should be at least {least} for kind {self.kind!r}")
         for name in ("digits_per_token", "min_frequency", "max_training_memory_bytes"):

@@ -76,13 +76,21 @@ class Tokenizer:
         Raises ModelError when it has neither.
         """
         for key in ("bos_token", "eos_token"):
-            token = self._settings.get(key)
-            name: object = cast("dict[str, object]", token).get("content") if isinstance(token, dict) else token
-            if isinstance(name, str) and (found := self._backend.token_to_id(name)) is not None:
+            if (found := self.special_id(key)) is not None:
                 return found
         if (found := self._backend.token_to_id(EOT)) is not None:
             return found
         raise ModelError("this tokenizer names neither a bos_token nor an eos_token in tokenizer_config.json, so no document can be opened")
+
+    def special_id(self, role: str) -> int | None:
+        """The token that `tokenizer_config.json` names under a role (cls_token, sep_token, mask_token, pad_token ...), or None."""
+        token = self._settings.get(role)
+        name: object = cast("dict[str, object]", token).get("content") if isinstance(token, dict) else token
+        return self._backend.token_to_id(name) if isinstance(name, str) else None
+
+    def special_ids(self) -> frozenset[int]:
+        """Every special token, the unknown one included."""
+        return frozenset(self._silent | ({self.unk_id} if self.unk_id is not None else set()))
 
     @property
     def unk_id(self) -> int | None:

@@ -17,7 +17,7 @@ from hanmo.base.config import to_table
 from hanmo.base.errors import DataError
 from hanmo.base.progress import say
 from hanmo.tokenizer import wordpiece
-from hanmo.tokenizer.config import TokenizerConfig
+from hanmo.tokenizer.config import MARKS, TokenizerConfig
 from hanmo.tokenizer.load import EOT, UNKNOWN, Tokenizer
 from hanmo.tokenizer.patterns import pre_tokenizer
 from hanmo.tokenizer.sample import sample
@@ -67,9 +67,9 @@ def _named(limits: Sequence[str]) -> str:
 
 def _special(config: TokenizerConfig) -> list[str]:
     if config.kind == "wordpiece":
-        return list(wordpiece.SPECIAL)
+        return [*wordpiece.SPECIAL, *config.marks]
     may_lack = config.kind in ("word", "unigram") or (config.kind == "character" and not config.byte_fallback)
-    return [EOT, UNKNOWN] if may_lack else [EOT]
+    return [EOT, *config.marks, UNKNOWN] if may_lack else [EOT, *config.marks]
 
 
 def _roles(config: TokenizerConfig) -> dict[str, str]:
@@ -77,7 +77,8 @@ def _roles(config: TokenizerConfig) -> dict[str, str]:
     if config.kind == "wordpiece":
         return wordpiece.ROLES
     unknown = {"unk_token": UNKNOWN} if UNKNOWN in _special(config) else {}
-    return {"bos_token": EOT, "eos_token": EOT, **unknown}
+    mask = {"mask_token": MARKS["masked"][0]} if "masked" in config.objectives else {}
+    return {"bos_token": EOT, "eos_token": EOT, **unknown, **mask}
 
 
 def _train_bpe(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
@@ -120,7 +121,8 @@ def _train_words(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.T
 
 
 def _train_wordpiece(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:
-    return wordpiece.train_wordpiece(pieces, vocab_size=config.vocab_size, min_frequency=config.min_frequency, lowercase=config.lowercase)
+    size = config.vocab_size - len(config.marks)  # they come last
+    return wordpiece.train_wordpiece(pieces, vocab_size=size, min_frequency=config.min_frequency, lowercase=config.lowercase)
 
 
 def _train_unigram(pieces: Sequence[str], config: TokenizerConfig) -> tokenizers.Tokenizer:

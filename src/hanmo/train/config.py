@@ -1,10 +1,11 @@
 """Settings of training; no torch here, so recipes are read and planned cheaply."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hanmo.base.errors import ConfigError
+from hanmo.batches.config import ObjectiveConfig
 
 OptimizerName = Literal["sgd", "adagrad", "adam", "adamw", "muon"]
 ScheduleName = Literal["constant", "linear", "cosine", "wsd"]
@@ -18,6 +19,8 @@ BELOW = {"beta1": 1, "beta2": 1, "momentum": 1, "label_smoothing": 1}
 class TrainConfig:
     """How a network is trained, and when it stops."""
 
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """What the network is asked to say."""
     max_steps: int = 0
     """Stop after this many optimizer steps; 0 sets no such limit."""
     max_tokens: int = 0
@@ -94,7 +97,7 @@ class TrainConfig:
         """
         for name, value in vars(self).items():
             low, high = LEAST.get(name, 0), BELOW.get(name, math.inf)
-            if isinstance(value, str | bool) or name == "seed":
+            if isinstance(value, str | bool | ObjectiveConfig) or name == "seed":
                 continue
             if not low <= value < high:  # not a number is in no range
                 limit = f"below {high}" if math.isfinite(high) else "finite"

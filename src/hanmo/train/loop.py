@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from hanmo.base.records import Batch
 from hanmo.base.runs import Run
 from hanmo.base.runtime import StopRequest, current_memory_bytes, derive_seed, watch_for_stop
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.train import checkpoint
@@ -30,7 +33,7 @@ from hanmo.train.schedule import learning_rate_factor, used_share
 
 BatchOf = Callable[[int, int], Batch]
 """(step, micro) -> the rows of this process."""
-Network = Decoder | Recurrent | SoftmaxRegression
+Network = Decoder | Recurrent | SoftmaxRegression | Encoder | EncoderDecoder
 Validate = Callable[[Network], Mapping[str, float]]
 """Network -> at least `validation_loss`, in nats a token."""
 
@@ -229,11 +232,13 @@ class Loop:
         self.optimizer.publish()
 
 
-def as_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """A batch's arrays on the network's device: ids, targets, weights, segments."""
+def as_tensors(batch: Batch, device: torch.device) -> tuple[Any, ...]:
+    """A batch's arrays on the network's device, as its `loss` takes them: ids, targets, weights, segments, and a source if there is one."""
     segments = None if batch.segments is None else torch.from_numpy(batch.segments).to(device)
     ids, targets, weights = (torch.from_numpy(array).to(device) for array in (batch.ids, batch.targets, batch.weights))
-    return ids, targets, weights, segments
+    if batch.source is None or batch.source_seen is None:
+        return ids, targets, weights, segments
+    return ids, targets, weights, segments, torch.from_numpy(batch.source).to(device), torch.from_numpy(batch.source_seen).to(device)
 
 
 def compile_network(network: Network, config: TrainConfig) -> None:

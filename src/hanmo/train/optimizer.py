@@ -74,7 +74,7 @@ class Optimizer:
         self.masters = [p.detach().clone() if self.low_precision else p.detach() for p in self.parameters]
         network.to(precision)
         is_matrix = [p.dim() == 2 for p in self.parameters]
-        inside = [matrix and name.startswith("layers.") for name, matrix in zip(self.names, is_matrix, strict=True)]
+        inside = [matrix and "layers." in name for name, matrix in zip(self.names, is_matrix, strict=True)]
         use_muon = [config.optimizer == "muon" and flag for flag in inside]
         self.muon_indices = [i for i, flag in enumerate(use_muon) if flag]
         self.muon = self._make_muon(blocks or {}) if self.muon_indices else None

@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from hanmo.model.config import DecoderConfig, RopeScaling
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 
 SMALL = DecoderConfig(
     vocab_size=61,
@@ -95,6 +98,58 @@ MIXTURES = {
     "sandwich of layer norms": dataclasses.replace(GPT2, sandwich_norm=True, scale_embedding=True),
     "qk norm and mlp bias": dataclasses.replace(SMALL, qk_norm=True, mlp_bias=True),
 }
+BERT = EncoderConfig(vocab_size=61, hidden_size=32, intermediate_size=48, num_hidden_layers=2, max_position_embeddings=24, pad_token_id=0)
+ENCODERS = {
+    "bert": BERT,
+    "bert untied, relu, pooler": dataclasses.replace(BERT, tie_word_embeddings=False, hidden_act="relu", pooler=True),
+    "roberta": dataclasses.replace(BERT, position_offset=2, pad_token_id=1, type_vocab_size=1, norm_eps=1e-5),
+    "roberta untied": dataclasses.replace(BERT, position_offset=4, pad_token_id=3, tie_word_embeddings=False),
+}
+T5 = EncoderDecoderConfig(
+    vocab_size=61,
+    hidden_size=32,
+    intermediate_size=48,
+    num_hidden_layers=2,
+    num_decoder_layers=3,
+    head_dim=12,
+    pad_token_id=0,
+    eos_token_id=1,
+)
+MARIAN = dataclasses.replace(
+    T5,
+    head_dim=0,
+    position_embedding="sinusoidal_halves",
+    norm="layer_norm",
+    post_norm=True,
+    norm_eps=1e-5,
+    hidden_act="silu",
+    gated_mlp=False,
+    attention_bias=True,
+    mlp_bias=True,
+    scaled_scores=True,
+    scale_embedding=True,
+    scale_output=False,
+    output_bias=True,
+    pad_token_id=60,
+)
+ENCODER_DECODERS = {
+    "t5": dataclasses.replace(T5, gated_mlp=False, hidden_act="relu"),
+    "flan-t5, its own head": dataclasses.replace(T5, tie_word_embeddings=False, scale_output=False),
+    "t5, few buckets": dataclasses.replace(T5, relative_attention_num_buckets=8, relative_attention_max_distance=20),
+    "marian": MARIAN,
+    "marian, relu, not scaled": dataclasses.replace(MARIAN, hidden_act="relu", scale_embedding=False),
+}
+VASWANI = dataclasses.replace(MARIAN, position_embedding="sinusoidal", hidden_act="relu", output_bias=False)
+"""The Transformer of 2017 to the letter; no other tool has its order of sines."""
+
+
+def lively(config: EncoderConfig | EncoderDecoderConfig) -> Encoder | EncoderDecoder:
+    """A network whose weights are far from their initial values, norms and biases included, so that a mix-up shows."""
+    network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
+    with torch.no_grad():
+        for parameter in [*network.parameters(), *network.buffers()]:
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return network.eval()
 
 
 @pytest.fixture(params=CONFIGS)

@@ -1,7 +1,8 @@
 """Families: one configuration and one weight map each, all served by the same decoder.
 
 In: a DecoderConfig or a config.json. Out: the layout that says the same in the words of other tools.
-Reading order: layout, weights, fields, rope, windows, gpt2, llama, mistral, qwen2, qwen3, gemma3, hanmo.
+Reading order: layout, weights, fields, rope, windows, gpt2, llama, mistral, qwen2, qwen3, gemma3, hanmo; network, bert, roberta, t5,
+marian, encoders.
 Never here: no forward pass; a family is words and names only.
 """
 

@@ -83,6 +83,13 @@ class Fields:
             raise self.wrong(key, value, "true or false")
         return value
 
+    def word(self, key: str, default: str) -> str:
+        """A word."""
+        value = self._take(key, default)
+        if not isinstance(value, str):
+            raise self.wrong(key, value, "a word")
+        return value
+
     def activation(self, key: str, default: str) -> Activation:
         """The activation of the MLP in our words."""
         value = self._take(key, default)

@@ -5,7 +5,7 @@ checked against its configuration before a byte of weights is read.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -117,15 +117,20 @@ def check_shapes(found: Mapping[str, Shape], rules: Sequence[Rule], config: Deco
     `spare` are patterns of tensors that may be there and are not needed. Raises ModelError for the first tensor that is
     missing, has another shape, or is not expected.
     """
+    check_entries(found, entries(rules, config), (*spare, "lm_head\\.weight") if config.tie_word_embeddings else spare)
+
+
+def check_entries(found: Mapping[str, Shape], expected_entries: Iterable[Entry], spare: Sequence[str] = ()) -> None:
+    """The same for entries of any network."""
     expected: set[str] = set()
-    for entry in entries(rules, config):
+    for entry in expected_entries:
         for part, name in enumerate(entry.theirs):
             if name not in found:
                 raise ModelError(f"the tensor {name} is missing: the weights do not fit config.json, which asks for it")
             if found[name] != entry.part_shape(part):
                 raise ModelError(f"the tensor {name} has the shape {list(found[name])}, config.json says {list(entry.part_shape(part))}")
             expected.add(name)
-    allowed = re.compile("|".join((*spare, "lm_head\\.weight") if config.tie_word_embeddings else spare) or "(?!)")
+    allowed = re.compile("|".join(spare) or "(?!)")
     strange = sorted(name for name in found if name not in expected and not allowed.fullmatch(name))
     if strange:
         more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
@@ -134,8 +139,13 @@ def check_shapes(found: Mapping[str, Shape], rules: Sequence[Rule], config: Deco
 
 def to_theirs(state: Mapping[str, Tensor], rules: Sequence[Rule], config: DecoderConfig) -> dict[str, Tensor]:
     """Our state dict under their names, split and transposed; the tensors are contiguous copies or views."""
+    return split_entries(state, entries(rules, config))
+
+
+def split_entries(state: Mapping[str, Tensor], wanted: Iterable[Entry]) -> dict[str, Tensor]:
+    """The same for entries of any network."""
     tensors: dict[str, Tensor] = {}
-    for entry in entries(rules, config):
+    for entry in wanted:
         if entry.ours not in state or tuple(state[entry.ours].shape) != entry.shape:
             seen = list(state[entry.ours].shape) if entry.ours in state else "missing"
             raise ModelError(f"the parameter {entry.ours} is {seen}, its configuration says {list(entry.shape)}")
@@ -152,11 +162,17 @@ def from_theirs(
     Raises ModelError as `check_shapes` does, and when a tied output projection differs from the embedding.
     """
     check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()}, rules, config, spare)
-    state: dict[str, Tensor] = {}
-    for entry in entries(rules, config):
-        parts = [tensors[name].T if entry.transposed and tensors[name].ndim == 2 else tensors[name] for name in entry.theirs]
-        state[entry.ours] = parts[0].contiguous() if len(parts) == 1 else torch.cat(parts)
+    state = join_entries(tensors, entries(rules, config))
     head = tensors.get("lm_head.weight")
     if config.tie_word_embeddings and head is not None and not torch.equal(head, state["embed_tokens.weight"]):
         raise ModelError("config.json says tie_word_embeddings, but lm_head.weight differs from the embedding: set it to false")
+    return state
+
+
+def join_entries(tensors: Mapping[str, Tensor], wanted: Iterable[Entry]) -> dict[str, Tensor]:
+    """Our state dict of any network from tensors that have been checked."""
+    state: dict[str, Tensor] = {}
+    for entry in wanted:
+        parts = [tensors[name].T if entry.transposed and tensors[name].ndim == 2 else tensors[name] for name in entry.theirs]
+        state[entry.ours] = parts[0].contiguous() if len(parts) == 1 else torch.cat(parts)
     return state

@@ -1,0 +1,200 @@
+"""An encoder, and a decoder that attends to what it read: the Transformer of 2017, T5, Marian.
+
+In: ids of the source, ids of the target so far. Out: logits of what follows each target position. The source is read once:
+`Memory` keeps the keys and values that every decoder layer makes of it, and those of the target while it is written.
+B rows, S positions of the source, T positions of the target, D width, V vocabulary, H heads.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from hanmo.base.errors import ModelError
+from hanmo.model.attention import causal_mask
+from hanmo.model.block import EncoderBlock, Keep
+from hanmo.model.cross_attention import KeysValues, hidden_as_infinity
+from hanmo.model.decoder import drop
+from hanmo.model.encoder_config import EncoderDecoderConfig
+from hanmo.model.likelihood import linear_negative_log_likelihood
+from hanmo.model.norms import Norm
+from hanmo.model.positions import halves, relative_buckets, sinusoidal_positions
+
+
+@dataclass
+class Memory:
+    """What a decoder remembers: the source as each layer's keys and values, and the target read so far."""
+
+    source: list[KeysValues]
+    seen_B11S: Tensor | None
+    """Which source tokens are no padding; None for all."""
+    target: list[KeysValues | None] = field(default_factory=list[KeysValues | None])
+    length: int = 0
+    """Target positions read so far."""
+
+    def keeping(self, layer: int) -> Keep:
+        """How one layer stores new keys and values and sees all so far."""
+
+        def keep(new: KeysValues) -> KeysValues:
+            old = self.target[layer]
+            both = new if old is None else (torch.cat([old[0], new[0]], 2), torch.cat([old[1], new[1]], 2))
+            self.target[layer] = both
+            return both
+
+        return keep
+
+    def keep(self, rows_B: Tensor) -> None:
+        """Keep these rows, in this order."""
+        self.source = [(k[rows_B], v[rows_B]) for k, v in self.source]
+        self.target = [None if each is None else (each[0][rows_B], each[1][rows_B]) for each in self.target]
+        self.seen_B11S = None if self.seen_B11S is None else self.seen_B11S[rows_B]
+
+
+class Half(nn.Module):
+    """A stack of blocks with its learned distances and its last norm, where it has them."""
+
+    def __init__(self, config: EncoderDecoderConfig, layers: int, *, is_decoder: bool) -> None:
+        super().__init__()
+        self.config, self.is_decoder = config, is_decoder
+        relative = config.position_embedding == "relative"
+        self.relative_bias = nn.Embedding(config.relative_attention_num_buckets, config.num_attention_heads) if relative else None
+        self.layers = nn.ModuleList(EncoderBlock(config, with_memory=is_decoder) for _ in range(layers))
+        self.final_norm = None if config.post_norm else Norm(config.norm, config.hidden_size, config.norm_eps)
+
+    def forward(self, x_BTD: Tensor, allowed: Tensor | None, memory: Memory | None = None, *, keep: bool = False) -> Tensor:
+        """[B, T, D] -> [B, T, D]; `allowed` [#B, 1, #T, keys] hides keys; with `keep` the memory grows by these positions."""
+        past = memory.length if memory is not None else 0
+        seen = self._seen(allowed, past, past + x_BTD.size(1), x_BTD)
+        for number, layer in enumerate(self.layers):
+            if memory is None:
+                x_BTD = layer(x_BTD, seen)
+            else:
+                kept = memory.keeping(number) if keep else None
+                x_BTD = layer(x_BTD, seen, keep=kept, memory=memory.source[number], memory_seen=memory.seen_B11S)
+        if self.final_norm is None:
+            return x_BTD
+        x_BTD = self.final_norm(x_BTD)
+        return drop(x_BTD, self.config.hidden_dropout) if self.training else x_BTD
+
+    def _seen(self, allowed: Tensor | None, past: int, keys: int, like: Tensor) -> Tensor | None:
+        """What hides keys, together with the bias of distances where there is one."""
+        if self.relative_bias is None:
+            return allowed
+        places = torch.arange(keys, device=like.device)
+        distance_TS = places[None] - places[past:, None]
+        buckets, most = self.config.relative_attention_num_buckets, self.config.relative_attention_max_distance
+        bucket_TS = relative_buckets(distance_TS, buckets, most, both_ways=not self.is_decoder)
+        bias_1HTS = self.relative_bias(bucket_TS).permute(2, 0, 1)[None].to(like.dtype)
+        return bias_1HTS if allowed is None else hidden_as_infinity(allowed, bias_1HTS)
+
+
+class EncoderDecoder(nn.Module):
+    """A network that writes one text while reading another.
+
+    Raises ModelError when `config.vocab_size` is not set.
+    """
+
+    def __init__(self, config: EncoderDecoderConfig) -> None:
+        super().__init__()
+        if config.vocab_size < 1:
+            raise ModelError(f"vocab_size (={config.vocab_size}) should be at least 1: it comes from the tokenizer")
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.encoder = Half(config, config.num_hidden_layers, is_decoder=False)
+        self.decoder = Half(config, config.decoder_layers, is_decoder=True)
+        self.lm_head = None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.output_bias: Tensor | None
+        self.register_buffer("output_bias", torch.zeros(1, config.vocab_size) if config.output_bias else None)
+        self.reset()
+
+    def reset(self) -> None:
+        """Draw initial weights, so that scores and logits begin near 1 in size.
+
+        Where scores are scaled: normal with `initializer_range`. Where they are not (T5): a matrix with D inputs gets
+        D^-0.5, queries (D W)^-0.5, the embedding 1 where the output is scaled (Raffel et al. 2020 and its code base).
+        """
+        config = self.config
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.dim() == 2:
+                nn.init.normal_(parameter, std=config.initializer_range if config.scaled_scores else self._deviation(name, parameter))
+
+    def _deviation(self, name: str, parameter: Tensor) -> float:
+        width = self.config.hidden_size**-0.5
+        if name == "embed_tokens.weight":
+            return 1.0 if self.config.scale_output or not self.config.tie_word_embeddings else width
+        if name.endswith("relative_bias.weight"):
+            return width
+        return parameter.size(1) ** -0.5 * (self.config.head_width**-0.5 if name.endswith(".query.weight") else 1.0)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix [V, D] that turns the last hidden state into logits."""
+        return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
+    def forward(
+        self, source_BS: Int[Tensor, "B S"], ids_BT: Int[Tensor, "B T"], source_seen_BS: Bool[Tensor, "B S"] | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """Logits of what follows each target position, `ids_BT` beginning with the start token."""
+        return self.logits(self.decode(ids_BT, self.remember(source_BS, source_seen_BS)))
+
+    def read(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> Float[Tensor, "B S D"]:
+        """The encoder's last state; `source_seen_BS` is False where a row is padding."""
+        return self.encoder(self._embed(source_BS, 0), None if source_seen_BS is None else source_seen_BS[:, None, None])
+
+    def remember(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> Memory:
+        """Read the source, and make of it what every decoder layer attends to."""
+        read_BSD = self.read(source_BS, source_seen_BS)
+        source = [layer.remember(read_BSD) for layer in self.decoder.layers if isinstance(layer, EncoderBlock)]
+        return Memory(source, None if source_seen_BS is None else source_seen_BS[:, None, None], [None] * len(source))
+
+    def decode(self, ids_BT: Int[Tensor, "B T"], memory: Memory, *, keep: bool = False) -> Float[Tensor, "B T D"]:
+        """The last hidden state of target positions that follow those in `memory`, which grows by them when `keep` is asked for."""
+        past, length = memory.length, ids_BT.size(1)
+        allowed = None if length == 1 else causal_mask(length, past + length, ids_BT.device)[:, None]
+        x_BTD = self.decoder(self._embed(ids_BT, past), allowed, memory, keep=keep)
+        if keep:
+            memory.length += length
+        return x_BTD
+
+    def logits(self, hidden_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
+        """Output projection with all that belongs to it."""
+        return F.linear(self._scaled(hidden_BTD), self.output_weight, None if self.output_bias is None else self.output_bias[0])
+
+    def loss(
+        self,
+        ids_BT: Int[Tensor, "B T"],
+        targets_BT: Int[Tensor, "B T"],
+        weights_BT: Float[Tensor, "B T"],
+        segments_BT: None = None,
+        source_BS: Int[Tensor, "B S"] | None = None,
+        source_seen_BS: Bool[Tensor, "B S"] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Weighted sum of the negative log-likelihoods of the targets, and the sum of weights, both fp32.
+
+        Raises ModelError without a source, and for several texts in one row.
+        """
+        if source_BS is None or segments_BT is not None:
+            raise ModelError("an encoder-decoder is trained on pairs of source and target, one pair a row")
+        if self.output_bias is not None and bool(self.output_bias.any()):
+            raise ModelError("this network adds fixed numbers to its logits (final_logits_bias): it is not trained further here")
+        hidden_BTD = self._scaled(self.decode(ids_BT, self.remember(source_BS, source_seen_BS)))
+        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)
+
+    def _scaled(self, hidden: Tensor) -> Tensor:
+        return hidden * self.config.hidden_size**-0.5 if self.config.scale_output else hidden
+
+    def _embed(self, ids_BT: Tensor, past: int) -> Tensor:
+        """Embedding, times sqrt(D) and with sines where the configuration says so (Vaswani et al. 2017, sections 3.4 and 3.5)."""
+        x_BTD = self.embed_tokens(ids_BT)
+        if self.config.scale_embedding:
+            x_BTD = x_BTD * self.config.hidden_size**0.5
+        if self.config.position_embedding != "relative":
+            table_TD = sinusoidal_positions(torch.arange(past, past + ids_BT.size(1)), self.config.hidden_size)
+            table_TD = halves(table_TD) if self.config.position_embedding == "sinusoidal_halves" else table_TD
+            x_BTD = x_BTD + table_TD.to(x_BTD)
+        return drop(x_BTD, self.config.hidden_dropout) if self.training else x_BTD
