@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.generate.conftest import tiny_decoder
 from tests.generate.test_engine import NETWORKS, TOKENIZER, V
 
 from hanmo.generate.continuation import Continuation, Generation
@@ -162,3 +163,22 @@ def test_a_cancelled_sequence_stays_cancelled_and_an_ended_one_as_it_is() -> Non
         scheduler.submit(one)
     assert scheduler.is_idle
     assert (waiting.finish_reason, ended.finish_reason == "cancelled") == ("cancelled", False)
+
+
+def test_in_bf16_a_text_of_a_batch_is_what_it_is_alone_to_the_last_bit() -> None:
+    """There the products of torch on a CPU do not depend on the number of rows, nor does anything else here."""
+    network = tiny_decoder(V, 64).bfloat16()
+    options = SamplingOptions(max_tokens=20, logprobs=True, logit_bias={TOKENIZER.eot_id: float("-inf")})
+    prompts = ["the cat", SHARED, "猫", "", SHARED + "the", "a", "t"]
+    scheduler = Scheduler(network, V, rows=5, chunk=CHUNK)
+    sequences = [sequence(network, prompt, dataclasses.replace(options, seed=number)) for number, prompt in enumerate(prompts)]
+    for one in sequences:
+        scheduler.submit(one)
+        list(scheduler.step())
+    list(scheduler.run())
+    for number, one in enumerate(sequences):
+        single = Scheduler(network, V, chunk=CHUNK)
+        other = sequence(network, prompts[number], dataclasses.replace(options, seed=number))
+        single.submit(other)
+        list(single.run())
+        assert one.result(number) == other.result(number)

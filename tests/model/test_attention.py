@@ -4,7 +4,15 @@ import pytest
 import torch
 from tests.model.conftest import GPT2
 
-from hanmo.model.attention import Attention, Sight, causal_mask, first_of_segment, multi_head_attention, scaled_dot_product_attention
+from hanmo.model.attention import (
+    Attention,
+    Sight,
+    attend_row_by_row,
+    causal_mask,
+    first_of_segment,
+    multi_head_attention,
+    scaled_dot_product_attention,
+)
 from hanmo.model.config import DecoderConfig
 from hanmo.model.kernels.library import attention_usable, switched_off
 from hanmo.model.positions import rotary_angles
@@ -89,3 +97,17 @@ def test_sight_is_a_mask_of_first_to_own() -> None:
     assert sight.allowed_BTS.int().tolist() == [[[0, 1, 1, 1, 0], [0, 1, 1, 1, 1]], [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]]
     assert Sight(1, 9).allowed_BTS is None
     assert Sight(4).is_causal and not Sight(2, 3).is_causal
+
+
+def test_a_row_of_a_batch_attends_as_it_does_alone_to_the_last_bit() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(3, heads, length, 32, generator=generator) for heads, length in ((4, 1), (2, 40), (2, 40)))
+    mixed = attend_row_by_row(q, k, v, [0, 7, 39], grouped=True)
+    for row, first in enumerate((0, 7, 39)):
+        own = slice(row, row + 1)
+        alone = torch.nn.functional.scaled_dot_product_attention(q[own], k[own, :, first:], v[own, :, first:], enable_gqa=True)
+        assert torch.equal(mixed[own], alone)
+        repeated = scaled_dot_product_attention(
+            q[own], k[own, :, first:].repeat_interleave(2, 1), v[own, :, first:].repeat_interleave(2, 1)
+        )
+        torch.testing.assert_close(mixed[own], repeated)

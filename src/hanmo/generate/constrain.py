@@ -8,6 +8,7 @@ takes too long or too much to build is refused. Nothing here draws tokens.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -90,7 +91,7 @@ def form_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[in
         raise MissingExtraError("llguidance", "constrain") from error
     if not tokenizer.adds_bytes:
         raise UsageError(f"{wanted[0][0]} needs a tokenizer whose text is its tokens' bytes, not {tokenizer.kind}")
-    return Form(*wanted[0], _vocabulary(tokenizer, end_ids))
+    return Form(*wanted[0], _vocabulary(tokenizer, tuple(end_ids)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ class _Bytes:
         return self.tokenizer.encode(written).tolist()
 
 
-def _vocabulary(tokenizer: Tokenizer, end_ids: Sequence[int]) -> "LLTokenizer":
+@lru_cache(maxsize=4)
+def _vocabulary(tokenizer: Tokenizer, end_ids: tuple[int, ...]) -> "LLTokenizer":
+    """A tokenizer in llguidance's form; building it takes a moment, so the last ones are kept."""
     from llguidance import LLTokenizer
 
     tokens = [tokenizer.bytes_of(id) for id in range(tokenizer.vocab_size)]

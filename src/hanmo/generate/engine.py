@@ -2,7 +2,7 @@
 
 In: a network, a tokenizer, prompts, options. Out: `Generation`s, prompt by prompt, and text as soon as it is certain.
 What a sequence becomes depends on its prompt, its seed and its number among the sequences of that prompt, not on what
-shares the batch (up to the rounding of batched matrix products).
+shares the batch (scheduler.py says what that means for the last bits).
 """
 
 import secrets

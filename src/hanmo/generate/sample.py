@@ -143,8 +143,9 @@ def narrow(logits_BV: Float[Tensor, "B V"], options: SamplingOptions) -> Float[T
     """What shapes a draw: temperature and the cuts, in their order."""
     if options.temperature != 1:
         logits_BV = temper(logits_BV, options.temperature)
+    if options.top_k:
+        logits_BV = keep_top_k(logits_BV, options.top_k)
     cuts = (
-        (options.top_k, 0, keep_top_k),
         (options.top_p, 1, keep_nucleus),
         (options.min_p, 0, keep_min_p),
         (options.typical_p, 1, keep_typical),

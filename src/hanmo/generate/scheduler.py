@@ -2,8 +2,12 @@
 
 A step reads at most `chunk` tokens of prompts that wait, then one token of every running sequence. Prompts are read
 each by itself, in chunks whose borders depend on the prompt alone, so what is remembered of a chunk is what reading it
-would give. A prompt that several wait for is read once. What a sequence becomes does not depend on the others, up to
-the rounding of matrix products with several rows.
+would give. A prompt that several wait for is read once.
+
+What a sequence becomes does not depend on the others. In bf16 that holds to the last bit, logits included: torch's CPU
+products give a row the same numbers whatever the number of rows, and attention reads each row by itself. In fp32 torch
+has three ways, for one row, two or three, and four or more, whose logits differ in rounding; the text is the same
+unless a draw or a tie falls within it.
 """
 
 from collections import deque

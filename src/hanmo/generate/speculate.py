@@ -103,13 +103,14 @@ def speculate(network: Model, one: Continuation, guesser: Guesser, vocab_size: i
         counts.passes += 1
         for place, logits_V in enumerate(logits_TV):
             chosen = choose(logits_V[None], [one], vocab_size)[0]
+            is_guessed = place < len(guesses) and guesses[place] == chosen.token
+            counts.accepted += is_guessed
             if piece := one.take(chosen):
                 yield piece
             if one.finish_reason:
                 return
-            if place == len(guesses) or guesses[place] != chosen.token:
+            if not is_guessed:
                 reader.forget(len(guesses) - place)
-                counts.accepted += place
                 break
         room = min(reader.context - len(one.row), one.limits.room(len(one.prompt_ids)) - len(one.ids) - 1)
         guesses = tuple(guesser.guess(one, min(most, room))) if room > 0 else ()
