@@ -45,8 +45,10 @@ class BeamGroup:
         self.running = [Beam((), 0.0)]
         self.finished: list[Beam] = []
 
-    def advance(self, log_probs_RV: Tensor) -> None:
+    def advance(self, log_probs_RV: Tensor) -> list[int]:
         """Go on with the best continuations of the running beams; among the `size` best, those that end are finished.
+
+        Gives the tokens that go on.
 
         More continuations are looked at than are kept, so that ends do not starve the search.
         """
@@ -61,9 +63,11 @@ class BeamGroup:
                 candidates.append(Beam((*self.running[row].ids, token), score, self.running[row].row))
         self.finished += [self._finish(each) for each in candidates[: self.size] if self._ends(each)]
         self.finished = sorted(self.finished, key=lambda each: -each.score)[: self.size]
-        self.running = [each for each in candidates if not self._ends(each)][: self.size]
+        going = [each for each in candidates if each.ids[-1] not in self.ends][: self.size]
+        self.running = [each for each in going if not self._ends(each)]
         if self._is_over():
             self.running = []
+        return [each.ids[-1] for each in going]
 
     def _ends(self, beam: Beam) -> bool:
         return beam.ids[-1] in self.ends or len(beam.ids) == self.room
@@ -101,9 +105,8 @@ def beam_search(reader: Reader, one: Continuation, vocab_size: int) -> list[Beam
             log_probs_RV = logits_BV[[beam.row for beam in group.running]].log_softmax(-1)
             drawn = [beam.ids for beam in group.running]
             log_probs_RV = punish(possible(log_probs_RV, vocab_size), options, rows, drawn, words)
-            group.advance(log_probs_RV - options.diversity_penalty * taken_V)
-            last = torch.tensor([beam.ids[-1] for beam in group.running], dtype=torch.long, device=taken_V.device)
-            taken_V += torch.bincount(last, minlength=taken_V.numel())
+            tokens = group.advance(log_probs_RV - options.diversity_penalty * taken_V)
+            taken_V += torch.bincount(torch.tensor(tokens, dtype=torch.long, device=taken_V.device), minlength=taken_V.numel())
         logits_BV = _read_on(reader, groups, logits_BV)
     finished = sorted((beam for group in groups for beam in group.finished), key=lambda each: -each.score)
     if len(finished) < options.num_return_sequences:
