@@ -87,11 +87,29 @@ def as_transformers(network: Decoder, tokenizer: Tokenizer, folder: Path, layout
     return theirs
 
 
-@torch.no_grad()
+COUNTED = {"repetition_penalty", "no_repeat_ngram_size", "min_length"}
+"""Options under which the other library counts padding as text: rows of one length at a time, then."""
+
+
 def their_answers(
     theirs: Any, rows: Sequence[Sequence[int]], end_ids: Sequence[int], **options: Any
 ) -> tuple[list[list[int]], list[float]]:
     """What the other library generates after each row, cut at the first end, and the scores of beams."""
+    lengths = sorted({len(row) for row in rows}) if COUNTED & set(options) else [0]
+    several = options.get("num_return_sequences", 1)
+    answers: dict[int, tuple[list[int], float]] = {}
+    for length in lengths:
+        members = [place for place, row in enumerate(rows) if length in (0, len(row))]
+        made = _their_batch(theirs, [rows[place] for place in members], end_ids, options)
+        answers |= zip([place * several + index for place in members for index in range(several)], made, strict=True)
+    ordered = [answers[place] for place in range(len(answers))]
+    return [ids for ids, _ in ordered], [score for _, score in ordered]
+
+
+@torch.no_grad()
+def _their_batch(
+    theirs: Any, rows: Sequence[Sequence[int]], end_ids: Sequence[int], options: dict[str, Any]
+) -> list[tuple[list[int], float]]:
     longest = max(map(len, rows))
     ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows])
     seen = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
@@ -99,4 +117,5 @@ def their_answers(
     made = theirs.generate(input_ids=ids, attention_mask=seen, eos_token_id=list(end_ids), **options)
     answers = [row[longest:].tolist() for row in made.sequences]
     cut = [row[: next((place for place, id in enumerate(row) if id in end_ids), len(row))] for row in answers]
-    return cut, getattr(made, "sequences_scores", torch.zeros(0)).tolist()
+    scores = getattr(made, "sequences_scores", torch.zeros(len(cut))).tolist()
+    return list(zip(cut, scores, strict=True))
