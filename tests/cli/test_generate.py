@@ -79,6 +79,9 @@ def test_an_empty_prompt_starts_a_text(model: str) -> None:
         (["MODEL", "one", "--top-p", "2"], 2, "top_p"),
         (["MODEL", "one", "--top-kk", "1"], 2, "--top-kk"),
         (["MODEL"], 2, "missing: PROMPT"),
+        (["MODEL", "one", "--num-return-sequences", "3", "--num-beams", "2"], 2, "exceeds num_beams (=2): raise num_beams"),
+        (["MODEL", "one", "--suffix", "two"], 2, "no tokens for filling a gap"),
+        (["MODEL", "one", "--draft", "MODEL"], 2, "say how far with speculate"),
         (["nowhere", "one"], 1, "nowhere does not exist"),
         (["MODEL", "one two three " * 30], 2, "takes at most 32: shorten it"),
     ],
@@ -90,6 +93,19 @@ def test_wrong_words_are_one_line_without_a_traceback(
     heard = capsys.readouterr().err
     assert message in heard
     assert heard.count("\n") == 1
+
+
+def test_searches_speculation_and_forms_are_flags(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*words: str) -> dict:
+        assert run(["generate", model, "one", "--seed", "3", *words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    beams = said("--num-beams", "3", "--num-return-sequences", "2", "--early-stopping", "never", "--length-penalty", "0.5")
+    assert [set(each) for each in beams["sequences"]] == [{"text", "ids", "finish_reason", "prompt", "seed", "score"}] * 2
+    assert said("--speculate", "3") == said("--speculate", "3", "--draft", model) == said()
+    assert len(said("--logprobs", "--top-logprobs", "2")["top_logprobs"][0]) == 2
+    assert said("--logit-bias", "70", "100")["ids"] == [70] * 6
+    assert said("--regex", "[ab]{3}")["text"] in {a + b + c for a in "ab" for b in "ab" for c in "ab"}
 
 
 def test_help_names_the_flags_and_leaves_torch_alone(capsys: pytest.CaptureFixture[str]) -> None:

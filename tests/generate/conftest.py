@@ -1,12 +1,20 @@
 """Tiny random networks: what they say is noise, which is the hardest case for equalities."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+import transformers
 
 from hanmo.model.config import DecoderConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.softmax_regression import SoftmaxRegression
+from hanmo.model.store import save_model
+from hanmo.tokenizer.load import Tokenizer
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "initializer_range": 0.3}
 
@@ -58,3 +66,56 @@ def tiny_regression(vocab_size: int) -> SoftmaxRegression:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+LAYOUTS = {"gpt2": "gpt2 layout", "llama": "llama layout", "qwen3": "modern"}
+LETTERS = "the cat sat on mat 山上有猫月亮 🙂 é"
+
+
+def fifty_prompts() -> list[str]:
+    """Of one to about twenty tokens."""
+    chance = np.random.default_rng(5)
+    return ["".join(chance.choice(list(LETTERS), size)) for size in chance.integers(0, 18, 50)]
+
+
+def as_transformers(network: Decoder, tokenizer: Tokenizer, folder: Path, layout: str) -> Any:
+    """The same weights in the other library, by way of a folder."""
+    tokenizer.save(folder / "tokenizer")
+    save_model(network, folder / "model", tokenizer_folder=folder / "tokenizer")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder / "model")
+    assert theirs.config.model_type == layout
+    return theirs
+
+
+COUNTED = {"repetition_penalty", "no_repeat_ngram_size", "min_length"}
+"""Options under which the other library counts padding as text: rows of one length at a time, then."""
+
+
+def their_answers(
+    theirs: Any, rows: Sequence[Sequence[int]], end_ids: Sequence[int], **options: Any
+) -> tuple[list[list[int]], list[float]]:
+    """What the other library generates after each row, cut at the first end, and the scores of beams."""
+    lengths = sorted({len(row) for row in rows}) if COUNTED & set(options) else [0]
+    several = options.get("num_return_sequences", 1)
+    answers: dict[int, tuple[list[int], float]] = {}
+    for length in lengths:
+        members = [place for place, row in enumerate(rows) if length in (0, len(row))]
+        made = _their_batch(theirs, [rows[place] for place in members], end_ids, options)
+        answers |= zip([place * several + index for place in members for index in range(several)], made, strict=True)
+    ordered = [answers[place] for place in range(len(answers))]
+    return [ids for ids, _ in ordered], [score for _, score in ordered]
+
+
+@torch.no_grad()
+def _their_batch(
+    theirs: Any, rows: Sequence[Sequence[int]], end_ids: Sequence[int], options: dict[str, Any]
+) -> list[tuple[list[int], float]]:
+    longest = max(map(len, rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows])
+    seen = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    options = {"do_sample": False, "pad_token_id": 0, "return_dict_in_generate": True, "output_scores": True, **options}
+    made = theirs.generate(input_ids=ids, attention_mask=seen, eos_token_id=list(end_ids), **options)
+    answers = [row[longest:].tolist() for row in made.sequences]
+    cut = [row[: next((place for place, id in enumerate(row) if id in end_ids), len(row))] for row in answers]
+    scores = getattr(made, "sequences_scores", torch.zeros(len(cut))).tolist()
+    return list(zip(cut, scores, strict=True))

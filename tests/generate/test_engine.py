@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
-import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.generate.conftest import tiny_decoder, tiny_recurrent, tiny_regression
+from tests.generate.conftest import LAYOUTS, as_transformers, fifty_prompts, their_answers, tiny_decoder, tiny_recurrent, tiny_regression
 
 from hanmo.base.errors import ModelError, UsageError
-from hanmo.generate.engine import ROWS_AT_ONCE, Generation, generate, stream
+from hanmo.generate.continuation import Generation
+from hanmo.generate.engine import generate, stream
 from hanmo.generate.options import SamplingOptions
+from hanmo.generate.scheduler import ROWS
 from hanmo.model.config import NgramConfig
 from hanmo.model.ngram import Ngram
-from hanmo.model.store import save_model
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 
@@ -50,7 +50,12 @@ any_options = st.builds(
     num_return_sequences=st.integers(1, 2),
     stop=st.sampled_from([(), ("e",), ("猫", " the")]),
     overflow=st.sampled_from(["slide", "stop"]),
+    presence_penalty=st.sampled_from([0.0, 0.3]),
+    typical_p=st.sampled_from([1.0, 0.9]),
+    dry_multiplier=st.sampled_from([0.0, 0.8]),
+    bad_words=st.sampled_from([(), ("a",)]),
     logprobs=st.just(True),
+    top_logprobs=st.integers(0, 2),
 )
 some_prompts = st.lists(st.sampled_from(PROMPTS), min_size=1, max_size=4)
 law = settings(max_examples=20, deadline=None, derandomize=True)  # rounding may move a draw once in a million: the same cases each time
@@ -58,7 +63,7 @@ law = settings(max_examples=20, deadline=None, derandomize=True)  # rounding may
 
 def same(some: list[Generation], others: list[Generation]) -> bool:
     close = all(np.allclose(a.logprobs or [], b.logprobs or [], atol=1e-3) for a, b in zip(some, others, strict=True))
-    bare = [[dataclasses.replace(each, logprobs=None) for each in group] for group in (some, others)]
+    bare = [[dataclasses.replace(each, logprobs=None, top_logprobs=None) for each in group] for group in (some, others)]
     return close and bare[0] == bare[1]
 
 
@@ -118,7 +123,7 @@ def test_without_a_seed_each_call_differs_and_names_the_seed_that_repeats_it() -
 
 
 def test_more_sequences_than_fit_a_batch_come_in_order() -> None:
-    prompts = [f"{number} the" for number in range(ROWS_AT_ONCE + 3)]
+    prompts = [f"{number} the" for number in range(ROWS + 3)]
     options = SamplingOptions(seed=1, max_tokens=3)
     made = generate(NETWORKS["n-gram"], TOKENIZER, prompts, options)
     assert [each.prompt for each in made] == prompts
@@ -134,6 +139,39 @@ def test_logprobs_are_those_of_the_model_before_any_option() -> None:
         expected = network(torch.tensor([ids[:-1]]))[0].log_softmax(-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
     assert made.logprobs == pytest.approx(expected[-len(made.ids) :].tolist(), abs=1e-4)
     assert generate(NETWORKS["decoder"], TOKENIZER, ["the"], SamplingOptions(seed=2, max_tokens=8))[0].logprobs is None
+
+
+def test_top_logprobs_are_the_likeliest_under_the_model_likeliest_first() -> None:
+    options = SamplingOptions(seed=2, max_tokens=8, temperature=0.4, logprobs=True, top_logprobs=3)
+    made = generate(NETWORKS["decoder"], TOKENIZER, ["the"], options)[0]
+    ids = [TOKENIZER.eot_id, *TOKENIZER.encode("the").tolist(), *made.ids]
+    with torch.no_grad():
+        expected = tiny_decoder(V, 24)(torch.tensor([ids[:-1]]))[0, -len(made.ids) :].log_softmax(-1).topk(3)
+    assert made.top_logprobs is not None
+    assert [list(each) for each in made.top_logprobs] == expected.indices.tolist()
+    assert [list(each.values()) for each in made.top_logprobs] == [pytest.approx(row, abs=1e-4) for row in expected.values.tolist()]
+    with_most = generate(NETWORKS["decoder"], TOKENIZER, ["the"], dataclasses.replace(options, greedy=True))[0]
+    assert [next(iter(top)) for top in with_most.top_logprobs or []] == with_most.ids
+
+
+def test_what_the_user_forbids_does_not_come() -> None:
+    options = SamplingOptions(max_tokens=60, seed=1, bad_words=("e", "t"), logit_bias={70: float("-inf"), 71: 100.0})
+    made = generate(NETWORKS["n-gram"], TOKENIZER, ["the"], options)[0]
+    forbidden = {int(TOKENIZER.encode(word)[0]) for word in ("e", "t")}
+    assert not forbidden & set(made.ids)
+    assert set(made.ids) == {71}
+
+
+def test_searches_go_through_the_same_door() -> None:
+    beams = SamplingOptions(max_tokens=9, num_beams=4, num_return_sequences=3)
+    made = generate(NETWORKS["decoder"], TOKENIZER, ["the", "猫"], beams)
+    assert [each.prompt for each in made] == ["the"] * 3 + ["猫"] * 3
+    scores = [each.score or 0 for each in made]
+    assert scores[:3] == sorted(scores[:3], reverse=True)
+    heard: list[tuple[int, str]] = []
+    contrastive = SamplingOptions(max_tokens=9, penalty_alpha=0.6, top_k=3)
+    (one,) = generate(NETWORKS["recurrent"], TOKENIZER, ["the"], contrastive, on_text=lambda *piece: heard.append(piece))
+    assert "".join(piece for _, piece in heard) == one.text
 
 
 def test_the_model_may_end_the_text() -> None:
@@ -197,25 +235,23 @@ def test_a_longer_text_only_adds_to_a_shorter_one() -> None:
     assert all(longer.ids[: len(shorter.ids)] == shorter.ids for shorter, longer in pairwise(made))
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2"])
-def test_greedy_text_is_that_of_transformers(name: str, tmp_path: Path) -> None:
-    network = tiny_decoder(V, 64, "gpt2 layout" if name == "gpt2" else "llama layout")
-    TOKENIZER.save(tmp_path / "tokenizer")
-    save_model(network, tmp_path / "model", tokenizer_folder=tmp_path / "tokenizer")
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
-    words = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
-    assert theirs.config.model_type == name
-    for penalty, size in ((1.0, 0), (1.3, 0), (1.0, 2)):
-        options = SamplingOptions(max_tokens=30, greedy=True, repetition_penalty=penalty, no_repeat_ngram_size=size)
-        made = generate(network, TOKENIZER, PROMPTS, options)
-        for prompt, each in zip(PROMPTS, made, strict=True):
-            asked = words(TOKENIZER.visible(TOKENIZER.eot_id) + prompt, return_tensors="pt")
-            assert asked.input_ids[0].tolist() == [TOKENIZER.eot_id, *TOKENIZER.encode(prompt)]
-            answer = theirs.generate(
-                **asked, max_new_tokens=30, do_sample=False, repetition_penalty=penalty, no_repeat_ngram_size=size, pad_token_id=0
-            )[0, asked.input_ids.size(1) :].tolist()
-            expected = answer[: answer.index(TOKENIZER.eot_id)] if TOKENIZER.eot_id in answer else answer
-            assert each.ids == expected
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_greedy_text_is_that_of_transformers_on_fifty_prompts(name: str, tmp_path: Path) -> None:
+    network = tiny_decoder(V, 64, LAYOUTS[name])
+    theirs = as_transformers(network, TOKENIZER, tmp_path, name)
+    prompts = fifty_prompts()
+    rows = [[TOKENIZER.eot_id, *TOKENIZER.encode(prompt).tolist()] for prompt in prompts]
+    ends = [TOKENIZER.eot_id, *range(50, 60)]
+    for changes in (
+        {},
+        {"repetition_penalty": 1.3},
+        {"no_repeat_ngram_size": 2, "min_new_tokens": 6},
+        {"min_length": 15, "repetition_penalty": 0.9},
+    ):
+        ours = {{"min_new_tokens": "min_tokens"}.get(key, key): value for key, value in changes.items()}
+        options = SamplingOptions(max_tokens=20, greedy=True, **ours)  # pyright: ignore[reportArgumentType]
+        made = generate(network, TOKENIZER, prompts, options, end_ids=ends)
+        assert [each.ids for each in made] == their_answers(theirs, rows, ends, max_new_tokens=20, **changes)[0]
 
 
 def test_the_prompt_decides_on_the_space_before_the_first_word(tmp_path: Path) -> None:

@@ -92,12 +92,30 @@ def test_every_end_token_of_the_folder_ends_a_text(folder: Path, tmp_path: Path,
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     path = copy / "generation_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": list(range(280)), "num_beams": 4}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": list(range(280)), "guidance_scale": 4}))
     made = TextModel(copy).generations(["the"])[0]
     assert (made.ids, made.finish_reason) == ([], "eot")
-    assert "num_beams is not done here" in capsys.readouterr().err
+    assert "guidance_scale is not done here" in capsys.readouterr().err
 
 
 def test_the_model_of_a_save_that_was_killed_between_two_renames_is_brought_back(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "run" / ".model.previous")
     assert TextModel(tmp_path / "run").generate("the", seed=1) == TextModel(folder).generate("the", seed=1)
+
+
+def test_a_draft_changes_no_text_and_must_speak_the_same_tokens(folder: Path, tmp_path: Path) -> None:
+    model = TextModel(folder)
+    plain = model.generate("the rain", seed=2, max_tokens=20)
+    assert model.generate("the rain", seed=2, max_tokens=20, speculate=3) == plain
+    assert model.generate("the rain", seed=2, max_tokens=20, speculate=3, draft=TextModel(folder)) == plain
+    with pytest.raises(UsageError, match="say how far with speculate"):
+        model.generate("the", draft=model)
+    train_tokenizer(["other words"] * 3, TokenizerConfig(kind="bpe", vocab_size=270)).save(tmp_path / "t")
+    save_model(Recurrent(RecurrentConfig(vocab_size=270, hidden_size=8)), tmp_path / "m", tokenizer_folder=tmp_path / "t")
+    with pytest.raises(UsageError, match="has another tokenizer than"):
+        model.generate("the", draft=TextModel(tmp_path / "m"), speculate=2)
+
+
+def test_a_gap_is_filled_by_models_that_know_how(folder: Path) -> None:
+    with pytest.raises(UsageError, match="no tokens for filling a gap"):
+        TextModel(folder).fill("the", "plain")

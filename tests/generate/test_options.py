@@ -24,6 +24,20 @@ from hanmo.generate.options import SamplingOptions, changed, from_generation_con
         ("seed", -1, "seed"),
         ("seed", 2**64, "seed"),
         ("stop", ("",), "not empty"),
+        ("bad_words", ("",), "not empty"),
+        ("typical_p", 0.0, "typical_p"),
+        ("epsilon_cutoff", 1.5, "epsilon_cutoff"),
+        ("eta_cutoff", -0.1, "eta_cutoff"),
+        ("presence_penalty", float("inf"), "finite"),
+        ("dry_base", 0.5, "dry_base"),
+        ("dry_allowed_length", 0, "dry_allowed_length"),
+        ("min_length", -1, "min_length"),
+        ("min_tokens", 129, r"min_tokens \(=129\) exceeds max_tokens \(=128\): lower it"),
+        ("num_beams", 0, "num_beams"),
+        ("penalty_alpha", 1.5, "penalty_alpha"),
+        ("logit_bias", {3: float("inf")}, "logit_bias"),
+        ("logit_bias", {-3: 1.0}, "logit_bias"),
+        ("top_logprobs", 3, "ask for those as well"),
     ],
 )
 def test_a_value_that_cannot_be_is_one_line(name: str, value: object, message: str) -> None:
@@ -32,8 +46,41 @@ def test_a_value_that_cannot_be_is_one_line(name: str, value: object, message: s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_beams": 4, "penalty_alpha": 0.6, "top_k": 4}, "two searches"),
+        ({"num_beams": 4, "num_beam_groups": 3, "diversity_penalty": 1.0}, r"num_beam_groups \(=3\) should divide num_beams \(=4\)"),
+        ({"num_beams": 4, "num_beam_groups": 2}, "without diversity_penalty are equal"),
+        ({"num_beams": 4, "diversity_penalty": 0.5}, "set num_beam_groups to 2 or more"),
+        ({"length_penalty": 2.0}, "set num_beams"),
+        ({"early_stopping": True}, "set num_beams"),
+        ({"num_beams": 2, "num_return_sequences": 3}, "raise num_beams"),
+        ({"penalty_alpha": 0.5, "top_k": 4, "num_return_sequences": 2}, "contrastive search has one text"),
+        ({"penalty_alpha": 0.5}, r"top_k \(=0\)"),
+        ({"num_beams": 2, "stop": ("a",)}, "leave stop out"),
+        ({"num_beams": 2, "logprobs": True}, "leave one out"),
+    ],
+)
+def test_combinations_that_mean_nothing_are_one_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        SamplingOptions(**values)  # pyright: ignore[reportArgumentType]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [{}, {"num_beams": 4}, {"penalty_alpha": 0.6, "top_k": 4}])
+def test_the_method_follows_from_the_options(values: dict[str, object]) -> None:
+    expected = "beams" if "num_beams" in values else "contrastive" if values else "draw"
+    assert SamplingOptions(**values).method == expected  # pyright: ignore[reportArgumentType]
+
+
 def test_options_go_through_toml_and_back() -> None:
-    for options in (SamplingOptions(), SamplingOptions(seed=3, stop=("a", "。"), temperature=0.5, overflow="stop")):
+    others = (
+        SamplingOptions(seed=3, stop=("a", "。"), temperature=0.5, overflow="stop"),
+        SamplingOptions(logit_bias={3: -1.5, 70: 2.0}, bad_words=("x",), num_beams=3, early_stopping="never"),
+        SamplingOptions(num_beams=2, early_stopping=True),
+    )
+    for options in (SamplingOptions(), *others):
         assert build(SamplingOptions, to_table(options)) == options
 
 
@@ -51,9 +98,14 @@ def test_a_models_own_defaults_are_taken_in_hugging_faces_words() -> None:
     assert from_generation_config(values) == SamplingOptions(temperature=0.6, top_p=0.9, max_tokens=7)
     assert from_generation_config({"do_sample": False}).greedy
     assert from_generation_config({}) == SamplingOptions()
+    assert from_generation_config({"num_beams": 1, "length_penalty": 2.0}) == SamplingOptions()
+    beams = {"num_beams": 4, "length_penalty": 2.0, "early_stopping": "never", "min_new_tokens": 3}
+    assert from_generation_config(beams) == SamplingOptions(num_beams=4, length_penalty=2.0, early_stopping="never", min_tokens=3)
+    assert from_generation_config({"penalty_alpha": 0.6, "top_k": 4}).method == "contrastive"
     with pytest.raises(ModelError, match=r"generation_config.json: temperature \(=0.0\)"):
         from_generation_config({"temperature": 0.0})
 
 
 def test_what_we_do_not_do_is_named() -> None:
-    assert not_done({"num_beams": 4, "length_penalty": 1.0, "penalty_alpha": 0.6, "temperature": 2}) == ["num_beams", "penalty_alpha"]
+    values = {"guidance_scale": 1.5, "encoder_repetition_penalty": 1.0, "suppress_tokens": [1], "temperature": 2}
+    assert not_done(values) == ["guidance_scale", "suppress_tokens"]

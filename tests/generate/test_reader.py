@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.generate.conftest import tiny_decoder, tiny_recurrent, tiny_regression
 
-from hanmo.generate.reader import CountReader, FreshReader, context_of, make_reader, window_start
+from hanmo.generate.reader import CountReader, DecoderReader, FreshReader, context_of, make_reader, window_start
 from hanmo.model.config import NgramConfig
 from hanmo.model.ngram import Ngram
 
@@ -88,6 +88,55 @@ def test_several_tokens_at_once_as_one_by_one() -> None:
         for column in range(2):
             last = each.read([[[5, 6][column]], [[7, 8][column]]])
         assert torch.allclose(once.read([[5, 6], [7, 8]]), last, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), prompts=rows)
+@torch.inference_mode()
+def test_rows_that_join_later_go_on_as_alone(name: str, data: st.DataObject, prompts: list[list[int]]) -> None:
+    """Each row joins after some steps of those before it, through slides and with rows dropped in between."""
+    prompts = longest_fits(name, prompts)
+    together, alone, last = None, [], []
+    for prompt in prompts:
+        joining, single = make_reader(NETWORKS[name], 3), make_reader(NETWORKS[name], 30)
+        assert torch.allclose(joining.read([prompt]), single.read([prompt]), atol=1e-4)
+        together = joining if together is None else (together.join(joining), together)[1]  # pyright: ignore[reportArgumentType]
+        alone, last = [*alone, single], [*last, prompt[-1]]
+        for step in range(data.draw(st.integers(0, 8))):
+            last = [(token * 5 + step) % V for token in last]
+            expected = torch.cat([reader.read([[token]]) for reader, token in zip(alone, last, strict=True)])
+            assert torch.allclose(together.read([[token] for token in last]), expected, atol=1e-4)
+        if len(alone) > 1 and data.draw(st.booleans()):
+            together.keep(range(1, len(alone)))
+            alone, last = alone[1:], last[1:]
+
+
+@pytest.mark.parametrize("name", ["modern", "gpt2", "softmax regression"])
+@torch.inference_mode()
+def test_tokens_are_asked_about_together_and_taken_back(name: str) -> None:
+    network = NETWORKS[name]
+    asked, plain = DecoderReader(network, 2) if name != "softmax regression" else FreshReader(network), make_reader(network, 9, cache=False)  # pyright: ignore[reportArgumentType]
+    asked.read([[1, 2]])
+    plain.read([[1, 2]])
+    guessed = asked.read_each([3, 4, 5])
+    expected = torch.cat([plain.read([[token]]) for token in (3, 4, 5)])
+    assert torch.allclose(guessed, expected, atol=1e-4)
+    asked.forget(2)
+    plain = make_reader(network, 9, cache=False)
+    assert torch.allclose(asked.read_each([7, 8]), torch.cat([plain.read([[1, 2, 3, 7]]), plain.read([[8]])]), atol=1e-4)
+    assert torch.allclose(asked.read([[9]]), plain.read([[9]]), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_row_goes_on_from_parts_of_another() -> None:
+    network = NETWORKS["modern"]
+    first = make_reader(network, 4)
+    assert isinstance(first, DecoderReader)
+    first.read([[1, 2, 3, 4]])
+    second = DecoderReader(network, 1)
+    second.resume([1, 2, 3], [first.part(0, 2), first.part(2, 3)])
+    assert torch.allclose(second.read([[6, 7]]), make_reader(network, 4, cache=False).read([[1, 2, 3, 6, 7]]), atol=1e-4)
 
 
 def test_counts_give_log_probabilities() -> None:

@@ -45,46 +45,62 @@ def test_min_p_is_that_of_transformers(seed: int, p: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("penalty", [0.8, 1.3])
-def test_repetition_penalty_is_that_of_transformers(seed: int, penalty: float) -> None:
-    rows = history(seed)
-    theirs = transformers.RepetitionPenaltyLogitsProcessor(penalty)(rows, logits(seed))
-    assert torch.equal(sample.penalize_repetition(logits(seed), rows.tolist(), penalty), theirs)
+@pytest.mark.parametrize("mass", [0.1, 0.5, 0.95])
+def test_typical_is_that_of_transformers(seed: int, mass: float) -> None:
+    assert torch.equal(sample.keep_typical(logits(seed), mass), transformers.TypicalLogitsWarper(mass)(history(seed), logits(seed)))
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_no_repeat_ngrams_is_that_of_transformers(seed: int, size: int) -> None:
+@pytest.mark.parametrize("epsilon", [0.001, 0.05, 0.9])
+def test_epsilon_and_eta_are_those_of_transformers(seed: int, epsilon: float) -> None:
+    theirs = transformers.EpsilonLogitsWarper(epsilon)(history(seed), logits(seed))
+    assert torch.equal(sample.keep_epsilon(logits(seed), epsilon), theirs)
+    assert torch.equal(sample.keep_eta(logits(seed), epsilon), transformers.EtaLogitsWarper(epsilon)(history(seed), logits(seed)))
+
+
+any_chain = st.builds(
+    SamplingOptions,
+    temperature=st.floats(0.2, 2),
+    top_k=st.integers(0, V),
+    top_p=st.floats(0.05, 1),
+    min_p=st.floats(0, 0.5),
+    typical_p=st.sampled_from([1.0, 0.2, 0.9]),
+    epsilon_cutoff=st.sampled_from([0.0, 0.01]),
+    eta_cutoff=st.sampled_from([0.0, 0.02]),
+    repetition_penalty=st.floats(0.5, 2),
+    no_repeat_ngram_size=st.integers(0, 3),
+    logit_bias=st.dictionaries(st.integers(0, V - 1), st.sampled_from([-1.5, 2.0]), max_size=3),
+    min_tokens=st.sampled_from([0, 3, 4]),
+    min_length=st.sampled_from([0, 25, 26]),
+)
+WORDS = sample.Words(end_ids=(1, 7), bad=((3,), (2, 4), (0, 1, 5)))
+
+
+def their_chain(options: SamplingOptions) -> transformers.LogitsProcessorList:
+    chain = transformers.LogitsProcessorList()
+    if options.logit_bias:
+        chain.append(transformers.SequenceBiasLogitsProcessor({(token,): bias for token, bias in options.logit_bias.items()}))
+    chain.append(transformers.RepetitionPenaltyLogitsProcessor(options.repetition_penalty))
+    if options.no_repeat_ngram_size:
+        chain.append(transformers.NoRepeatNGramLogitsProcessor(options.no_repeat_ngram_size))
+    chain.append(transformers.NoBadWordsLogitsProcessor([list(word) for word in WORDS.bad], eos_token_id=list(WORDS.end_ids)))
+    chain.append(transformers.MinLengthLogitsProcessor(options.min_length, list(WORDS.end_ids)))
+    chain.append(transformers.MinNewTokensLengthLogitsProcessor(22, options.min_tokens, list(WORDS.end_ids)))
+    chain.append(transformers.TemperatureLogitsWarper(options.temperature))
+    chain += [transformers.TopKLogitsWarper(options.top_k)] if options.top_k else []
+    chain += [transformers.TopPLogitsWarper(options.top_p), transformers.MinPLogitsWarper(options.min_p)]
+    chain += [transformers.TypicalLogitsWarper(options.typical_p)] if options.typical_p < 1 else []
+    chain += [transformers.EpsilonLogitsWarper(options.epsilon_cutoff)] if options.epsilon_cutoff else []
+    chain += [transformers.EtaLogitsWarper(options.eta_cutoff)] if options.eta_cutoff else []
+    return chain
+
+
+@given(st.integers(0, 999), any_chain)
+def test_the_chain_is_transformers_chain(seed: int, options: SamplingOptions) -> None:
+    """25 tokens of history, of which three were drawn."""
     rows = history(seed)
-    theirs = transformers.NoRepeatNGramLogitsProcessor(size)(rows, logits(seed))
-    assert torch.equal(sample.ban_repeated_ngrams(logits(seed), rows.tolist(), size), theirs)
-
-
-def test_a_row_where_every_token_would_repeat_is_left_free() -> None:
-    row = logits(0, rows=1)
-    assert torch.equal(sample.ban_repeated_ngrams(row, [list(range(V))], 1), row)
-
-
-def test_short_rows_have_nothing_to_repeat() -> None:
-    assert torch.equal(sample.ban_repeated_ngrams(logits(0), [[1], [2, 3], []], 3), logits(0))
-
-
-def test_frequency_penalty_counts_what_was_drawn() -> None:
-    changed = sample.penalize_frequency(torch.zeros(2, 5), [[1, 1, 3], []], 0.5)
-    assert changed.tolist() == [[0, -1.0, 0, -0.5, 0], [0, 0, 0, 0, 0]]
-
-
-@given(st.integers(0, 999), st.floats(0.2, 2), st.integers(0, V), st.floats(0.05, 1), st.floats(0, 1), st.floats(0.5, 2), st.integers(0, 3))
-def test_the_chain_is_transformers_chain(seed: int, heat: float, k: int, p: float, floor: float, penalty: float, size: int) -> None:
-    rows = history(seed)
-    chain = transformers.LogitsProcessorList([transformers.RepetitionPenaltyLogitsProcessor(penalty)])
-    chain += [transformers.NoRepeatNGramLogitsProcessor(size)] if size else []
-    chain += [transformers.TemperatureLogitsWarper(heat)]
-    chain += [transformers.TopKLogitsWarper(k)] if k else []
-    chain += [transformers.TopPLogitsWarper(p), transformers.MinPLogitsWarper(floor)]
-    options = SamplingOptions(temperature=heat, top_k=k, top_p=p, min_p=floor, repetition_penalty=penalty, no_repeat_ngram_size=size)
-    ours = sample.process(logits(seed), options, rows.tolist(), [[]] * 3)
-    assert torch.equal(ours, chain(rows, logits(seed)))
+    ours = sample.process(logits(seed), options, rows.tolist(), rows[:, 22:].tolist(), WORDS)
+    assert torch.equal(ours, their_chain(options)(rows, logits(seed)))
 
 
 def test_greedy_leaves_out_what_cannot_change_the_largest() -> None:

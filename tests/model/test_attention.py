@@ -4,7 +4,15 @@ import pytest
 import torch
 from tests.model.conftest import GPT2
 
-from hanmo.model.attention import Attention, Sight, causal_mask, first_of_segment, multi_head_attention, scaled_dot_product_attention
+from hanmo.model.attention import (
+    Attention,
+    Sight,
+    attend_row_by_row,
+    causal_mask,
+    first_of_segment,
+    multi_head_attention,
+    scaled_dot_product_attention,
+)
 from hanmo.model.config import DecoderConfig
 from hanmo.model.kernels.library import attention_usable, switched_off
 from hanmo.model.positions import rotary_angles
@@ -110,7 +118,7 @@ def test_scores_are_divided_by_what_the_configuration_says() -> None:
     config = DecoderConfig(vocab_size=5, hidden_size=64, num_attention_heads=2, query_pre_attn_scalar=8)
     module, x = Attention(config, 0), torch.randn(1, 6, 64)
     q, k, v = (module.qkv(x).unflatten(-1, (6, 32)).transpose(1, 2)).split(2, 1)
-    mixed = scaled_dot_product_attention(q, k, v, causal_mask(6, 6), 8**-0.5).transpose(1, 2).flatten(2)
+    mixed = scaled_dot_product_attention(q, k, v, causal_mask(6, 6), scale=8**-0.5).transpose(1, 2).flatten(2)
     torch.testing.assert_close(module(x, None, Sight(6)), module.out(mixed), rtol=1e-4, atol=1e-5)
 
 
@@ -118,3 +126,17 @@ def test_biases_stand_where_the_configuration_says() -> None:
     for keys, expected in (({}, (False, False)), ({"qkv_bias": True}, (True, False)), ({"attention_bias": True}, (True, True))):
         module = Attention(DecoderConfig(vocab_size=5, hidden_size=64, num_attention_heads=2, **keys), 0)
         assert (module.qkv.bias is not None, module.out.bias is not None) == expected
+
+
+def test_a_row_of_a_batch_attends_as_it_does_alone_to_the_last_bit() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(3, heads, length, 32, generator=generator) for heads, length in ((4, 1), (2, 40), (2, 40)))
+    mixed = attend_row_by_row(q, k, v, [0, 7, 39], grouped=True)
+    for row, first in enumerate((0, 7, 39)):
+        own = slice(row, row + 1)
+        alone = torch.nn.functional.scaled_dot_product_attention(q[own], k[own, :, first:], v[own, :, first:], enable_gqa=True)
+        assert torch.equal(mixed[own], alone)
+        repeated = scaled_dot_product_attention(
+            q[own], k[own, :, first:].repeat_interleave(2, 1), v[own, :, first:].repeat_interleave(2, 1)
+        )
+        torch.testing.assert_close(mixed[own], repeated)

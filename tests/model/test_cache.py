@@ -68,3 +68,31 @@ def test_the_slots_of_a_cache_are_what_was_asked_for() -> None:
     cache = KVCache(dataclasses.replace(MODERN, num_key_value_heads=1), 2, 11)
     assert cache.slots == 11
     assert cache.keys.shape == (2, 2, 1, 11, 32)
+
+
+def test_what_is_cut_off_may_be_read_otherwise() -> None:
+    network = lively(MODERN)
+    ids, others = torch.randint(MODERN.vocab_size, (2, 1, 9))
+    with torch.no_grad():
+        cache = KVCache(MODERN, 1, 9)
+        network(ids, cache=cache)
+        cache.truncate(4)
+        logits = network(others[:, :5], cache=cache)
+        torch.testing.assert_close(logits, network(torch.cat([ids[:, :4], others[:, :5]], 1))[:, 4:], **ERROR)
+
+
+def test_joined_rows_of_any_lengths_go_on_as_alone() -> None:
+    """The first cache has padding in front that its only row left does not need."""
+    network = lively(MODERN)
+    ids = torch.randint(MODERN.vocab_size, (3, 9))
+    with torch.no_grad():
+        padded = KVCache(MODERN, 2, 12, starts_B=torch.tensor([0, 3]))
+        network(ids[:2, :7], cache=padded)
+        padded.keep(torch.tensor([1]))
+        longer = KVCache(MODERN, 1, 8)
+        network(ids[2:, :8], cache=longer)
+        both = KVCache.joined([padded, longer], MODERN, 10)
+        assert (both.length, both.slots, both.starts_B.tolist()) == (8, 10, [4, 0])
+        logits = network(torch.tensor([[1], [2]]), cache=both)[:, -1]
+        alone = [network(torch.cat([ids[1, 3:7], torch.tensor([1])])[None]), network(torch.cat([ids[2, :8], torch.tensor([2])])[None])]
+        torch.testing.assert_close(logits, torch.cat([each[:, -1] for each in alone]), **ERROR)

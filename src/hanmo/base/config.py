@@ -80,8 +80,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return tuple(_convert(item, each, f"{where}[{i}]") for i, each in enumerate(cast("list[Any]", value)))
     if origin is dict:
         key_hint, item = get_args(hint)
-        return {_convert(key_hint, k, where): _convert(item, v, f"{where}.{k}") for k, v in _table(value, where).items()}
+        return {_convert_key(key_hint, k, where): _convert(item, v, f"{where}.{k}") for k, v in _table(value, where).items()}
     return _convert_scalar(hint, value, where)
+
+
+def _convert_key(hint: Any, key: Any, where: str) -> Any:
+    """A key of a table; TOML and JSON write numbers there as strings."""
+    is_number = hint is int and isinstance(key, str) and key.isdecimal()
+    return _convert(hint, int(cast("str", key)) if is_number else key, where)
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.generate.options import SamplingOptions, from_generation_config
 
 if TYPE_CHECKING:
-    from hanmo.generate.engine import Generation
+    from hanmo.generate.continuation import Generation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,10 @@ class Options:
     """Model folder, run, GGUF file, fetched name or hub name."""
     prompt: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PROMPT")]
     """What to continue; - reads it from standard input, an empty one starts a text."""
+    suffix: str = ""
+    """What stands behind the gap that is to be filled; for models trained for that."""
+    draft: Path | None = None
+    """A smaller model with the same tokenizer that guesses ahead, with --speculate; the text stays the same."""
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(default_factory=SamplingOptions)
     """How tokens are drawn."""
 
@@ -46,12 +50,16 @@ def run(options: Options) -> dict[str, object]:
     """Generate; one sequence is written to standard output while it grows."""
     from hanmo.convert.sources import local_model
     from hanmo.generate.engine import generate
+    from hanmo.generate.fill import Gap
     from hanmo.generate.loaded import TextModel
 
-    prompt = _read_prompt() if options.prompt == "-" else _checked(options.prompt)
+    text = _read_prompt() if options.prompt == "-" else _checked(options.prompt)
+    prompt = Gap(text, _checked(options.suffix)) if options.suffix else text
     model = TextModel(local_model(options.model))
+    draft = None if options.draft is None else model.network_of(TextModel(local_model(options.draft)), options.sampling)
     alone = options.sampling.num_return_sequences == 1
-    made = generate(model.network, model.tokenizer, [prompt], options.sampling, on_text=_write if alone else None, end_ids=model.end_ids)
+    heard = _write if alone else None
+    made = generate(model.network, model.tokenizer, [prompt], options.sampling, on_text=heard, end_ids=model.end_ids, draft=draft)
     if alone:
         _write(0, "\n")
         return _plain(made[0])

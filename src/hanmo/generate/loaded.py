@@ -9,7 +9,8 @@ from hanmo.base.folders import recover_folder
 from hanmo.base.progress import say
 from hanmo.base.runs import Run, model_folder
 from hanmo.generate import engine
-from hanmo.generate.engine import Generation
+from hanmo.generate.continuation import Generation
+from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
 from hanmo.model.store import Model, Precision, load_language_model, read_generation
 from hanmo.tokenizer.load import Tokenizer
@@ -42,27 +43,52 @@ class TextModel:
         self.end_ids = _ids(values.get("eos_token_id"))
 
     @overload
-    def generate(self, prompt: str, options: Options = None, **changes: object) -> str: ...
+    def generate(self, prompt: str, options: Options = None, *, draft: "TextModel | None" = None, **changes: object) -> str: ...
     @overload
-    def generate(self, prompt: list[str] | tuple[str, ...], options: Options = None, **changes: object) -> list[str]: ...
+    def generate(
+        self, prompt: list[str] | tuple[str, ...], options: Options = None, *, draft: "TextModel | None" = None, **changes: object
+    ) -> list[str]: ...
 
-    def generate(self, prompt: str | list[str] | tuple[str, ...], options: Options = None, **changes: object) -> str | list[str]:
+    def generate(
+        self, prompt: str | list[str] | tuple[str, ...], options: Options = None, *, draft: "TextModel | None" = None, **changes: object
+    ) -> str | list[str]:
         """The new text after a prompt, or after each of several.
 
         `options`, by default the model's own, with `changes` (temperature=0.8, max_tokens=50, ...; see SamplingOptions).
+        `draft`: a smaller model with the same tokenizer that guesses ahead, with speculate=N; the text stays the same.
         Raises UsageError for an option that does not exist, a prompt that does not fit, and several sequences of one
         prompt that is not in a list.
         """
         chosen = self._options(options, changes)
         if isinstance(prompt, str):
             self._refuse_several(chosen)
-            return self.generations([prompt], chosen)[0].text
-        return [each.text for each in self.generations(prompt, chosen)]
+            return self.generations([prompt], chosen, draft=draft)[0].text
+        return [each.text for each in self.generations(prompt, chosen, draft=draft)]
 
-    def generations(self, prompts: Sequence[str], options: Options = None, **changes: object) -> list[Generation]:
+    def fill(self, before: str, after: str, options: Options = None, **changes: object) -> str:
+        """The text between two others, for a model that was trained to fill gaps."""
+        chosen = self._options(options, changes)
+        self._refuse_several(chosen)
+        return self.generations([Gap(before, after)], chosen)[0].text
+
+    def generations(
+        self, prompts: Sequence[str | Gap], options: Options = None, *, draft: "TextModel | None" = None, **changes: object
+    ) -> list[Generation]:
         """As `generate`, with ids, finish reason, seed and log-probabilities; several sequences stand side by side."""
         chosen = self._options(options, changes)
-        return engine.generate(self.network, self.tokenizer, prompts, chosen, end_ids=self.end_ids)
+        guide = None if draft is None else self.network_of(draft, chosen)
+        return engine.generate(self.network, self.tokenizer, prompts, chosen, end_ids=self.end_ids, draft=guide)
+
+    def network_of(self, draft: "TextModel", options: SamplingOptions) -> Model:
+        """The network of a draft for this model.
+
+        Raises UsageError for one with another tokenizer, and when nothing is to be guessed.
+        """
+        if not options.speculate:
+            raise UsageError("a draft guesses ahead: say how far with speculate (5, say)")
+        if draft.tokenizer.fingerprint != self.tokenizer.fingerprint:
+            raise UsageError(f"the draft {draft.folder} has another tokenizer than {self.folder}: its guesses would mean something else")
+        return draft.network
 
     def stream(self, prompt: str, options: Options = None, **changes: object) -> Iterator[str]:
         """The new text piece by piece, whole characters only; joined, it is what `generate` gives."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hanmo.base.config import build
@@ -15,50 +15,169 @@ class SamplingOptions:
 
     max_tokens: int = 128
     """Most tokens to draw."""
+    min_tokens: int = 0
+    """No end-of-text token before this many tokens are drawn."""
+    min_length: int = 0
+    """The same with the tokens of the prompt counted."""
     greedy: bool = False
-    """Whether to take the most likely token every time; temperature, top-k, top-p and min-p then play no part."""
+    """Whether to take the most likely token every time; temperature and all that only narrows the draw then play no part."""
     temperature: float = 1.0
     """Logits are divided by it: below 1 safer, above 1 wilder."""
     top_k: int = 0
-    """Draw from this many most likely tokens; 0 from all."""
+    """Draw from this many most likely tokens; 0 from all. Contrastive search weighs this many."""
     top_p: float = 1.0
     """Draw from the smallest set of most likely tokens whose probabilities reach this sum (nucleus)."""
     min_p: float = 0.0
     """Draw from tokens at least this share as likely as the most likely one."""
+    typical_p: float = 1.0
+    """Draw from the tokens whose surprise is nearest to the expected one, up to this sum of probabilities."""
+    epsilon_cutoff: float = 0.0
+    """Draw from tokens at least this likely."""
+    eta_cutoff: float = 0.0
+    """The same with a bound that falls where the model is uncertain."""
     repetition_penalty: float = 1.0
     """Above 1, tokens of the prompt and the text so far become less likely (CTRL)."""
     frequency_penalty: float = 0.0
     """Taken from a token's logit once for each time it was drawn (OpenAI)."""
+    presence_penalty: float = 0.0
+    """Taken from a token's logit once when it was drawn at all (OpenAI)."""
     no_repeat_ngram_size: int = 0
     """No run of this many tokens comes twice; 0 allows all."""
+    dry_multiplier: float = 0.0
+    """Above 0, a token that would go on with a repetition is made less likely, more with each token of it (DRY)."""
+    dry_base: float = 1.75
+    """What each further token of a repetition multiplies that by."""
+    dry_allowed_length: int = 2
+    """Repetitions up to this many tokens cost nothing."""
+    dry_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    """A repetition does not reach over a token with one of these strings."""
+    logit_bias: dict[int, float] = field(default_factory=dict)
+    """Added to the logits of tokens, by id; -inf forbids one."""
+    bad_words: tuple[str, ...] = ()
+    """Strings whose tokens never follow one another, with and without a space before."""
+    num_beams: int = 1
+    """Above 1, beam search: as many texts are kept side by side and the most likely win; nothing is drawn."""
+    length_penalty: float = 1.0
+    """A beam's log-probability is divided by its length to this power: above 0 longer texts win, below 0 shorter ones."""
+    early_stopping: bool | Literal["never"] = False
+    """When beams end: once enough are finished; when no running one looks better at its length (false); when none can be (never)."""
+    num_beam_groups: int = 1
+    """Beams in groups that are kept apart by diversity_penalty; divides num_beams."""
+    diversity_penalty: float = 0.0
+    """Taken from a token's score for each beam of an earlier group that chose it at this place."""
+    penalty_alpha: float = 0.0
+    """Above 0, contrastive search: of the top_k likely tokens the one that is least like what was said; this is its weight."""
+    json_schema: str = ""
+    """A JSON schema, as JSON, that the new text has to satisfy."""
+    regex: str = ""
+    """A regular expression that the new text has to match as a whole."""
+    grammar: str = ""
+    """A grammar in Lark's notation, from `start`, that the new text has to follow."""
+    speculate: int = 0
+    """How many tokens to guess and then check in one pass; the text stays what it is. The text itself is the guide, or a draft model."""
     num_return_sequences: int = 1
-    """How many texts for each prompt, each with a seed of its own."""
+    """How many texts for each prompt, each with a seed of its own; of beams the best."""
     seed: int | None = None
     """The same seed gives the same text; none takes a new one, which the result names."""
     stop: tuple[str, ...] = ()
     """Strings that end the text and are not part of it."""
     overflow: Literal["slide", "stop"] = "slide"
-    """When the context is full: go on with its newer half, or stop."""
+    """When the context is full: go on with its newer half, or stop. Searches stop."""
     logprobs: bool = False
     """Whether to give each drawn token's log-probability under the model, before all of the above."""
+    top_logprobs: int = 0
+    """With logprobs, as many of the likeliest tokens beside each drawn one."""
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Check every value, and that together they mean something.
 
         Raises ConfigError with the value seen and what to do.
         """
+        for name, (least, most, wanted) in RANGES.items():
+            value = getattr(self, name)
+            _require(value == value and least <= value <= most, name, value, wanted)
         _require(self.temperature > 0, "temperature", self.temperature, "above 0; for the most likely token every time use greedy")
-        _require(self.temperature < float("inf"), "temperature", self.temperature, "finite")
-        _require(self.max_tokens >= 0, "max_tokens", self.max_tokens, "at least 0")
-        _require(self.top_k >= 0, "top_k", self.top_k, "at least 0 (0 draws from all tokens)")
-        _require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0 and at most 1")
-        _require(0 <= self.min_p <= 1, "min_p", self.min_p, "from 0 to 1")
-        _require(0 < self.repetition_penalty < float("inf"), "repetition_penalty", self.repetition_penalty, "above 0 (1 changes nothing)")
-        _require(abs(self.frequency_penalty) < float("inf"), "frequency_penalty", self.frequency_penalty, "a finite number")
-        _require(self.no_repeat_ngram_size >= 0, "no_repeat_ngram_size", self.no_repeat_ngram_size, "at least 0 (0 allows all)")
-        _require(self.num_return_sequences >= 1, "num_return_sequences", self.num_return_sequences, "at least 1")
+        _require(self.top_p > 0, "top_p", self.top_p, "above 0 and at most 1")
+        _require(self.typical_p > 0, "typical_p", self.typical_p, "above 0 and at most 1")
+        _require(self.repetition_penalty > 0, "repetition_penalty", self.repetition_penalty, "above 0 (1 changes nothing)")
         _require(self.seed is None or 0 <= self.seed < 2**64, "seed", self.seed, "from 0 to 2^64 - 1")
-        _require(all(self.stop), "stop", self.stop, "strings that are not empty")
+        for name in ("stop", "bad_words", "dry_breakers"):
+            _require(all(getattr(self, name)), name, getattr(self, name), "strings that are not empty")
+        for token, bias in self.logit_bias.items():
+            _require(token >= 0 and bias < INFINITY, "logit_bias", {token: bias}, "token ids with numbers, minus infinity at the least")
+        for wrong, message in self._contradictions():
+            if wrong:
+                raise ConfigError(message)
+
+    @property
+    def method(self) -> Literal["draw", "beams", "contrastive"]:
+        """Which loop makes the text."""
+        return "beams" if self.num_beams > 1 else "contrastive" if self.penalty_alpha else "draw"
+
+    def _contradictions(self) -> list[tuple[bool, str]]:
+        """Combinations that mean nothing, each with what to do."""
+        beams, groups, wanted = self.num_beams, self.num_beam_groups, self.num_return_sequences
+        search = self.method != "draw"
+        forms = [name for name in FORMS if getattr(self, name)]
+        return [
+            (len(forms) > 1, f"a text follows one form, not {' and '.join(forms)}: leave one out"),
+            (search and bool(forms), f"{' '.join(forms)} guides a draw: leave the search (num_beams, penalty_alpha) out"),
+            (search and self.speculate > 0, "speculate is for drawing: leave it or the search (num_beams, penalty_alpha) out"),
+            (self.max_tokens < self.min_tokens, f"min_tokens (={self.min_tokens}) exceeds max_tokens (={self.max_tokens}): lower it"),
+            (bool(self.penalty_alpha) and beams > 1, "penalty_alpha and num_beams are two searches: leave one out"),
+            (beams % groups != 0, f"num_beam_groups (={groups}) should divide num_beams (={beams})"),
+            (
+                groups > 1 and not self.diversity_penalty,
+                f"num_beam_groups (={groups}) without diversity_penalty are equal: set one above 0",
+            ),
+            (
+                bool(self.diversity_penalty) and groups == 1,
+                "diversity_penalty keeps groups of beams apart: set num_beam_groups to 2 or more",
+            ),
+            (beams == 1 and self.length_penalty != 1, "length_penalty compares beams: set num_beams to 2 or more"),
+            (beams == 1 and self.early_stopping is not False, "early_stopping ends beams: set num_beams to 2 or more"),
+            (beams > 1 and wanted > beams, f"num_return_sequences (={wanted}) exceeds num_beams (={beams}): raise num_beams"),
+            (bool(self.penalty_alpha) and wanted > 1, f"contrastive search has one text, not num_return_sequences (={wanted})"),
+            (
+                bool(self.penalty_alpha) and self.top_k < 2,
+                f"contrastive search chooses among top_k (={self.top_k}) tokens: set it to 2 or more",
+            ),
+            (beams > 1 and bool(self.stop), "beams are compared when they are whole: leave stop out or search without beams"),
+            (beams > 1 and self.logprobs, "beams carry one score, not logprobs: leave one out"),
+            (bool(self.top_logprobs) and not self.logprobs, "top_logprobs stand beside logprobs: ask for those as well"),
+        ]
+
+
+FORMS = ("json_schema", "regex", "grammar")
+INFINITY = float("inf")
+LARGEST = 1e300
+RANGES: Mapping[str, tuple[float, float, str]] = {
+    "max_tokens": (0, INFINITY, "at least 0"),
+    "min_tokens": (0, INFINITY, "at least 0"),
+    "min_length": (0, INFINITY, "at least 0"),
+    "temperature": (0, LARGEST, "above 0 and finite; for the most likely token every time use greedy"),
+    "top_k": (0, INFINITY, "at least 0 (0 draws from all tokens)"),
+    "top_p": (0, 1, "above 0 and at most 1"),
+    "min_p": (0, 1, "from 0 to 1"),
+    "typical_p": (0, 1, "above 0 and at most 1"),
+    "epsilon_cutoff": (0, 1, "from 0 to 1"),
+    "eta_cutoff": (0, 1, "from 0 to 1"),
+    "repetition_penalty": (0, LARGEST, "above 0 and finite (1 changes nothing)"),
+    "frequency_penalty": (-LARGEST, LARGEST, "a finite number"),
+    "presence_penalty": (-LARGEST, LARGEST, "a finite number"),
+    "no_repeat_ngram_size": (0, INFINITY, "at least 0 (0 allows all)"),
+    "dry_multiplier": (0, LARGEST, "at least 0 (0 changes nothing)"),
+    "dry_base": (1, LARGEST, "at least 1"),
+    "dry_allowed_length": (1, INFINITY, "at least 1"),
+    "num_beams": (1, 1000, "from 1 (no beams) to 1000"),
+    "length_penalty": (-LARGEST, LARGEST, "a finite number"),
+    "num_beam_groups": (1, 1000, "from 1 (no groups) to num_beams"),
+    "diversity_penalty": (0, LARGEST, "at least 0"),
+    "penalty_alpha": (0, 1, "from 0 (no contrastive search) to 1"),
+    "speculate": (0, 1000, "from 0 (no speculation) to 1000"),
+    "num_return_sequences": (1, INFINITY, "at least 1"),
+    "top_logprobs": (0, 1000, "from 0 to 1000"),
+}
 
 
 def _require(holds: bool, name: str, value: object, wanted: str) -> None:
@@ -74,18 +193,13 @@ def changed(options: SamplingOptions, changes: Mapping[str, object]) -> Sampling
     return build(SamplingOptions, {**{field.name: getattr(options, field.name) for field in dataclasses.fields(options)}, **changes})
 
 
-SAME_NAME = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat_ngram_size")
+SAME_NAME = (
+    *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
+    *("repetition_penalty", "no_repeat_ngram_size", "min_length"),
+)
+THEIR_NAMES = (("max_new_tokens", "max_tokens"), ("min_new_tokens", "min_tokens"), ("prompt_lookup_num_tokens", "speculate"))
+BEAMS = ("num_beams", "num_beam_groups", "diversity_penalty", "length_penalty", "early_stopping")
 WITHOUT_EFFECT: Mapping[str, tuple[object, ...]] = {
-    "num_beams": (1,),
-    "num_beam_groups": (1,),
-    "diversity_penalty": (0.0,),
-    "length_penalty": (1.0,),
-    "penalty_alpha": (),
-    "typical_p": (1.0,),
-    "epsilon_cutoff": (0.0,),
-    "eta_cutoff": (0.0,),
-    "min_length": (0,),
-    "min_new_tokens": (0,),
     "bad_words_ids": (),
     "force_words_ids": (),
     "suppress_tokens": (),
@@ -97,7 +211,6 @@ WITHOUT_EFFECT: Mapping[str, tuple[object, ...]] = {
     "encoder_repetition_penalty": (1.0,),
     "encoder_no_repeat_ngram_size": (0,),
     "exponential_decay_length_penalty": (),
-    "prompt_lookup_num_tokens": (),
 }
 
 
@@ -106,11 +219,17 @@ def from_generation_config(values: Mapping[str, object]) -> SamplingOptions:
 
     Raises ModelError for a value that cannot be.
     """
-    changes = {name: values[name] for name in SAME_NAME if values.get(name) is not None}
+    changes: dict[str, object] = {name: values[name] for name in SAME_NAME if values.get(name) is not None}
     if values.get("do_sample") is False:
         changes["greedy"] = True
-    if values.get("max_new_tokens") is not None:
-        changes["max_tokens"] = values["max_new_tokens"]
+    for theirs, ours in THEIR_NAMES:
+        if values.get(theirs) is not None:
+            changes[ours] = values[theirs]
+    beams = values.get("num_beams")
+    if isinstance(beams, int) and beams > 1:
+        changes |= {name: values[name] for name in BEAMS if values.get(name) is not None}
+    elif values.get("penalty_alpha"):
+        changes["penalty_alpha"] = values["penalty_alpha"]
     try:
         return build(SamplingOptions, changes)
     except ConfigError as error:

@@ -2,15 +2,16 @@
 
 A reader holds rows of ids. `read` appends to each row and gives the logits [B, V] of what follows; `keep` drops, repeats
 or reorders rows. With its memory (keys and values, or a state) or without, a reader gives the same logits up to the
-rounding of floats.
+rounding of floats. Rows of different lengths all end at the same place, so a row may join at any time.
 
 A decoder sees at most P = max_position_embeddings tokens. The rule when a row is longer: what it reads begins at
 `window_start`, a function of the row's length alone, which jumps by half a context each time the context is full.
 B rows, T positions, V vocabulary.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
-from hanmo.model.recurrent import Recurrent, StateCache
+from hanmo.model.recurrent import Recurrent, State, StateCache
 from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.model.store import Model
 
@@ -37,6 +38,22 @@ class Reader(Protocol):
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows, in this order; a row may come several times."""
+        ...
+
+    def join(self, other: Self) -> None:
+        """Go on with the rows of another reader of the same network below these."""
+        ...
+
+
+class Rewinder(Reader, Protocol):
+    """A reader that can be asked about several tokens at once and take them back; of one row."""
+
+    def read_each(self, new: Sequence[int]) -> Tensor:
+        """Append ids to the row; logits [T, V] after each of them."""
+        ...
+
+    def forget(self, count: int) -> None:
+        """Take the last `count` ids back."""
         ...
 
 
@@ -67,12 +84,40 @@ def window_start(length: int, context: int) -> int:
     return 0 if length <= context else -(-(length - context) // hop) * hop
 
 
-class FreshReader:
+class RowsReader(ABC):
+    """What readers share that keep all ids and nothing else."""
+
+    def __init__(self) -> None:
+        self._rows: list[list[int]] = []
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """As in Reader."""
+        self._rows = [list(self._rows[row]) for row in rows]
+
+    def join(self, other: Self) -> None:
+        """As in Reader."""
+        self._rows += other._rows
+
+    def forget(self, count: int) -> None:
+        """As in Rewinder."""
+        for row in self._rows:
+            del row[len(row) - count :]
+
+    @abstractmethod
+    def read(self, new: Rows) -> Tensor:
+        """As in Reader."""
+
+    def read_each(self, new: Sequence[int]) -> Tensor:
+        """As in Rewinder, one after another."""
+        return torch.cat([self.read([[each]]) for each in new])
+
+
+class FreshReader(RowsReader):
     """Reads everything anew each time: slow, and the measure for readers that remember."""
 
     def __init__(self, network: Network) -> None:
+        super().__init__()
         self.network = network
-        self._rows: list[list[int]] = []
 
     def read(self, new: Rows) -> Tensor:
         """As in Reader."""
@@ -82,9 +127,20 @@ class FreshReader:
         logits = [_last_logits(self.network, _tensor([row[start:]], self.network)) for row, start in zip(self._rows, starts, strict=True)]
         return torch.cat(logits)
 
-    def keep(self, rows: Sequence[int]) -> None:
+
+class CountReader(RowsReader):
+    """An n-gram model: log-probabilities in place of logits."""
+
+    def __init__(self, model: Ngram) -> None:
+        super().__init__()
+        self.model = model
+
+    def read(self, new: Rows) -> Tensor:
         """As in Reader."""
-        self._rows = [list(self._rows[row]) for row in rows]
+        self._rows = _appended(self._rows, new)
+        seen = max(self.model.config.order - 1, 0)
+        rows = [np.array(row[len(row) - seen :] if len(row) > seen else row, np.int64) for row in self._rows]
+        return torch.from_numpy(np.stack([np.log(self.model.next_probabilities(row)) for row in rows])).float()
 
 
 class DecoderReader:
@@ -99,12 +155,28 @@ class DecoderReader:
     def read(self, new: Rows) -> Tensor:
         """As in Reader."""
         self._rows = _appended(self._rows, new)
-        if self._cache is None or any(len(ids) != 1 for ids in new):
+        most = max(map(len, new))
+        alike = all(len(ids) == most for ids in new)
+        if self._cache is None or not alike or (most > 1 and max(map(len, self._rows)) > self.context):
             self._cache, logits = self._fill([self._window(row) for row in self._rows], self.max_tokens)
             return logits
-        self._make_room(self._cache)
-        self._slide(self._cache)
-        return _last_logits(self.network, _tensor(new, self.network), self._cache)
+        cache = self._make_room(self._cache, most)
+        self._slide(cache)
+        return _last_logits(self.network, _tensor(new, self.network), cache)
+
+    def read_each(self, new: Sequence[int]) -> Tensor:
+        """As in Rewinder; the row still fits the context with them, and something was read before."""
+        assert self._cache is not None
+        self._rows[0].extend(new)
+        cache = self._make_room(self._cache, len(new))
+        hidden_BTD = self.network.hidden(_tensor([new], self.network), cache=cache)
+        return F.linear(hidden_BTD[0], self.network.output_weight).float()
+
+    def forget(self, count: int) -> None:
+        """As in Rewinder."""
+        assert self._cache is not None
+        del self._rows[0][len(self._rows[0]) - count :]
+        self._cache.truncate(self._cache.length - count)
 
     def keep(self, rows: Sequence[int]) -> None:
         """As in Reader."""
@@ -112,8 +184,35 @@ class DecoderReader:
         if self._cache is not None:
             self._cache.keep(torch.tensor(list(rows), device=self._cache.starts_B.device))
 
+    def join(self, other: Self) -> None:
+        """As in Reader; both have read."""
+        assert self._cache is not None and other._cache is not None
+        self._rows += other._rows
+        self.max_tokens = max(self.max_tokens, other.max_tokens)
+        used = max(cache.length - int(cache.starts_B.min()) for cache in (self._cache, other._cache))
+        self._cache = KVCache.joined([self._cache, other._cache], self.network.config, self._slots(used, 1))
+
+    def part(self, start: int, end: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of some tokens of the only row, to go on from in another reader."""
+        assert self._cache is not None
+        first = int(self._cache.starts_B[0])
+        return tuple(memory[..., first + start : first + end, :].clone() for memory in (self._cache.keys, self._cache.values))  # pyright: ignore[reportReturnType]
+
+    def resume(self, ids: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Begin with one row whose keys and values are known."""
+        self._rows = [list(ids)]
+        weight = self.network.embed_tokens.weight
+        self._cache = KVCache(self.network.config, 1, self._slots(len(ids), 1), dtype=weight.dtype, device=weight.device)
+        self._cache.keys[..., : len(ids), :] = torch.cat([keys for keys, _ in parts], -2)
+        self._cache.values[..., : len(ids), :] = torch.cat([values for _, values in parts], -2)
+        self._cache.length = len(ids)
+
     def _window(self, row: Sequence[int]) -> Sequence[int]:
         return row[window_start(len(row), self.context) :]
+
+    def _slots(self, used: int, more: int) -> int:
+        """How many slots to lay out behind `used` ones: for what will be drawn, two contexts at most."""
+        return max(used + more, min(used + self.max_tokens, 2 * self.context))
 
     def _fill(self, windows: Rows, more: int) -> tuple[KVCache, Tensor]:
         """Read whole windows at once into a new cache with room for `more` tokens, two contexts at most."""
@@ -124,15 +223,13 @@ class DecoderReader:
         cache = KVCache(self.network.config, len(windows), slots, dtype=weight.dtype, device=weight.device, starts_B=starts_B)
         return cache, _last_logits(self.network, _tensor(_padded(windows), self.network), cache)
 
-    def _make_room(self, cache: KVCache) -> None:
-        """Move what is still seen to the front when the last slot is taken."""
-        if cache.length < cache.slots:
-            return
-        unused = int(cache.starts_B.min())
-        for memory in (cache.keys, cache.values):
-            memory[..., : cache.length - unused, :] = memory[..., unused : cache.length, :].clone()
-        cache.starts_B -= unused
-        cache.length -= unused
+    def _make_room(self, cache: KVCache, more: int) -> KVCache:
+        """When the last slot is taken, a cache that begins with what is still seen and has room again."""
+        if cache.length + more > cache.slots:
+            used = cache.length - int(cache.starts_B.min())
+            cache = KVCache.joined([cache], self.network.config, self._slots(used, more))
+        self._cache = cache
+        return cache
 
     def _slide(self, cache: KVCache) -> None:
         """Rows whose window moves with the token about to be read: read their new window, so that positions start again."""
@@ -174,24 +271,17 @@ class RecurrentReader:
         if self._cache is not None:
             self._cache.keep(torch.tensor(list(rows)))
 
+    def join(self, other: Self) -> None:
+        """As in Reader; both have read."""
+        assert self._cache is not None and other._cache is not None
+        self._cache.state = _side_by_side(self._cache.state, other._cache.state)
 
-class CountReader:
-    """An n-gram model: log-probabilities in place of logits."""
 
-    def __init__(self, model: Ngram) -> None:
-        self.model = model
-        self._rows: list[list[int]] = []
-
-    def read(self, new: Rows) -> Tensor:
-        """As in Reader."""
-        self._rows = _appended(self._rows, new)
-        seen = max(self.model.config.order - 1, 0)
-        rows = [np.array(row[len(row) - seen :] if len(row) > seen else row, np.int64) for row in self._rows]
-        return torch.from_numpy(np.stack([np.log(self.model.next_probabilities(row)) for row in rows])).float()
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """As in Reader."""
-        self._rows = [list(self._rows[row]) for row in rows]
+def _side_by_side(some: State | None, others: State | None) -> State:
+    if isinstance(some, tuple) and isinstance(others, tuple):
+        return torch.cat([some[0], others[0]], 1), torch.cat([some[1], others[1]], 1)
+    assert isinstance(some, Tensor) and isinstance(others, Tensor)
+    return torch.cat([some, others], 1)
 
 
 def _appended(rows: list[list[int]], new: Rows) -> list[list[int]]:

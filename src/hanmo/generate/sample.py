@@ -1,8 +1,8 @@
 """From logits to one token: pure functions, one a formula, and the order in which they follow each other.
 
 The order is that of transformers, so that equal settings give equal distributions:
-repetition penalty, frequency penalty, no-repeat n-grams, temperature, top-k, top-p, min-p, draw.
-Greedy takes the largest logit after the first three.
+bias, the penalties of penalties.py, temperature, top-k, top-p, min-p, typical, epsilon, eta, draw.
+Greedy takes the largest logit after the penalties.
 
 The draw uses a counter-based generator (Philox, Salmon et al. 2011): the uniform number is a function of (seed, position)
 alone, so a sequence draws the same whatever shares its batch, streamed or not.
@@ -10,6 +10,7 @@ B rows, V vocabulary. `rows` are all ids of each row (prompt and drawn), `drawn`
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,52 +18,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hanmo.generate.options import SamplingOptions
-
-Rows = Sequence[Sequence[int]]
-NEVER = float("-inf")
-
-
-def penalize_repetition(logits_BV: Float[Tensor, "B V"], rows: Rows, penalty: float) -> Float[Tensor, "B V"]:
-    """x / penalty where x > 0, x * penalty where x < 0, for every token seen in the row, the prompt included.
-
-    Source: CTRL, Keskar et al. 2019, section 4.1, in the form for logits of either sign that transformers uses.
-    """
-    seen_BV = torch.zeros_like(logits_BV, dtype=torch.bool)
-    for seen, ids in zip(seen_BV, rows, strict=True):
-        seen[torch.tensor(ids, dtype=torch.long, device=logits_BV.device)] = True
-    penalized = torch.where(logits_BV < 0, logits_BV * penalty, logits_BV / penalty)
-    return torch.where(seen_BV, penalized, logits_BV)
-
-
-def penalize_frequency(logits_BV: Float[Tensor, "B V"], drawn: Rows, penalty: float) -> Float[Tensor, "B V"]:
-    """x - penalty * c, c the number of times the token was drawn so far; the prompt does not count.
-
-    Source: OpenAI's API reference, frequency_penalty (mu[j] - c[j] * alpha).
-    """
-    counts_BV = torch.zeros_like(logits_BV)
-    for counts, ids in zip(counts_BV, drawn, strict=True):
-        index = torch.tensor(ids, dtype=torch.long, device=logits_BV.device)
-        counts.index_add_(0, index, torch.ones_like(index, dtype=counts.dtype))
-    return logits_BV - penalty * counts_BV
-
-
-def ban_repeated_ngrams(logits_BV: Float[Tensor, "B V"], rows: Rows, size: int) -> Float[Tensor, "B V"]:
-    """Minus infinity for each token that would complete an n-gram (n = size) that the row, prompt included, already has.
-
-    A row in which no token would be left keeps them all.
-    Source: Paulus et al. 2017, "A Deep Reinforced Model for Abstractive Summarization", section 2.5.
-    """
-    logits_BV = logits_BV.clone()
-    for logits, ids in zip(logits_BV, rows, strict=True):
-        if len(ids) < size:
-            continue
-        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(ids), size)
-        ending = np.asarray(ids[len(ids) - size + 1 :])
-        allowed = logits.clone()
-        allowed[torch.from_numpy(windows[(windows[:, :-1] == ending).all(1), -1]).to(logits.device)] = NEVER
-        if bool((allowed > NEVER).any()):
-            logits.copy_(allowed)
-    return logits_BV
+from hanmo.generate.penalties import (
+    NEVER,
+    Rows,
+    add_bias,
+    ban_ends,
+    ban_repeated_ngrams,
+    ban_words,
+    penalize_continued_repetition,
+    penalize_frequency,
+    penalize_repetition,
+)
+from hanmo.tokenizer.load import Tokenizer
 
 
 def temper(logits_BV: Float[Tensor, "B V"], temperature: float) -> Float[Tensor, "B V"]:
@@ -93,25 +60,110 @@ def keep_min_p(logits_BV: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"
     return logits_BV.masked_fill(probabilities_BV < p * probabilities_BV.amax(-1, keepdim=True), NEVER)
 
 
-def process(logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows) -> Float[Tensor, "B V"]:
-    """The whole chain in its order; steps that change nothing are left out."""
+def keep_typical(logits_BV: Float[Tensor, "B V"], mass: float) -> Float[Tensor, "B V"]:
+    """The tokens whose surprise -log p is nearest to the entropy H, until their probabilities sum to `mass`.
+
+    Source: locally typical sampling, Meister et al. 2023, section 4 (those at the same distance as the last one stay too).
+    """
+    log_p_BV = logits_BV.log_softmax(-1)
+    entropy_B1 = -(log_p_BV * log_p_BV.exp()).nansum(-1, keepdim=True)
+    distance_BV, order_BV = (-log_p_BV - entropy_B1).abs().sort()
+    reached_B = (logits_BV.gather(-1, order_BV).softmax(-1).cumsum(-1) < mass).sum(1).clamp(max=logits_BV.size(-1) - 1)
+    outside_BV = distance_BV > distance_BV.gather(1, reached_B[:, None])
+    outside_BV[:, 0] = False
+    return logits_BV.masked_fill(torch.zeros_like(outside_BV).scatter(1, order_BV, outside_BV), NEVER)
+
+
+def keep_epsilon(logits_BV: Float[Tensor, "B V"], epsilon: float) -> Float[Tensor, "B V"]:
+    """Tokens with a probability of at least epsilon, and the likeliest (Hewitt et al. 2022, section 3.2)."""
+    return _keep_above(logits_BV, torch.full_like(logits_BV[:, :1], epsilon))
+
+
+def keep_eta(logits_BV: Float[Tensor, "B V"], epsilon: float) -> Float[Tensor, "B V"]:
+    """Tokens with a probability of at least min(epsilon, sqrt(epsilon) exp(-H)), H the entropy (Hewitt et al. 2022, eq. 5)."""
+    log_p_BV = logits_BV.log_softmax(-1)
+    entropy_B1 = -(log_p_BV * log_p_BV.exp()).nansum(-1, keepdim=True)
+    return _keep_above(logits_BV, (epsilon**0.5 * (-entropy_B1).exp()).clamp(max=epsilon))
+
+
+def _keep_above(logits_BV: Tensor, least_B1: Tensor) -> Tensor:
+    return logits_BV.masked_fill((logits_BV.softmax(-1) < least_B1) & (logits_BV < logits_BV.amax(-1, keepdim=True)), NEVER)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the options say of text, in one tokenizer's ids."""
+
+    end_ids: tuple[int, ...] = ()
+    """Tokens that end a text."""
+    bad: tuple[tuple[int, ...], ...] = ()
+    """Sequences that never come."""
+    breakers: frozenset[int] = frozenset()
+    """Tokens over which no repetition reaches (DRY)."""
+
+
+def words_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[int]) -> Words:
+    """The strings among the options as ids; a bad word that is an end token does not count."""
+    written = [form for word in options.bad_words for form in (word, f" {word}")]
+    bad = {tuple(tokenizer.encode(form).tolist()) for form in written} - {(), *((end,) for end in end_ids)}
+    breakers: list[int] = []
+    if options.dry_multiplier:
+        visible = ((id, tokenizer.bytes_of(id)) for id in range(tokenizer.vocab_size))
+        wanted = [each.encode() for each in options.dry_breakers]
+        breakers = [id for id, text in visible if any(each in text for each in wanted)]
+    return Words(tuple(end_ids), tuple(sorted(bad)), frozenset(breakers))
+
+
+def punish(
+    logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows, words: Words | None = None
+) -> Float[Tensor, "B V"]:
+    """What holds for greedy and searches too: what the text so far, and the user, have against tokens."""
+    words = words or Words()
+    if options.logit_bias:
+        logits_BV = add_bias(logits_BV, options.logit_bias)
     if options.repetition_penalty != 1:
         logits_BV = penalize_repetition(logits_BV, rows, options.repetition_penalty)
-    if options.frequency_penalty:
-        logits_BV = penalize_frequency(logits_BV, drawn, options.frequency_penalty)
+    if options.frequency_penalty or options.presence_penalty:
+        logits_BV = penalize_frequency(logits_BV, drawn, options.frequency_penalty, options.presence_penalty)
+    if options.dry_multiplier:
+        strength = (options.dry_multiplier, options.dry_base, options.dry_allowed_length)
+        logits_BV = penalize_continued_repetition(logits_BV, rows, *strength, words.breakers)
     if options.no_repeat_ngram_size:
         logits_BV = ban_repeated_ngrams(logits_BV, rows, options.no_repeat_ngram_size)
-    if options.greedy:
-        return logits_BV
+    if words.bad:
+        logits_BV = ban_words(logits_BV, rows, words.bad)
+    if options.min_tokens or options.min_length:
+        lengths = zip(rows, drawn, strict=True)
+        short = [len(new) < options.min_tokens or len(row) < options.min_length for row, new in lengths]
+        logits_BV = ban_ends(logits_BV, short, words.end_ids)
+    return logits_BV
+
+
+def narrow(logits_BV: Float[Tensor, "B V"], options: SamplingOptions) -> Float[Tensor, "B V"]:
+    """What shapes a draw: temperature and the cuts, in their order."""
     if options.temperature != 1:
         logits_BV = temper(logits_BV, options.temperature)
     if options.top_k:
         logits_BV = keep_top_k(logits_BV, options.top_k)
-    if options.top_p < 1:
-        logits_BV = keep_nucleus(logits_BV, options.top_p)
-    if options.min_p:
-        logits_BV = keep_min_p(logits_BV, options.min_p)
+    cuts = (
+        (options.top_p, 1, keep_nucleus),
+        (options.min_p, 0, keep_min_p),
+        (options.typical_p, 1, keep_typical),
+        (options.epsilon_cutoff, 0, keep_epsilon),
+        (options.eta_cutoff, 0, keep_eta),
+    )
+    for value, neutral, cut in cuts:
+        if value != neutral:
+            logits_BV = cut(logits_BV, value)
     return logits_BV
+
+
+def process(
+    logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows, words: Words | None = None
+) -> Float[Tensor, "B V"]:
+    """The whole chain in its order; steps that change nothing are left out."""
+    logits_BV = punish(logits_BV, options, rows, drawn, words)
+    return logits_BV if options.greedy else narrow(logits_BV, options)
 
 
 def uniform(seed: int, position: int) -> float:

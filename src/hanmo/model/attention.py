@@ -4,6 +4,7 @@ B rows, T queries, S keys, H query heads, K key-value heads, W width of a head, 
 fused projection: queries, keys and values of all heads side by side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -122,6 +123,29 @@ def first_of_segment(segments_BT: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
     return torch.where(starts, places, 0).cummax(1).values
 
 
+def attend_row_by_row(
+    q_BH1W: Float[Tensor, "B H 1 W"],
+    k_BKSW: Float[Tensor, "B K S W"],
+    v_BKSW: Float[Tensor, "B K S W"],
+    first_B: Sequence[int],
+    *,
+    grouped: bool,
+    scale: float | None = None,
+) -> Float[Tensor, "B H 1 W"]:
+    """Attention of one query a row to the slots first ... S - 1 of its own row.
+
+    No padding is read, and a row's numbers are those it has alone to the last bit: how long the others are would change
+    the order in which a masked sum is added up.
+    """
+    rows = [
+        F.scaled_dot_product_attention(
+            q_BH1W[row : row + 1], k_BKSW[row : row + 1, :, first:], v_BKSW[row : row + 1, :, first:], scale=scale, enable_gqa=grouped
+        )
+        for row, first in enumerate(first_B)
+    ]
+    return torch.cat(rows)
+
+
 class Attention(nn.Module):
     """Grouped-query self-attention with one fused projection (Ainslie et al. 2023; K = H multi-head, K = 1 multi-query)."""
 
@@ -172,10 +196,12 @@ class Attention(nn.Module):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, W)
         if cache is not None:
             k, v = (each[:, :, sight.skipped :] for each in cache.extend(self.layer, k, v))
+        grouped, scale = self.heads.query != self.heads.key, self.heads.score_scale
+        if cache is not None and sight.queries == 1 and sight.first_BT is not None:
+            starts = (sight.first_BT[:, 0] - sight.skipped).tolist()
+            return attend_row_by_row(q, k, v, starts, grouped=grouped, scale=scale).transpose(1, 2).flatten(2)
         mask = None if sight.allowed_BTS is None else sight.allowed_BTS[:, None]
         dropout = self.dropout if self.training else 0.0
-        grouped = self.heads.query != self.heads.key
-        scale = self.heads.score_scale
         mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=sight.is_causal, scale=scale, enable_gqa=grouped)
         return mixed.transpose(1, 2).flatten(2)
 

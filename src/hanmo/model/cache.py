@@ -3,6 +3,8 @@
 L layers, B rows, K key-value heads, S slots, W width of a head.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -48,3 +50,25 @@ class KVCache:
         """Keep these rows, in this order."""
         self.keys, self.values = self.keys[:, rows_B], self.values[:, rows_B]
         self.starts_B = self.starts_B[rows_B]
+
+    def truncate(self, length: int) -> None:
+        """Forget all slots from `length` on."""
+        self.length = min(self.length, length)
+
+    @classmethod
+    def joined(cls, caches: Sequence["KVCache"], config: DecoderConfig, slots: int) -> "KVCache":
+        """The rows of several caches one below the other in one of `slots` slots; all end at the same slot, and padding
+        that no row needs is gone."""
+        starts = [each.starts_B + (-each.length) for each in caches]  # counted from the end
+        length = -int(torch.cat(starts).min())
+        first = caches[0].keys
+        rows = sum(each.keys.size(1) for each in caches)
+        made = cls(config, rows, slots, dtype=first.dtype, device=first.device, starts_B=torch.cat(starts) + length)
+        row = 0
+        for each in caches:
+            used, end = min(length, each.length), row + each.keys.size(1)
+            made.keys[:, row:end, :, length - used : length] = each.keys[..., each.length - used : each.length, :]
+            made.values[:, row:end, :, length - used : length] = each.values[..., each.length - used : each.length, :]
+            row = end
+        made.length = length
+        return made

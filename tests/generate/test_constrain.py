@@ -1,0 +1,150 @@
+import dataclasses
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+import torch
+from tests.generate.conftest import tiny_decoder
+
+from hanmo.base.errors import ConfigError, MissingExtraError, UsageError
+from hanmo.generate.constrain import LONGEST_FORM, form_of
+from hanmo.generate.engine import generate
+from hanmo.generate.options import SamplingOptions
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
+
+pytest.importorskip("llguidance", reason="the extra 'constrain' is not installed")
+
+TEXTS = ['{"name": "Mia", "age": 7, "tags": ["a", "b"]}', "山上有一只猫，猫在看月亮。", '"true", "false": null'] * 3
+TOKENIZER: Tokenizer = train_tokenizer(TEXTS, TokenizerConfig(kind="bpe", vocab_size=300))
+NETWORK = tiny_decoder(TOKENIZER.vocab_size, 64)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 8},
+        "age": {"type": "integer", "minimum": 0, "maximum": 130},
+        "kind": {"enum": ["cat", "dog", "猫"]},
+        "tags": {"type": "array", "items": {"type": "boolean"}, "maxItems": 3},
+    },
+    "required": ["name", "age", "kind", "tags"],
+    "additionalProperties": False,
+}
+ASKED = SamplingOptions(max_tokens=200, json_schema=json.dumps(SCHEMA), seed=1)
+
+
+def is_valid(text: str) -> bool:
+    value = json.loads(text)
+    return (
+        set(value) == {"name", "age", "kind", "tags"}
+        and len(value["name"]) <= 8
+        and isinstance(value["age"], int)
+        and 0 <= value["age"] <= 130
+        and value["kind"] in ("cat", "dog", "猫")
+        and len(value["tags"]) <= 3
+        and all(isinstance(each, bool) for each in value["tags"])
+    )
+
+
+def test_two_hundred_of_two_hundred_samples_satisfy_the_schema() -> None:
+    """Drawn in batches from a model that knows nothing; the schema bounds the length."""
+    made = generate(NETWORK, TOKENIZER, ["the", "猫"], dataclasses.replace(ASKED, num_return_sequences=100))
+    assert len(made) == 200
+    assert {each.finish_reason for each in made} == {"eot"}
+    assert all(is_valid(each.text) for each in made)
+    assert len({each.text for each in made}) > 190
+
+
+def test_a_form_holds_for_greedy_streams_caches_and_other_options() -> None:
+    heard: dict[int, str] = {}
+    for changes in ({"greedy": True}, {"repetition_penalty": 1.4, "no_repeat_ngram_size": 2}, {"top_k": 2}, {"bad_words": ("{", '"')}):
+        options = dataclasses.replace(ASKED, **changes)  # pyright: ignore[reportArgumentType]
+        heard.clear()
+        made = generate(
+            NETWORK, TOKENIZER, ["the", ""], options, on_text=lambda number, piece: heard.update({number: heard.get(number, "") + piece})
+        )
+        assert all(each.finish_reason == "eot" and is_valid(each.text) for each in made)
+        assert [heard[0], heard[1]] == [each.text for each in made]
+        assert [each.ids for each in generate(NETWORK, TOKENIZER, ["the", ""], options, cache=False)] == [each.ids for each in made]
+
+
+def test_a_text_that_is_cut_is_a_beginning_and_says_so() -> None:
+    whole = generate(NETWORK, TOKENIZER, ["the"], ASKED)[0]
+    cut = generate(NETWORK, TOKENIZER, ["the"], dataclasses.replace(ASKED, max_tokens=5))[0]
+    assert cut.finish_reason == "length"
+    assert cut.ids == whole.ids[:5]
+    exact = generate(NETWORK, TOKENIZER, ["the"], dataclasses.replace(ASKED, max_tokens=len(whole.ids)))[0]
+    assert (exact.finish_reason, exact.text) == ("eot", whole.text)
+
+
+def test_sequences_with_and_without_a_form_share_a_batch() -> None:
+    free = SamplingOptions(max_tokens=20, seed=1, num_return_sequences=2)
+    assert all(not each.text.startswith("{") for each in generate(NETWORK, TOKENIZER, ["the"], free))
+
+
+@pytest.mark.parametrize("pattern", [r"[0-9]{4}-[0-9]{2}", r"(猫|狗){1,5}!", r"a|bc|def"])
+def test_a_regular_expression_is_matched_as_a_whole(pattern: str) -> None:
+    made = generate(NETWORK, TOKENIZER, ["x"], SamplingOptions(regex=pattern, seed=2, num_return_sequences=12, max_tokens=60))
+    assert all(re.fullmatch(pattern, each.text) and each.finish_reason == "eot" for each in made)
+
+
+def test_a_text_may_end_where_the_form_allows_and_go_on_where_it_may() -> None:
+    ids = {each.finish_reason for each in generate(NETWORK, TOKENIZER, ["x"], SamplingOptions(regex="z+", seed=2, max_tokens=400))}
+    assert ids == {"eot"}
+
+
+def test_a_grammar_is_followed() -> None:
+    sums = 'start: number ("+" number){1,3}\nnumber: /[1-9]/'
+    made = generate(NETWORK, TOKENIZER, ["x"], SamplingOptions(grammar=sums, seed=2, num_return_sequences=12, max_tokens=60))
+    assert all(re.fullmatch(r"[1-9](\+[1-9]){1,3}", each.text) for each in made)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"json_schema": "{"}, "json_schema is not JSON"),
+        ({"json_schema": "3"}, "should be an object, not int"),
+        ({"json_schema": '{"type": "no such type"}'}, "json_schema is not one that can be followed"),
+        ({"regex": "(a"}, "regex is not one that can be followed"),
+        ({"grammar": "nothing"}, "grammar is not one that can be followed"),
+        ({"regex": "a" * (LONGEST_FORM + 1)}, "shorten it"),
+    ],
+)
+def test_a_form_that_cannot_be_followed_is_one_line(form: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        generate(NETWORK, TOKENIZER, ["x"], SamplingOptions(**form))  # pyright: ignore[reportArgumentType]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_form_goes_on_in_a_copy_on_its_own() -> None:
+    form = form_of(SamplingOptions(regex="ab|ac"), TOKENIZER, [TOKENIZER.eot_id])
+    assert form is not None
+    a, b, c = (int(TOKENIZER.encode(letter)[0]) for letter in "abc")
+    one = form.start()
+    one.take(a)
+    other = one.copy()
+    other.take(b)
+    assert (one.is_complete, other.is_complete) == (False, True)
+    allowed = one.allowed(TOKENIZER.vocab_size)
+    assert allowed.nonzero().flatten().tolist() == sorted([b, c])
+
+
+def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'hanmo\[constrain\]'"):
+        form_of(ASKED, TOKENIZER, [TOKENIZER.eot_id])
+    assert form_of(SamplingOptions(), TOKENIZER, [TOKENIZER.eot_id]) is None
+
+
+def test_a_tokenizer_that_writes_no_bytes_is_refused() -> None:
+    pieces = train_tokenizer(["one two three"] * 3, TokenizerConfig(kind="wordpiece", vocab_size=60))
+    with pytest.raises(UsageError, match="tokens' bytes, not wordpiece"):
+        form_of(ASKED, pieces, [0])
+
+
+def test_rows_of_the_embedding_without_a_token_stay_forbidden() -> None:
+    wide = tiny_decoder(TOKENIZER.vocab_size + 70, 64)
+    (made,) = generate(wide, TOKENIZER, ["x"], ASKED)
+    assert is_valid(made.text)
+    assert torch.isfinite(torch.tensor(made.ids)).all()
