@@ -1,7 +1,7 @@
 """Tokens a second of one stream, of sixteen and of a prompt: our decoder beside llama.cpp and transformers, same weights, in turns.
 
     make peers                                             # llama.cpp (built here, twenty minutes), in an environment of its own
-    .venv/bin/python benchmarks/decode_speed.py [--models smollm2 1b] [--precisions int4 int8 bf16] [--text FILE] --json
+    .venv/bin/python benchmarks/decode_speed.py [--models smollm2 1b] [--precisions int4 int8 bfloat16] [--text FILE] --json
 
 SmolLM2-135M-Instruct (hanmo fetch) and a random model of a billion parameters in Llama's shape. Every contestant is a process that
 has loaded its model and waits; they work one at a time, round after round, on two threads, and draw greedily. llama.cpp reads what
@@ -25,7 +25,7 @@ from typing import Any, Protocol
 THREADS = 2
 PEERS = Path(__file__).parents[1] / ".venv-llama" / "bin" / "python"
 TEXT = Path(__file__).parents[2] / "shared" / "data" / "wikitext2" / "valid.txt"
-GGUF = {"int4": "q4_0", "int8": "q8_0", "bf16": "f16"}
+GGUF = {"int4": "q4_0", "int8": "q8_0", "bfloat16": "f16"}
 PROMPT, NEW, LONG, ROWS, WINDOW = 64, 48, 512, 16, 512
 
 
@@ -328,7 +328,7 @@ def show(name: str, result: dict[str, Any], weights: int, rate: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["smollm2", "1b"], choices=["smollm2", "1b"])
-    parser.add_argument("--precisions", nargs="+", default=["int4", "int8", "bf16"], choices=list(GGUF))
+    parser.add_argument("--precisions", nargs="+", default=["int4", "int8", "bfloat16"], choices=list(GGUF))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--text", type=Path, default=TEXT)
     parser.add_argument("--json", action="store_true")
@@ -342,10 +342,9 @@ def main() -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Make the files, run the contests, print."""
+    from hanmo.base.runtime import machine, versions
     from hanmo.convert.gguf import export_gguf
     from hanmo.convert.sources import local_model
-
-    from hanmo.base.runtime import machine, versions
 
     smollm2 = local_model("smollm2-135m-instruct")
     rate, rows = memory_rate(), []

@@ -11,6 +11,7 @@ from hanmo.convert.sources import local_model
 from hanmo.generate.embed import TextEncoder
 from hanmo.generate.loaded import TextModel
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
+from hanmo.model.quantized import Bits
 from hanmo.model.scoring import language_model
 from hanmo.model.store import Precision
 
@@ -50,10 +51,10 @@ class LoadedModel(TextModel):
         return Score(bits=-float(logprobs.sum()) / math.log(2), bytes=len(text.encode()), ids=ids.tolist(), logprobs=logprobs.tolist())
 
 
-def load(path: str | Path, *, dtype: Precision | None = "float32") -> LoadedModel:
+def load(path: str | Path, *, dtype: Precision | Bits | None = "float32") -> LoadedModel:
     """The model in a model folder, a run, a GGUF file, or behind a fetched name or a hub name.
 
-    dtype: precision to compute in, None takes that of the file. Raises ModelError when there is no model.
+    dtype: float32, or bfloat16, int8, int4 for speed; None takes that of the file. Raises ModelError when there is no model.
     """
     return LoadedModel(local_model(path), dtype=dtype)
 

@@ -2,14 +2,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from hanmo.base.errors import ConfigError, ModelError, UsageError
 from hanmo.generate.loaded import TextModel
+from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.quantized import Bits
 from hanmo.model.recurrent import Recurrent
+from hanmo.model.scoring import language_model
 from hanmo.model.store import save_model
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
@@ -119,3 +123,21 @@ def test_a_draft_changes_no_text_and_must_speak_the_same_tokens(folder: Path, tm
 def test_a_gap_is_filled_by_models_that_know_how(folder: Path) -> None:
     with pytest.raises(UsageError, match="no tokens for filling a gap"):
         TextModel(folder).fill("the", "plain")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4", "bfloat16"])
+def test_a_model_in_few_bits_says_the_same_alone_in_a_batch_and_with_guesses(dtype: Bits, tokenizer: Path, tmp_path: Path) -> None:
+    config = DecoderConfig(
+        vocab_size=300, hidden_size=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=48, initializer_range=0.2
+    )
+    torch.manual_seed(0)
+    save_model(Decoder(config), tmp_path / "model", tokenizer_folder=tokenizer)
+    model = TextModel(tmp_path / "model", dtype=dtype)
+    prompts = ["the rain", "雨", "in the plain the", "山"]
+    options = SamplingOptions(max_tokens=60, seed=3)
+    together = model.generate(prompts, options)
+    assert [model.generate(each, options) for each in prompts] == together
+    assert [model.generate(each, options, speculate=3) for each in prompts] == together
+    plain = TextModel(tmp_path / "model")
+    bits = [-sum(language_model(each.network).score([np.arange(2, 40)])[0]) for each in (model, plain)]
+    assert abs(bits[0] - bits[1]) < 0.02 * bits[1]

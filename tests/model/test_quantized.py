@@ -14,8 +14,8 @@ from hanmo.model.kernels.library import load, switched_off
 from hanmo.model.quantized import Bits, QuantizedDecoder, pack, quantized, rounded, runs_here
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
-KINDS: tuple[Bits, ...] = ("int4", "int8", "bf16")
-LOST = {"int4": 0.04, "int8": 0.04, "bf16": 0.02}
+KINDS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
+LOST = {"int4": 0.04, "int8": 0.04, "bfloat16": 0.02}
 """Root mean square error of logits over their spread: vectors are cut to 8 bits (or bf16) at every product."""
 
 MODERN = DecoderConfig(
@@ -106,7 +106,7 @@ def test_row_has_the_same_bits_alone_in_a_batch_and_token_by_token(lengths: list
             assert all(torch.equal(mine[0], theirs[row]) for mine, theirs in zip(single[length:], later, strict=True))
 
 
-@pytest.mark.parametrize("bits, most", [("int8", 0.005), ("int4", 0.09), ("bf16", 0.003)])
+@pytest.mark.parametrize("bits, most", [("int8", 0.005), ("int4", 0.09), ("bfloat16", 0.003)])
 def test_rounding_keeps_a_weight_within_the_step_of_its_group(bits: Bits, most: float) -> None:
     weight = torch.randn(48, 64, generator=torch.Generator().manual_seed(0))
     groups, restored = weight.unflatten(1, (-1, 32)), rounded(weight, bits).unflatten(1, (-1, 32))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -28,6 +28,8 @@ class Options:
     """What stands behind the gap that is to be filled; for models trained for that."""
     draft: Path | None = None
     """A smaller model with the same tokenizer that guesses ahead, with --speculate; the text stays the same."""
+    precision: Literal["float32", "bfloat16", "int8", "int4"] = "float32"
+    """float32 computes as other tools do; the others round the weights and are faster."""
     sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = field(default_factory=SamplingOptions)
     """How tokens are drawn."""
 
@@ -55,7 +57,7 @@ def run(options: Options) -> dict[str, object]:
 
     text = _read_prompt() if options.prompt == "-" else _checked(options.prompt)
     prompt = Gap(text, _checked(options.suffix)) if options.suffix else text
-    model = TextModel(local_model(options.model))
+    model = TextModel(local_model(options.model), dtype=options.precision)
     draft = None if options.draft is None else model.network_of(TextModel(local_model(options.draft)), options.sampling)
     alone = options.sampling.num_return_sequences == 1
     heard = _write if alone else None

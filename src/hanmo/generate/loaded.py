@@ -12,6 +12,8 @@ from hanmo.generate import engine
 from hanmo.generate.continuation import Generation
 from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
+from hanmo.model.decoder import Decoder
+from hanmo.model.quantized import Bits, quantized
 from hanmo.model.store import Model, Precision, load_language_model, read_generation
 from hanmo.tokenizer.load import Tokenizer
 
@@ -22,14 +24,15 @@ class TextModel:
     """Continues text.
 
     network, tokenizer: the parts. defaults: how the folder says tokens should be drawn. end_ids: tokens that end a text.
-    Raises ModelError when `path` holds no model, no tokenizer, or two that do not belong together.
+    dtype: float32 computes as other tools do, to the last digits; bfloat16, int8 and int4 round a decoder's weights and are faster;
+    None takes the type of the file. Raises ModelError when `path` holds no model, no tokenizer, or two that do not belong together.
     """
 
-    def __init__(self, path: Path, *, dtype: Precision | None = "float32") -> None:
+    def __init__(self, path: Path, *, dtype: Precision | Bits | None = "float32") -> None:
         for place in (path, Run(path).model):
             recover_folder(place.absolute())
         self.folder = model_folder(path)
-        self.network: Model = load_language_model(self.folder, dtype=dtype)
+        self.network: Model = load_answering(self.folder, dtype)
         self.tokenizer = Tokenizer.load(self.folder)
         if self.tokenizer.vocab_size > self.network.config.vocab_size:
             raise ModelError(
@@ -106,6 +109,14 @@ class TextModel:
                 f"num_return_sequences (={options.num_return_sequences}) of one prompt are several texts: "
                 "give a list of prompts, or call generations"
             )
+
+
+def load_answering(folder: Path, dtype: Precision | Bits | None) -> Model:
+    """The network of a model folder for answering: a decoder in few bits is packed for the kernels, others are as they are."""
+    if dtype is None or dtype == "float32":
+        return load_language_model(folder, dtype=dtype)
+    network = load_language_model(folder, dtype="bfloat16")
+    return quantized(network, dtype) if isinstance(network, Decoder) else network
 
 
 def _ids(value: object) -> list[int]:

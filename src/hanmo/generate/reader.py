@@ -15,18 +15,18 @@ from typing import Protocol, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
+from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent, State, StateCache
 from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.model.store import Model
 
 Rows = Sequence[Sequence[int]]
-Network = Decoder | Recurrent | SoftmaxRegression
+Network = Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression
 
 
 class Reader(Protocol):
@@ -63,12 +63,12 @@ def make_reader(network: Model, max_tokens: int, *, cache: bool = True) -> Reade
         return CountReader(network)
     if not cache or isinstance(network, SoftmaxRegression):
         return FreshReader(network)
-    return DecoderReader(network, max_tokens) if isinstance(network, Decoder) else RecurrentReader(network)
+    return DecoderReader(network, max_tokens) if isinstance(network, Decoder | QuantizedDecoder) else RecurrentReader(network)
 
 
 def context_of(network: Model) -> int | None:
     """Most tokens the network sees at once; None where there is no such bound."""
-    return network.config.max_position_embeddings if isinstance(network, Decoder) else None
+    return network.config.max_position_embeddings if isinstance(network, Decoder | QuantizedDecoder) else None
 
 
 def window_start(length: int, context: int) -> int:
@@ -146,7 +146,7 @@ class CountReader(RowsReader):
 class DecoderReader:
     """A decoder with its keys and values; rows of different lengths are padded on the left."""
 
-    def __init__(self, network: Decoder, max_tokens: int) -> None:
+    def __init__(self, network: Decoder | QuantizedDecoder, max_tokens: int) -> None:
         self.network, self.context = network, network.config.max_position_embeddings
         self.max_tokens = max_tokens
         self._rows: list[list[int]] = []
@@ -170,7 +170,7 @@ class DecoderReader:
         self._rows[0].extend(new)
         cache = self._make_room(self._cache, len(new))
         hidden_BTD = self.network.hidden(_tensor([new], self.network), cache=cache)
-        return F.linear(hidden_BTD[0], self.network.output_weight).float()
+        return self.network.logits(hidden_BTD[0]).float()
 
     def forget(self, count: int) -> None:
         """As in Rewinder."""
@@ -201,8 +201,7 @@ class DecoderReader:
     def resume(self, ids: Sequence[int], parts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Begin with one row whose keys and values are known."""
         self._rows = [list(ids)]
-        weight = self.network.embed_tokens.weight
-        self._cache = KVCache(self.network.config, 1, self._slots(len(ids), 1), dtype=weight.dtype, device=weight.device)
+        self._cache = self.network.new_cache(1, self._slots(len(ids), 1))
         self._cache.keys[..., : len(ids), :] = torch.cat([keys for keys, _ in parts], -2)
         self._cache.values[..., : len(ids), :] = torch.cat([values for _, values in parts], -2)
         self._cache.length = len(ids)
@@ -217,10 +216,9 @@ class DecoderReader:
     def _fill(self, windows: Rows, more: int) -> tuple[KVCache, Tensor]:
         """Read whole windows at once into a new cache with room for `more` tokens, two contexts at most."""
         longest = max(map(len, windows))
-        weight = self.network.embed_tokens.weight
-        starts_B = torch.tensor([longest - len(window) for window in windows], device=weight.device)
+        starts_B = torch.tensor([longest - len(window) for window in windows], device=self.network.embed_tokens.weight.device)
         slots = max(longest, min(longest + more, 2 * self.context))
-        cache = KVCache(self.network.config, len(windows), slots, dtype=weight.dtype, device=weight.device, starts_B=starts_B)
+        cache = self.network.new_cache(len(windows), slots, starts_B)
         return cache, _last_logits(self.network, _tensor(_padded(windows), self.network), cache)
 
     def _make_room(self, cache: KVCache, more: int) -> KVCache:
@@ -302,4 +300,4 @@ def _tensor(rows: Rows, network: Network) -> Tensor:
 def _last_logits(network: Network, ids_BT: Tensor, cache: KVCache | StateCache | None = None) -> Tensor:
     """Logits [B, V] after the last position only: the vocabulary is the widest matrix, one row of it is enough."""
     hidden_BTD = network.hidden(ids_BT) if cache is None else network.hidden(ids_BT, cache=cache)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return F.linear(hidden_BTD[:, -1], network.output_weight).float()
+    return network.logits(hidden_BTD[:, -1]).float()

@@ -19,6 +19,7 @@ from hanmo.generate.reader import Reader
 from hanmo.generate.sample import punish
 from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
+from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent, StateCache
 from hanmo.model.store import Model
 
@@ -134,14 +135,14 @@ def contrastive_search(network: Model, one: Continuation, vocab_size: int) -> It
     states of all tokens before (Su et al. 2022, "A Contrastive Framework for Neural Text Generation", eq. 5).
     Raises UsageError for a model without hidden states.
     """
-    if not isinstance(network, Decoder | Recurrent):
+    if not isinstance(network, Decoder | QuantizedDecoder | Recurrent):
         raise UsageError("contrastive search compares hidden states, which this model has not: leave penalty_alpha out")
     alpha = one.options.penalty_alpha
     cache = _memory(network, len(one.prompt_ids) + one.limits.room(len(one.prompt_ids)))
     device = network.embed_tokens.weight.device
     past_TD = _hidden(network, torch.tensor([one.prompt_ids], device=device), cache)[0]
     while True:
-        logits_BV = F.linear(past_TD[-1:], network.output_weight).float()
+        logits_BV = network.logits(past_TD[-1:]).float()
         probabilities_V = punish(possible(logits_BV, vocab_size), one.options, [one.row], [one.ids], one.limits.words).softmax(-1)[0]
         likely = probabilities_V.topk(min(one.options.top_k, vocab_size))
         cache.keep(torch.zeros(likely.indices.numel(), dtype=torch.long, device=device))
@@ -155,12 +156,11 @@ def contrastive_search(network: Model, one: Continuation, vocab_size: int) -> It
         past_TD = torch.cat([past_TD, new_KD[best][None]])
 
 
-def _memory(network: Decoder | Recurrent, length: int) -> KVCache | StateCache:
+def _memory(network: Decoder | QuantizedDecoder | Recurrent, length: int) -> KVCache | StateCache:
     if isinstance(network, Recurrent):
         return StateCache()
-    weight = network.embed_tokens.weight
-    return KVCache(network.config, 1, length, dtype=weight.dtype, device=weight.device)
+    return network.new_cache(1, length)
 
 
-def _hidden(network: Decoder | Recurrent, ids_BT: Tensor, cache: KVCache | StateCache) -> Tensor:
+def _hidden(network: Decoder | QuantizedDecoder | Recurrent, ids_BT: Tensor, cache: KVCache | StateCache) -> Tensor:
     return network.hidden(ids_BT, cache=cache)  # pyright: ignore[reportArgumentType]

@@ -16,6 +16,7 @@ from hanmo.base.errors import UsageError
 from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.reader import DecoderReader, Rewinder, context_of, make_reader
 from hanmo.model.decoder import Decoder
+from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.store import Model
 
@@ -94,7 +95,7 @@ def speculate(network: Model, one: Continuation, guesser: Guesser, vocab_size: i
 
     Raises UsageError for a network other than a decoder.
     """
-    if not isinstance(network, Decoder):
+    if not isinstance(network, Decoder | QuantizedDecoder):
         raise UsageError("speculation asks about several tokens in one pass, which only a decoder can: leave it out")
     most = one.options.speculate
     reader = DecoderReader(network, one.options.max_tokens + most)

@@ -105,7 +105,16 @@ class Decoder(nn.Module):
         self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: KVCache | None = None
     ) -> Float[Tensor, "B T V"]:
         """Logits of what follows each position."""
-        return F.linear(self.hidden(ids_BT, segments_BT, cache), self.output_weight)
+        return self.logits(self.hidden(ids_BT, segments_BT, cache))
+
+    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
+        """The output projection of some hidden states."""
+        return F.linear(hidden_D, self.output_weight)
+
+    def new_cache(self, rows: int, slots: int, starts_B: Tensor | None = None) -> KVCache:
+        """Empty memory for some rows, in the weights' type."""
+        weight = self.embed_tokens.weight
+        return KVCache(self.config, rows, slots, dtype=weight.dtype, device=weight.device, starts_B=starts_B)
 
     def hidden(
         self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: KVCache | None = None

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
 from hanmo.model.attention import HeadScale
@@ -24,7 +24,7 @@ from hanmo.model.kernels.library import LANES, available, call, sizes
 from hanmo.model.norms import Norm
 from hanmo.model.positions import rotary_angles, sinusoidal_positions
 
-Bits = Literal["int4", "int8", "bf16"]
+Bits = Literal["int4", "int8", "bfloat16"]
 GROUP = 32
 WIDTHS = (32, 64, 96, 128, 256)
 SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
@@ -82,7 +82,7 @@ def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
 
 def rounded(weight_NK: Float[Tensor, "N K"], bits: Bits) -> Float[Tensor, "N K"]:
     """The matrix that `bits` can express, nearest to `weight_NK`."""
-    if bits == "bf16":
+    if bits == "bfloat16":
         return weight_NK.bfloat16().float()
     codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
     return (codes_NGC * scale_NG[..., None]).flatten(1)
@@ -99,7 +99,7 @@ def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> 
     if rows % LANES:
         weight_NK = torch.cat([weight_NK, weight_NK.new_zeros(LANES - rows % LANES, columns)])
     bias = None if bias_N is None else bias_N.float().contiguous()
-    if bits == "bf16":
+    if bits == "bfloat16":
         codes = weight_NK.bfloat16().view(-1, LANES, columns // 2, 2).transpose(1, 2).contiguous()
         return Packed(codes, torch.empty(0), None, bias, rows, columns, 16)
     codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
@@ -124,15 +124,16 @@ def quantized(network: Decoder, bits: Bits) -> "QuantizedDecoder | Decoder":
     return plain.eval()
 
 
-class QuantizedDecoder:
-    """The blocks of a `Decoder`, packed."""
+class QuantizedDecoder(nn.Module):
+    """The blocks of a `Decoder`, packed; answers as a decoder does, and is never moved or saved."""
 
     def __init__(self, network: Decoder, bits: Bits) -> None:
+        super().__init__()
         config = self.config = network.config
         if not runs_here(network):
             raise ModelError("this machine or this model's sizes do not allow the quantised kernels: use the plain decoder")
         self.bits: Bits = bits
-        self._embedding = network.embed_tokens.weight.detach().bfloat16()
+        self.embed_tokens = nn.Embedding.from_pretrained(network.embed_tokens.weight.detach().bfloat16())
         self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
         self._head = pack(network.output_weight.detach(), None, bits)
         self._norm = copy.deepcopy(network.final_norm).float().requires_grad_(False)
@@ -176,8 +177,15 @@ class QuantizedDecoder:
         call("forward_head", self._head.rows * 64, torch.tensor(self._head.words()), rows, rows.size(0), y)
         return y
 
-    def hidden(self, ids_BT: Int[Tensor, "B T"], *, cache: KVCache) -> Float[Tensor, "B T D"]:
-        """The last hidden state, normalised, fp32; new keys and values are in the cache."""
+    def hidden(self, ids_BT: Int[Tensor, "B T"], *, cache: KVCache | None = None) -> Float[Tensor, "B T D"]:
+        """The last hidden state, normalised, fp32; new keys and values are in the cache.
+
+        Raises ModelError for a context longer than the positions the network knows.
+        """
+        cache = self.new_cache(ids_BT.size(0), ids_BT.size(1)) if cache is None else cache
+        longest = cache.length - int(cache.starts_B.min()) + ids_BT.size(1)
+        if longest > self.config.max_position_embeddings and self.config.position_embedding == "learned":
+            raise ModelError(f"{longest} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
         rows, new = ids_BT.shape
         slots_1T = torch.arange(cache.length, cache.length + new)[None]
         first_BT = torch.minimum(cache.starts_B[:, None], slots_1T)
@@ -208,7 +216,7 @@ class QuantizedDecoder:
         return *rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), first_BT
 
     def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
-        x_BTD = self._embedding[ids_BT].float() * self._scale
+        x_BTD = self.embed_tokens.weight[ids_BT].float() * self._scale
         if self._positions is not None:
             x_BTD = x_BTD + self._positions[positions_BT]
         elif self.config.position_embedding == "sinusoidal":

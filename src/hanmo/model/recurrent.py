@@ -81,7 +81,11 @@ class Recurrent(nn.Module):
         self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: StateCache | None = None
     ) -> Float[Tensor, "B T V"]:
         """Logits of what follows each position."""
-        return F.linear(self.hidden(ids_BT, segments_BT, cache), self.output_weight)
+        return self.logits(self.hidden(ids_BT, segments_BT, cache))
+
+    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
+        """The output projection of some hidden states."""
+        return F.linear(hidden_D, self.output_weight)
 
     def hidden(
         self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: StateCache | None = None

@@ -13,7 +13,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from hanmo.base.errors import ModelError
 from hanmo.model.decoder import Decoder
 from hanmo.model.likelihood import token_log_probs
 from hanmo.model.ngram import check_ids, check_stride
+from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent, StateCache
 from hanmo.model.softmax_regression import SoftmaxRegression
 
@@ -87,7 +87,7 @@ def windows(row: int, num_inputs: int, context_length: int, stride: int) -> Iter
 class NetworkScorer:
     """Sliding windows over a network whose context is bounded."""
 
-    def __init__(self, network: Decoder | SoftmaxRegression, context_length: int) -> None:
+    def __init__(self, network: Decoder | QuantizedDecoder | SoftmaxRegression, context_length: int) -> None:
         self.network, self.context_length = network, context_length
 
     @property
@@ -171,11 +171,11 @@ class StateScorer:
             begin += _STATE_CHUNK
 
 
-def language_model(model: Decoder | Recurrent | SoftmaxRegression | LanguageModel) -> LanguageModel:
+def language_model(model: Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression | LanguageModel) -> LanguageModel:
     """The scoring interface of any model that a folder can hold."""
     if isinstance(model, Recurrent):
         return StateScorer(model)
-    if isinstance(model, Decoder):
+    if isinstance(model, Decoder | QuantizedDecoder):
         return NetworkScorer(model, model.config.max_position_embeddings)
     if isinstance(model, SoftmaxRegression):
         return NetworkScorer(model, max(256, 2 * model.config.num_previous_tokens))
@@ -194,12 +194,14 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def _log_probs(network: Decoder | Recurrent | SoftmaxRegression, hidden_BTD: Tensor, targets_BT: Tensor) -> NDArray[np.float32]:
+def _log_probs(
+    network: Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression, hidden_BTD: Tensor, targets_BT: Tensor
+) -> NDArray[np.float32]:
     """Log-probabilities [B, T] of the targets; logits are made for a few positions at once, so memory is bounded."""
     rows, length = targets_BT.shape
     positions = max(1, _LOGITS_AT_ONCE // (rows * network.config.vocab_size))
     parts = [
-        token_log_probs(F.linear(hidden_BTD[:, at : at + positions], network.output_weight), targets_BT[:, at : at + positions])
+        token_log_probs(network.logits(hidden_BTD[:, at : at + positions]), targets_BT[:, at : at + positions])
         for at in range(0, length, positions)
     ]
     return torch.cat(parts, 1).cpu().numpy()

@@ -29,11 +29,12 @@ from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families import encoders
 from hanmo.model.ngram import Ngram
+from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.shards import INDEX, WEIGHTS, Shards
 from hanmo.model.softmax_regression import SoftmaxRegression
 
-Model = Decoder | Recurrent | SoftmaxRegression | Ngram
+Model = Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression | Ngram
 """What gives a probability to every next token."""
 AnyModel = Model | Encoder | EncoderDecoder
 Precision = Literal["float32", "bfloat16"]

@@ -177,8 +177,8 @@ def test_a_member_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     assert read(path, max_bytes=1000) == {"a.txt": "!max_bytes", "b.txt": "y" * 10}
 
 
-def test_an_archive_without_members_gives_nothing(tmp_path: Path) -> None:
-    assert read(make_zip(tmp_path / "a.zip", {})) == {}
+def test_an_archive_without_members_has_a_receipt(tmp_path: Path) -> None:
+    assert read(make_zip(tmp_path / "a.zip", {})) == {"a.zip": "!empty"}
     (tmp_path / "b.zip").write_bytes(b"PK\x03\x04 broken")
     file = InputFile(path=tmp_path / "b.zip", label="b.zip")
     (entry,) = read_unit(Unit(file=file, format=format_of(file, ReadConfig())), ReadConfig())
