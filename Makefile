@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: demo test test-slow check format setup peers clean
+.PHONY: demo test test-slow check format setup peers peers-llama clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ peers: $(STAMP)  # what benchmarks/ compares with and what cannot share our envi
 	.venv-litgpt/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/litgpt-constraints.txt litgpt --editable .
 	test -x .venv-datatrove/bin/python || $(PYTHON) -m venv .venv-datatrove
 	.venv-datatrove/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/datatrove-constraints.txt
+
+peers-llama:  # llama.cpp, compiled for this machine: twenty minutes
+	test -x .venv-llama/bin/python || $(PYTHON) -m venv .venv-llama
+	CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF" .venv-llama/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/llama-constraints.txt
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

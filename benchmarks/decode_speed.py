@@ -1,6 +1,6 @@
 """Tokens a second of one stream, of sixteen and of a prompt: our decoder beside llama.cpp and transformers, same weights, in turns.
 
-    make peers                                             # llama.cpp (built here, twenty minutes), in an environment of its own
+    make peers-llama                                       # llama.cpp, compiled here, in an environment of its own
     .venv/bin/python benchmarks/decode_speed.py [--models smollm2 1b] [--precisions int4 int8 bfloat16] [--text FILE] --json
 
 SmolLM2-135M-Instruct (hanmo fetch) and a random model of a billion parameters in Llama's shape. Every contestant is a process that
@@ -349,7 +349,7 @@ def compare(options: argparse.Namespace) -> None:
     smollm2 = local_model("smollm2-135m-instruct")
     rate, rows = memory_rate(), []
     if not PEERS.exists():
-        print("llama.cpp is not here: make peers")
+        print("llama.cpp is not here: make peers-llama")
     with tempfile.TemporaryDirectory() as place:
         for name in options.models:
             folder = smollm2 if name == "smollm2" else billion(Path(place) / name, smollm2)
