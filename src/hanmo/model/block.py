@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from hanmo.model.config import Activation, NormKind
+from hanmo.model.config import NormKind
 from hanmo.model.cross_attention import CrossAttention, KeysValues
 from hanmo.model.decoder import drop
-from hanmo.model.mlp import MLP
+from hanmo.model.mlp import MLP, MLPConfig
 from hanmo.model.norms import Norm
 
 Keep = Callable[[KeysValues], KeysValues]
@@ -19,13 +19,8 @@ Keep = Callable[[KeysValues], KeysValues]
 
 
 @runtime_checkable
-class BlockConfig(Protocol):
+class BlockConfig(MLPConfig, Protocol):
     """What a block has to know of its network."""
-
-    @property
-    def hidden_size(self) -> int:
-        """D."""
-        ...
 
     @property
     def num_attention_heads(self) -> int:
@@ -38,28 +33,8 @@ class BlockConfig(Protocol):
         ...
 
     @property
-    def mlp_width(self) -> int:
-        """Width inside the MLP."""
-        ...
-
-    @property
-    def hidden_act(self) -> Activation:
-        """Activation of the MLP."""
-        ...
-
-    @property
-    def gated_mlp(self) -> bool:
-        """Whether the MLP has a gate."""
-        ...
-
-    @property
     def attention_bias(self) -> bool:
         """Whether the projections of attention add a bias."""
-        ...
-
-    @property
-    def mlp_bias(self) -> bool:
-        """Whether the projections of the MLP add a bias."""
         ...
 
     @property

@@ -1,32 +1,15 @@
-import random
 from pathlib import Path
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.data.duplicates.conftest import letters_of, prose, scattered
 
 from hanmo.data.duplicates.clusters import Clusters, Room, chosen, find_clusters, joined
 from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.duplicates.opened import Corpus, lay_signatures
 from hanmo.data.duplicates.signatures import signature
 from hanmo.data.tables import Table, TableWriter
-
-LATIN = "abcdefghijklmnopqrstuvwxyz"
-
-
-def letters_of(seed: int, length: int) -> str:
-    return "".join(random.Random(seed).choices(LATIN, k=length))
-
-
-def scattered(text: str, share: float, seed: int = 0) -> str:
-    dice = random.Random(seed)
-    return "".join(dice.choice(LATIN) if dice.random() < share else c for c in text)
-
-
-def prose(seed: int, words: int) -> str:
-    """Letters of words drawn from one small vocabulary, as two books of one author have it: many shingles are shared by chance."""
-    dice, vocabulary = random.Random(seed), [letters_of(n, 2 + n % 7) for n in range(600)]
-    return "".join(dice.choices(vocabulary, [1 / (n + 1) for n in range(600)], k=words))
 
 
 def test_plays_of_one_author_all_stay(tmp_path: Path) -> None:
