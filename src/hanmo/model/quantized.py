@@ -27,6 +27,8 @@ from hanmo.model.positions import rotary_angles, sinusoidal_positions
 Bits = Literal["int4", "int8", "bfloat16"]
 GROUP = 32
 WIDTHS = (32, 64, 96, 128, 256)
+ALL = 1 << 20
+"""Work enough for every thread."""
 SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
@@ -136,18 +138,17 @@ class QuantizedDecoder(nn.Module):
         self.embed_tokens = nn.Embedding.from_pretrained(network.embed_tokens.weight.detach().bfloat16())
         self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
         self._head = pack(network.output_weight.detach(), None, bits)
-        self._norm = copy.deepcopy(network.final_norm).float().requires_grad_(False)
+        self._norm = _floats(network.final_norm)
         self._scale = torch.tensor(config.hidden_size**0.5 if config.scale_embedding else 1.0).bfloat16().float()
         self._matrices: list[Packed] = []
         self._parts: list[Tensor | None] = []  # what the addresses in `_layers` point to
         self._layers = torch.tensor([self._packed(block) for block in network.blocks()], dtype=torch.int64)
-        types = [config.layer_type(layer) for layer in range(config.num_hidden_layers)]
-        self._layers_of: dict[LayerType, Tensor] = {kind: torch.tensor([kind == each for each in types]) for kind in config.kinds_of_layer}
+        self._angles: dict[LayerType, tuple[Tensor, Tensor]] = {}
         self._shape = [config.hidden_size, config.num_attention_heads, config.key_value_heads, config.head_width, config.mlp_width]
         self._kinds = [int(config.norm == "layer_norm"), int(config.gated_mlp), ACTIVATION_KINDS[config.hidden_act]]
 
     def _packed(self, block: Block) -> list[int]:
-        """The fields of `Layer` in forward.cpp; those of the last three change with every call."""
+        """The fields of `Layer` in forward.cpp; the angles come with `_turn`."""
         attention, mlp = block.attention, block.mlp
         matrices = [pack(each.weight.detach(), each.bias, self.bits) for each in (attention.qkv, attention.out, mlp.up, mlp.down)]
         norms = (block.attention_norm, block.attention_post_norm, block.mlp_norm, block.mlp_post_norm)
@@ -155,7 +156,8 @@ class QuantizedDecoder(nn.Module):
         parts += [_floats(each)[0] for each in (attention.q_norm, attention.k_norm)]
         self._matrices += matrices
         self._parts += parts
-        return [word for matrix in matrices for word in matrix.words()] + [_address(part) for part in parts] + [0, 0, 0]
+        window = self.config.window_of(self.config.layer_type(len(self._matrices) // 4 - 1))
+        return [word for matrix in matrices for word in matrix.words()] + [_address(part) for part in parts] + [0, 0, window or 0]
 
     @property
     def bytes(self) -> int:
@@ -187,41 +189,34 @@ class QuantizedDecoder(nn.Module):
         if longest > self.config.max_position_embeddings and self.config.position_embedding == "learned":
             raise ModelError(f"{longest} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
         rows, new = ids_BT.shape
-        slots_1T = torch.arange(cache.length, cache.length + new)[None]
-        first_BT = torch.minimum(cache.starts_B[:, None], slots_1T)
-        positions_BT = slots_1T - first_BT
-        x_BTD = self._embed(ids_BT, positions_BT)
-        layers = self._layers.clone()
-        views = [self._view(kind, first_BT, slots_1T, positions_BT) for kind in self._layers_of]  # alive until the call is over
-        for members, view in zip(self._layers_of.values(), views, strict=True):
-            layers[members, -3:] = torch.tensor([_address(part) for part in view])
-        owners = torch.arange(rows)[:, None].expand(rows, new).contiguous()
-        slots = slots_1T.expand(rows, new).contiguous()
-        strides = [cache.keys.stride(0), cache.keys.stride(1), cache.keys.stride(2)]
-        shape = sizes(len(layers), rows * new, *self._shape, *self._kinds, *strides)
+        x_BTD = self._embed(ids_BT, cache)
+        self._turn(longest)
+        shape = sizes(len(self._layers), rows * new, new, cache.length, *self._shape, *self._kinds, *cache.keys.stride()[:3])
         numbers = (self.config.norm_eps, self.config.attention_scale)
-        call("forward_blocks", 1 << 20, layers, shape, *numbers, owners, slots, x_BTD, cache.keys, cache.values)
+        call("forward_blocks", ALL, self._layers, shape, *numbers, *self._norm, cache.starts_B, x_BTD, cache.keys, cache.values)
         cache.length += new
-        return self._norm(x_BTD)
-
-    def _view(
-        self, kind: LayerType, first_BT: Tensor, slots_1T: Tensor, positions_BT: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
-        """cos, sin and the first slot seen, for the layers of one type."""
-        window = self.config.window_of(kind)
-        first_BT = first_BT if window is None else torch.maximum(first_BT, slots_1T - window + 1)
-        first_BT = first_BT.to(torch.int32).contiguous()
-        if self.config.position_embedding != "rotary":
-            return None, None, first_BT
-        return *rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), first_BT
-
-    def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
-        x_BTD = self.embed_tokens.weight[ids_BT].float() * self._scale
-        if self._positions is not None:
-            x_BTD = x_BTD + self._positions[positions_BT]
-        elif self.config.position_embedding == "sinusoidal":
-            x_BTD = x_BTD + sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1), self.config.hidden_size)[positions_BT]
         return x_BTD
+
+    def _turn(self, positions: int) -> None:
+        """See that the rotary angles reach as far as the positions."""
+        if self.config.position_embedding != "rotary" or any(len(cos) >= positions for cos, _ in self._angles.values()):
+            return
+        every = torch.arange(max(512, 2 * positions))[None]
+        for kind in self.config.kinds_of_layer:
+            cos_1TP, sin_1TP = rotary_angles(every, self.config.head_width, *self.config.rotary_of(kind))
+            self._angles[kind] = cos_1TP[0].contiguous(), sin_1TP[0].contiguous()
+        for layer, words in enumerate(self._layers):
+            words[-3:-1] = torch.tensor([part.data_ptr() for part in self._angles[self.config.layer_type(layer)]])
+
+    def _embed(self, ids_BT: Tensor, cache: KVCache) -> Tensor:
+        x_BTD = self.embed_tokens.weight[ids_BT].float() * self._scale
+        if self.config.position_embedding not in ("learned", "sinusoidal"):
+            return x_BTD
+        slots_1T = torch.arange(cache.length, cache.length + ids_BT.size(1))[None]
+        positions_BT = slots_1T - torch.minimum(cache.starts_B[:, None], slots_1T)
+        if self._positions is not None:
+            return x_BTD + self._positions[positions_BT]
+        return x_BTD + sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1), self.config.hidden_size)[positions_BT]
 
 
 def runs_here(network: Decoder) -> bool:

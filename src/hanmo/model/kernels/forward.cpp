@@ -16,17 +16,22 @@ struct Layer {
   Matrix qkv, out, up, down;
   Norm before_attention, after_attention, before_mlp, after_mlp;  // those after may be null
   const float *query_norm, *key_norm;                             // [width] or null
-  const float *cos, *sin;                                         // [tokens][width / 2] or null
-  const int32_t* first;                                           // [tokens]: the first slot that each sees
+  const float *cos, *sin;                                         // [positions][width / 2] or null
+  Size window;                                                    // how many slots a token sees, its own included; 0 for all
 };
 
 struct Shape {
-  Size layers, tokens, hidden, query_heads, key_heads, width, inner, centred, gated, activation;
+  Size layers, tokens, new_tokens, length, hidden, query_heads, key_heads, width, inner, centred, gated, activation;
   Size layer_stride, row_stride, head_stride;  // of the memory of keys and values, in elements; a slot takes `width`
 };
 
 struct Numbers {
   float eps, scale;
+};
+
+// Where a token stands: its row, its slot in the memory, the first slot that belongs to its row, its position in the text.
+struct Place {
+  Size row, slot, start, position;
 };
 
 // What the threads share between two barriers.
@@ -177,12 +182,16 @@ static void attend_any(Size width, Size heads, const float* q, const bf16* keys,
 struct Walk {
   const Shape& s;
   const Numbers& n;
-  const Size *rows, *slots;
+  const Size* starts;
   float* x;
   bf16 *keys, *values;
   Scratch& scratch;
   Size thread, threads;
 
+  Place place(Size token) const {
+    const Size row = token / s.new_tokens, slot = s.length + token % s.new_tokens, start = std::min(starts[row], slot);
+    return {row, slot, start, slot - start};
+  }
   Size from(Size n) const { return n * thread / threads; }
   Size to(Size n) const { return n * (thread + 1) / threads; }
 
@@ -231,8 +240,10 @@ struct Walk {
 #pragma omp for schedule(dynamic, 1)
     for (Size item = 0; item < s.tokens * s.key_heads; item++) {
       const Size t = item / s.key_heads, h = item % s.key_heads;
-      const Size at = layer * s.layer_stride + rows[t] * s.row_stride + h * s.head_stride;
-      attend_any(s.width, share, qkv + t * row + h * share * s.width, keys + at, values + at, l.first[t], slots[t],
+      const Place p = place(t);
+      const Size at = layer * s.layer_stride + p.row * s.row_stride + h * s.head_stride;
+      const Size first = l.window ? std::max(p.start, p.slot - l.window + 1) : p.start;
+      attend_any(s.width, share, qkv + t * row + h * share * s.width, keys + at, values + at, first, p.slot,
                  scratch.mixed.data() + (t * s.query_heads + h * share) * s.width);
     }
     const Codes mixed = prepare(scratch.mixed.data(), s.query_heads * s.width, nullptr, l.out.bits);
@@ -245,8 +256,10 @@ struct Walk {
 #pragma omp for schedule(static)
     for (Size item = 0; item < s.tokens * heads; item++) {
       const Size t = item / heads, h = item % heads;
+      const Place p = place(t);
       float* one = scratch.qkv.data() + t * l.qkv.rows + h * s.width;
-      const float *cos = l.cos ? l.cos + t * s.width / 2 : nullptr, *sin = l.sin ? l.sin + t * s.width / 2 : nullptr;
+      const Size angle = p.position * s.width / 2;
+      const float *cos = l.cos ? l.cos + angle : nullptr, *sin = l.sin ? l.sin + angle : nullptr;
       if (h < s.query_heads) {
         turn(one, l.query_norm, cos, sin, n.eps, s.width);
         for (Size j = 0; j < s.width; j += LANES) store(one + j, load(one + j) * n.scale);
@@ -254,8 +267,8 @@ struct Walk {
       }
       const bool is_key = h < s.query_heads + s.key_heads;
       if (is_key) turn(one, l.key_norm, cos, sin, n.eps, s.width);
-      const Size place = is_key ? h - s.query_heads : h - s.query_heads - s.key_heads;
-      bf16* to = (is_key ? keys : values) + layer * s.layer_stride + rows[t] * s.row_stride + place * s.head_stride + slots[t] * s.width;
+      const Size head = is_key ? h - s.query_heads : h - s.query_heads - s.key_heads;
+      bf16* to = (is_key ? keys : values) + layer * s.layer_stride + p.row * s.row_stride + head * s.head_stride + p.slot * s.width;
       for (Size j = 0; j < s.width; j += LANES) store(to + j, load(one + j));
     }
   }
@@ -285,19 +298,21 @@ struct Walk {
   void up(Size kind, Size gated, const Layer& l, const Codes& codes) { FOR_EACH_ACTIVATION(widen_up, l, codes) }
 };
 
-// x [tokens][hidden] goes in as embeddings and comes out before the last norm; token t belongs to rows[t] and is kept in slots[t].
-EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape, float eps, float scale, const Size* rows,
-                           const Size* slots, float* x, bf16* keys, bf16* values) {
+// x [rows][new_tokens][hidden] goes in as embeddings and comes out normalised; each row begins in the memory at its start.
+EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape, float eps, float scale, const float* norm_weight,
+                           const float* norm_bias, const Size* starts, float* x, bf16* keys, bf16* values) {
   const Shape& s = *shape;
   const Numbers numbers = {eps, scale};
   Scratch scratch(s, std::max({s.hidden, s.inner, s.query_heads * s.width}));
 #pragma omp parallel num_threads(threads)
   {
-    Walk walk = {s, numbers, rows, slots, x, keys, values, scratch, omp_get_thread_num(), omp_get_num_threads()};
+    Walk walk = {s, numbers, starts, x, keys, values, scratch, omp_get_thread_num(), omp_get_num_threads()};
     for (Size layer = 0; layer < s.layers; layer++) {
       walk.attention(layers[layer], layer);
       walk.mlp(layers[layer]);
     }
+    for (Size t = walk.from(s.tokens); t < walk.to(s.tokens); t++)
+      normalise(x + t * s.hidden, {norm_weight, norm_bias}, s.centred, eps, x + t * s.hidden, s.hidden);
   }
 }
 
