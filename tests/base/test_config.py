@@ -118,3 +118,8 @@ def test_recipe_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ConfigError, match=words):
             read_toml(path)
+
+
+def test_a_part_that_was_built_before_may_stand_for_its_table() -> None:
+    inner = Inner(rate=2.0)
+    assert build(Outer, {"title": "a", "inner": inner}).inner is inner

@@ -65,6 +65,8 @@ def _join(where: str, key: str) -> str:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):  # built and checked before
+            return value
         return build(cast("type[Any]", hint), _table(value, where), where)
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):

@@ -132,7 +132,7 @@ def attention_by_formula(qkv_BTE: Tensor, turn: functions.Turn, sight: Sight, he
     group = heads.query // heads.key
     q, k, v = q.transpose(1, 2), k.transpose(1, 2).repeat_interleave(group, 1), v.transpose(1, 2).repeat_interleave(group, 1)
     allowed = torch.ones(1, sight.queries, sight.queries, dtype=torch.bool).tril() if sight.is_causal else sight.allowed_BTS
-    return scaled_dot_product_attention(q, k, v, allowed, heads.score_scale).transpose(1, 2).flatten(2)
+    return scaled_dot_product_attention(q, k, v, allowed, scale=heads.score_scale).transpose(1, 2).flatten(2)
 
 
 @with_attention
