@@ -11,7 +11,7 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.quantized import Bits, QuantizedDecoder, pack, quantized, rounded, runs_here
+from hanmo.model.quantized import Bits, QuantizedDecoder, pack, quantized, round_int4_with_least, rounded, runs_here
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 KINDS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
@@ -147,3 +147,28 @@ def test_without_kernels_a_plain_decoder_has_the_same_rounded_weights() -> None:
     ids = torch.randint(0, 96, (2, 9))
     assert torch.allclose(plain(ids), with_rounded_weights(network, "int4")(ids), atol=0.05)
     assert not torch.equal(plain.layers[0].mlp.up.weight, network.layers[0].mlp.up.weight)
+
+
+def test_sixteen_even_steps_a_group_are_kept_as_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 16, (40, 3, 32), generator=generator).float()
+    codes[..., 0], codes[..., 1] = 0, 15
+    scale, least = (torch.randn(40, 3, 1, generator=generator).half().float() for _ in range(2))
+    weight = (codes * scale.abs() + least).flatten(1)
+    packed = pack(weight, None, "int4")
+    assert packed.bits == 5 and torch.allclose(rounded(weight, "int4"), weight, atol=1e-2)
+    assert pack(weight + 0.1 * torch.randn(weight.shape, generator=generator), None, "int4").bits == 4
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_logits_of_kept_steps_are_those_of_the_plain_decoder() -> None:
+    network = drawn(MODERN)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.copy_(round_int4_with_least(module.weight).weight_NK)
+    ids = torch.randint(0, MODERN.vocab_size, (2, 12))
+    quantized = QuantizedDecoder(network, "int4")
+    assert {each.bits for each in quantized._matrices} == {5}
+    wanted = network.hidden(ids) @ rounded(network.output_weight, "int4").T
+    assert ((logits_of(quantized, ids, memory(quantized, 2)) - wanted).square().mean().sqrt() / wanted.std()).item() < LOST["int4"]

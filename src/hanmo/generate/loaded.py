@@ -115,7 +115,7 @@ def load_answering(folder: Path, dtype: Precision | Bits | None) -> Model:
     """The network of a model folder for answering: a decoder in few bits is packed for the kernels, others are as they are."""
     if dtype is None or dtype == "float32":
         return load_language_model(folder, dtype=dtype)
-    network = load_language_model(folder, dtype="bfloat16")
+    network = load_language_model(folder, dtype="bfloat16" if dtype == "bfloat16" else None)
     return quantized(network, dtype) if isinstance(network, Decoder) else network
 
 

@@ -30,6 +30,8 @@ WIDTHS = (32, 64, 96, 128, 256)
 ALL = 1 << 20
 """Work enough for every thread."""
 SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
+A_STEP = 0.01
+"""Share of a step that a value may lie beside it to count as kept: what fp16 loses."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +57,70 @@ class Packed:
         return [*addresses, self.rows, self.columns, self.bits]
 
 
-def round_int8(weight_NK: Float[Tensor, "N K"]) -> tuple[Float[Tensor, "N G C"], Float[Tensor, "N G"]]:
-    """Codes in -127 ... 127 and scales, w = scale code, scale = max |w| / 127 of the group (ggml's Q8_0)."""
-    groups_NGC = weight_NK.float().unflatten(1, (-1, GROUP))
-    scale_NG = (groups_NGC.abs().amax(-1) / 127).half().float()
-    return _nearest(groups_NGC, scale_NG).clamp(-127, 127), scale_NG
+@dataclass(frozen=True)
+class Rounded:
+    """A matrix as whole numbers: w = scale code, plus the least value of the group where there is one."""
+
+    code_NGC: Float[Tensor, "N G C"]
+    scale_NG: Float[Tensor, "N G"]
+    least_NG: Float[Tensor, "N G"] | None = None
+
+    @property
+    def weight_NK(self) -> Float[Tensor, "N K"]:
+        """The matrix that these numbers stand for."""
+        restored_NGC = self.code_NGC * self.scale_NG[..., None]
+        return (restored_NGC if self.least_NG is None else restored_NGC + self.least_NG[..., None]).flatten(1)
 
 
-def round_int4(weight_NK: Float[Tensor, "N K"]) -> tuple[Float[Tensor, "N G C"], Float[Tensor, "N G"]]:
-    """Codes in -8 ... 7 and scales: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller."""
-    groups_NGC = weight_NK.float().unflatten(1, (-1, GROUP))
-    largest_NG1 = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))
-    best_NG = torch.zeros(groups_NGC.shape[:2])
-    least_NG = torch.full_like(best_NG, float("inf"))
+def round_int8(weight_NK: Float[Tensor, "N K"]) -> Rounded:
+    """Codes in -127 ... 127, scale = max |w| / 127 of the group (ggml's Q8_0)."""
+    groups_NGC = _groups(weight_NK)
+    scale_NG = _kept(groups_NGC.abs().amax(-1) / 127)
+    return Rounded(_nearest(groups_NGC, scale_NG).clamp(-127, 127), scale_NG)
+
+
+def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
+    """Codes in -8 ... 7: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller."""
+    groups_NGC = _groups(weight_NK)
+    largest_NG = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))[..., 0]
+    best_NG, smallest_NG = torch.zeros_like(largest_NG), torch.full_like(largest_NG, float("inf"))
     for shrinkage in SHRINKAGES:
-        scale_NG = (largest_NG1[..., 0] / -8 * shrinkage).half().float()
+        scale_NG = _kept(largest_NG / -8 * shrinkage)
         restored_NGC = _nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None]
         error_NG = (restored_NGC - groups_NGC).square().sum(-1)
-        better = error_NG < least_NG
-        best_NG, least_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, least_NG)
-    return _nearest(groups_NGC, best_NG).clamp(-8, 7), best_NG
+        better = error_NG < smallest_NG
+        best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
+    return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7), best_NG)
+
+
+def round_int4_with_least(weight_NK: Float[Tensor, "N K"]) -> Rounded:
+    """Codes in 0 ... 15 from the least value of a group to the largest (ggml's Q4_1)."""
+    groups_NGC = _groups(weight_NK)
+    least_NG, largest_NG = groups_NGC.aminmax(dim=-1)
+    scale_NG = _kept((largest_NG - least_NG) / 15)
+    return Rounded(_nearest(groups_NGC - least_NG[..., None], scale_NG).clamp(0, 15), scale_NG, _kept(least_NG))
+
+
+def round_weights(weight_NK: Float[Tensor, "N K"], bits: Literal["int4", "int8"]) -> Rounded:
+    """The whole numbers that `bits` can express, nearest to a matrix.
+
+    One that already has 16 even steps a group, as a file of 4 bits may, keeps them; half a bit more a weight then holds the least values.
+    """
+    if bits == "int8":
+        return round_int8(weight_NK)
+    stepped = round_int4_with_least(weight_NK)
+    step_NG1 = stepped.scale_NG[..., None]
+    is_kept = bool(((stepped.weight_NK - weight_NK).unflatten(1, (-1, GROUP)).abs() <= step_NG1 * A_STEP).all())
+    return stepped if is_kept else round_int4(weight_NK)
+
+
+def _groups(weight_NK: Tensor) -> Tensor:
+    return weight_NK.float().unflatten(1, (-1, GROUP))
+
+
+def _kept(x: Tensor) -> Tensor:
+    """As fp16 keeps it."""
+    return x.half().float()
 
 
 def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
@@ -84,10 +130,7 @@ def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
 
 def rounded(weight_NK: Float[Tensor, "N K"], bits: Bits) -> Float[Tensor, "N K"]:
     """The matrix that `bits` can express, nearest to `weight_NK`."""
-    if bits == "bfloat16":
-        return weight_NK.bfloat16().float()
-    codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
-    return (codes_NGC * scale_NG[..., None]).flatten(1)
+    return weight_NK.bfloat16().float() if bits == "bfloat16" else round_weights(weight_NK, bits).weight_NK
 
 
 def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> Packed:
@@ -98,20 +141,30 @@ def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> 
     rows, columns = weight_NK.shape
     if columns % GROUP:
         raise ModelError(f"a matrix with {columns} columns cannot be quantised: it should have a multiple of {GROUP}")
-    if rows % LANES:
-        weight_NK = torch.cat([weight_NK, weight_NK.new_zeros(LANES - rows % LANES, columns)])
     bias = None if bias_N is None else bias_N.float().contiguous()
     if bits == "bfloat16":
-        codes = weight_NK.bfloat16().view(-1, LANES, columns // 2, 2).transpose(1, 2).contiguous()
+        codes = _padded(weight_NK.bfloat16()).view(-1, LANES, columns // 2, 2).transpose(1, 2).contiguous()
         return Packed(codes, torch.empty(0), None, bias, rows, columns, 16)
-    codes_NGC, scale_NG = (round_int4 if bits == "int4" else round_int8)(weight_NK)
-    zero = 8 if bits == "int4" else 128
-    tiles = (codes_NGC + zero).to(torch.uint8).view(-1, LANES, columns // GROUP, 8, 4).permute(0, 2, 3, 1, 4)  # (tiles, G, quads, lanes, 4)
+    found = round_weights(weight_NK, bits)
+    zero, kind = (128, 8) if bits == "int8" else (8, 4) if found.least_NG is None else (0, 5)
+    codes = _padded((found.code_NGC + zero).to(torch.uint8))
+    tiles = codes.view(-1, LANES, columns // GROUP, 8, 4).permute(0, 2, 3, 1, 4)  # (tiles, G, quads, lanes, 4)
     if bits == "int4":
         pairs = tiles.unflatten(2, (4, 2))
         tiles = pairs[:, :, :, 0] | pairs[:, :, :, 1] << 4
-    scales = scale_NG.view(-1, LANES, columns // GROUP).transpose(1, 2).half().contiguous()
-    return Packed(tiles.contiguous(), scales, None, bias, rows, columns, 4 if bits == "int4" else 8)
+    scales = _lanes(found.scale_NG)
+    return Packed(tiles.contiguous(), scales, None if found.least_NG is None else _lanes(found.least_NG), bias, rows, columns, kind)
+
+
+def _lanes(values_NG: Tensor) -> Tensor:
+    """[tiles, G, lanes] in fp16."""
+    return _padded(values_NG).unflatten(0, (-1, LANES)).transpose(1, 2).half().contiguous()
+
+
+def _padded(x: Tensor) -> Tensor:
+    """Rows of zeros below, up to whole tiles."""
+    missing = -x.size(0) % LANES
+    return torch.cat([x, x.new_zeros(missing, *x.shape[1:])]) if missing else x
 
 
 @torch.no_grad()

@@ -27,6 +27,10 @@ COMMON = 16  # a shingle that stands in more places points to none
 DRIFT = 128  # letters that edits may shift within a block
 MARGIN = 0.1  # how far below the threshold an estimate may lie and still be checked
 OUTLINE = 1024  # shingles of a text in a sample, about
+LOOK = 256  # in the smaller one that is kept of every text
+LOOK_ROOM = 320
+LOW = np.uint64(0xFFFF)
+DOUBT = 0.1  # how much lower than an outline a look may come out
 REPEATED = 0.95  # at a glance; a text twice has the same shingles as once
 
 
@@ -101,6 +105,54 @@ class Sides:
         while self._bytes > self._limit and len(self._kept) > 2:
             self._bytes -= self._kept.popitem(last=False)[1].num_bytes
         return side
+
+
+LOOKS = np.dtype([("length", "<i8"), ("dense", "<f8"), ("bound", "<u8"), ("short", "<u8", (LOOK_ROOM,)), ("wide", "<u8", (LOOK_ROOM,))])
+"""The beginning of an outline, in a fixed size: hashes in ascending order, filled up with the largest number."""
+
+
+def look_of(outline: Outline) -> NDArray[np.void]:
+    """What is kept of a text for a first look at its pairs."""
+    bound = min(outline.bound, (LOOK << 64) // max(LOOK, outline.length))
+    kept = [found[: np.searchsorted(found, np.uint64(bound), "right")] for found in (outline.short, outline.wide)]
+    if (most := max(map(len, kept))) > LOOK_ROOM:  # as good as never: the bound leaves 256 on average
+        longest = max(kept, key=len)
+        bound = int(longest[LOOK_ROOM - 1]) if most else bound
+        kept = [found[: np.searchsorted(found, np.uint64(bound), "right")][:LOOK_ROOM] for found in kept]
+    look = np.zeros((), LOOKS)
+    look["length"], look["dense"], look["bound"] = outline.length, outline.dense, bound
+    for name, found in zip(("short", "wide"), kept, strict=True):
+        look[name] = np.concatenate([found, np.full(LOOK_ROOM - len(found), 2**64 - 1, np.uint64)])
+    return look
+
+
+def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> NDArray[np.bool_]:
+    """Of pairs of one text with others, which a look leaves hope for: `is_worth_comparing`, from a quarter of the sample, all at once."""
+    lengths, length = others["length"], int(one["length"])
+    near = np.minimum(lengths, length) >= least * np.maximum(lengths, length)
+    long = near & (np.maximum(lengths, length) > LONGEST_ALIGNED)
+    bounds = np.minimum(others["bound"], one["bound"])
+    shares: list[NDArray[np.float64]] = []
+    for name, doubtful in (("short", False), ("wide", True)):
+        mine, theirs = one[name], np.ascontiguousarray(others[name])
+        inside = (theirs <= bounds[:, None]) & (theirs < np.uint64(2**64 - 1))
+        shared = _shared_hashes(mine, theirs, inside)
+        both = np.searchsorted(mine, np.minimum(bounds, np.uint64(2**64 - 2)), "right") + inside.sum(axis=1)
+        least_shared = np.maximum(0.0, shared - 2 * np.sqrt(shared) + 1) if doubtful else shared
+        shares.append(2 * least_shared / np.maximum(1, both))
+    dense = (others["dense"] + float(one["dense"])) / 2
+    looks = np.array([_unchanged(*each) for each in zip(*(column.tolist() for column in (*shares, dense)), strict=True)])
+    return long | ((looks >= least - MARGIN - DOUBT) & (near | (looks >= REPEATED - DOUBT)))
+
+
+def _shared_hashes(mine: Hashes, theirs: NDArray[np.uint64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How many of each row are among `mine`: the low bits rule nearly all others out, the whole number decides."""
+    known = np.zeros(1 << 16, np.bool_)
+    known[mine & LOW] = True
+    rows, columns = np.nonzero(known[theirs & LOW] & inside)
+    wanted = theirs[rows, columns]
+    found = mine[np.minimum(np.searchsorted(mine, wanted), len(mine) - 1)] == wanted
+    return np.bincount(rows[found], minlength=len(theirs)).astype(np.float64)
 
 
 def similarity(a: str, b: str, least: float = 0.0) -> float:

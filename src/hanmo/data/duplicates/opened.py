@@ -5,7 +5,8 @@ read piece by piece at the place that is wanted, never mapped, so nothing of it 
 read often is held, up to a bound.
 """
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import storage_errors, write_atomically, write_bytes
-from hanmo.data.duplicates.compare import Sides, compare, is_worth_comparing
+from hanmo.data.duplicates.compare import LOOKS, Side, Sides, compare, hopeful, is_worth_comparing, look_of
 from hanmo.data.duplicates.letters import letters, spell
 from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Held, Pairs, Signatures, Store
 from hanmo.data.parallel import run_jobs
@@ -22,10 +23,11 @@ from hanmo.data.tables import Table, row_groups
 
 ROW_BYTES = 4 * SIGNATURE_VALUES
 COLUMNS = BANDS + FOLLOWING
-FEW_FILES = 8  # are copied sooner than a process begins
+FEW_FILES, FEW_TEXTS = 8, 2000  # are copied sooner than a process begins
 PAIRS_PER_JOB = 2048
 GAP, RUN = 32, 2048  # rows that are read along sooner than one by one, and rows read in one go
 TEXTS_HELD = 64
+LOOKS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Opened:
             self._places[members[start:stop]] = np.arange(stop - start)
             if stop > start:
                 jobs.append(CopyJob(path=path, rows=corpus.rows[members[start:stop]]))
-        for _ in run_jobs(_copy, jobs, workers if len(jobs) > FEW_FILES else 1):
+        for _ in run_jobs(_copy, jobs, workers if len(jobs) > FEW_FILES or len(members) > FEW_TEXTS else 1):
             pass
 
     def compare(self, parts: Iterable[Pairs], least: float) -> Iterator[tuple[Pairs, NDArray[np.float64]]]:
@@ -146,7 +148,7 @@ class Opened:
 
 def _copy(job: CopyJob) -> int:
     """Write the letters of the wanted rows one after the other, and where each begins and ends."""
-    borders = np.zeros((len(job.rows), 2), "<i8")
+    borders, looks = np.zeros((len(job.rows), 2), "<i8"), np.zeros(len(job.rows), LOOKS)
 
     def write(path: Path) -> None:
         done = 0
@@ -157,12 +159,15 @@ def _copy(job: CopyJob) -> int:
                 places = np.minimum(np.searchsorted(job.rows, rows), len(job.rows) - 1)
                 wanted = np.flatnonzero(job.rows[places] == rows)
                 for place, text in zip(places[wanted].tolist(), _texts(table, wanted), strict=True):
-                    size = stream.write(spell(letters(text)[0]).encode())
+                    spelt = spell(letters(text)[0])
+                    looks[place] = look_of(Side(spelt).outline)
+                    size = stream.write(spelt.encode())
                     borders[place] = done, done + size
                     done += size
 
     write_atomically(_letters_file(job.path), write)
     write_bytes(_borders_file(job.path), borders.tobytes())
+    write_bytes(_looks_file(job.path), looks.tobytes())
     return len(job.rows)
 
 
@@ -178,17 +183,46 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
         return _piece(_letters_file(path), start, stop - start).decode()
 
     sides = Sides(job.held_bytes)
-    values: list[float] = []
-    for a, i, b, j in job.places.tolist():
+    values = np.zeros(len(job.places), np.float64)
+    for pair in _hopeful_pairs(job):
+        a, i, b, j = job.places[pair].tolist()
         one, other = sides.get((a, i), lambda: text(a, i)), sides.get((b, j), lambda: text(b, j))  # noqa: B023 - called at once
-        values.append(compare(one, other, job.least) if is_worth_comparing(one, other, job.least) else 0.0)
-    return job.number, np.array(values, np.float64)
+        values[pair] = compare(one, other, job.least) if is_worth_comparing(one, other, job.least) else 0.0
+    return job.number, values
+
+
+def _hopeful_pairs(job: CompareJob) -> Iterator[int]:
+    """The pairs that a first look does not rule out, those of one text together."""
+
+    with contextlib.ExitStack() as stack:
+        files: list[int] = np.unique(job.places[:, ::2]).tolist()
+        streams = {file: stack.enter_context(_looks_file(job.paths[file]).open("rb", buffering=0)) for file in files}
+
+        def look(file: int, place: int) -> bytes:
+            streams[file].seek(LOOKS.itemsize * place)
+            return streams[file].read(LOOKS.itemsize)
+
+        yield from _looked_at(job, look)
+
+
+def _looked_at(job: CompareJob, look: Callable[[int, int], bytes]) -> Iterator[int]:
+    changes = np.flatnonzero((job.places[1:, :2] != job.places[:-1, :2]).any(axis=1)) + 1
+    for start, stop in pairwise([0, *changes.tolist(), len(job.places)]):
+        for first in range(start, stop, LOOKS_AT_ONCE):
+            group = job.places[first : min(first + LOOKS_AT_ONCE, stop)].tolist()
+            one = np.frombuffer(look(*group[0][:2]), LOOKS)[0]
+            others = np.frombuffer(b"".join(look(file, place) for _, _, file, place in group), LOOKS)
+            yield from (first + np.flatnonzero(hopeful(one, others, job.least))).tolist()
 
 
 def _piece(path: Path, start: int, size: int) -> bytes:
     with path.open("rb", buffering=0) as stream:
         stream.seek(start)
         return stream.read(size)
+
+
+def _looks_file(path: Path) -> Path:
+    return path.with_suffix(".looks")
 
 
 def _letters_file(path: Path) -> Path:
