@@ -35,7 +35,6 @@ CHINESE = {  # with the defaults no Chinese text passes
     "stop_words": ["的", "了", "是", "在", "不", "之", "有", "人"],
 }
 WORKERS = 2
-MEMORY = "700MB"  # of all our processes
 SAMPLE = 500
 
 
@@ -61,7 +60,7 @@ def run_hanmo(source: Path, out: Path) -> dict[str, float]:
     for name in ("make_plan", "_clean", "decide", "write_receipts", "count", "_make"):
         timed(name)
     gopher = FilterConfig(preset="gopher", min_alphabetic_word_share=LEAST_ALPHABETIC)
-    stages.prepare([source], out, stages.PrepareConfig(filters=gopher, workers=WORKERS, memory=MEMORY))
+    stages.prepare([source], out, stages.PrepareConfig(filters=gopher, workers=WORKERS))
     seconds["documents and report"] = seconds.pop("make") - sum(seconds[name] for name in ("clean", "decide", "write_receipts", "count"))
     return seconds
 
