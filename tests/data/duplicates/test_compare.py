@@ -1,8 +1,24 @@
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from tests.data.duplicates.conftest import letters_of, prose, scattered
 
-from hanmo.data.duplicates.compare import BLOCK, BLOCKS, LONGEST_ALIGNED, UNLIKE, Side, Sides, compare, is_worth_comparing, similarity
+from hanmo.data.duplicates.compare import (
+    BLOCK,
+    BLOCKS,
+    LONGEST_ALIGNED,
+    LOOK_ROOM,
+    UNLIKE,
+    Side,
+    Sides,
+    compare,
+    hopeful,
+    is_worth_comparing,
+    look_of,
+    similarity,
+)
 from hanmo.data.duplicates.letters import letters, mix, windows
 from hanmo.data.duplicates.signatures import WIDTH, shingles
 
@@ -90,3 +106,29 @@ def test_only_so_much_of_the_texts_is_kept_and_none_is_read_twice_while_it_is() 
     read.clear()
     assert [ask(narrow, key) for key in (1, 2, 1, 3, 1, 2)] == [f"text {key}" for key in (1, 2, 1, 3, 1, 2)]
     assert read == [1, 2, 3, 2]
+
+
+def looks(*texts: str) -> NDArray[np.void]:
+    return np.array([look_of(Side(text).outline) for text in texts])
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10_000), length=st.integers(60, 12_000), share=st.floats(0, 0.25))
+def test_a_look_rules_no_edited_copy_out(seed: int, length: int, share: float) -> None:
+    text = prose(seed, length)[:length]
+    edited = scattered(text, share, seed + 1)
+    assert similarity(text, edited) < 0.65 or hopeful(looks(text)[0], looks(edited, text), 0.65).all()
+
+
+def test_a_look_rules_out_who_shares_passages_only() -> None:
+    shared = [letters_of(n, 60) for n in range(40)]
+    one = "".join(shared[:4]) + letters_of(100, 5000)
+    others = ["".join(shared[:4]) + letters_of(200 + n, 5000) for n in range(20)]
+    assert not hopeful(looks(one)[0], looks(*others), 0.65).any()
+    assert hopeful(looks(one)[0], looks(one + one, scattered(one, 0.1)), 0.65).all()
+
+
+def test_a_look_at_many_shared_hashes_keeps_to_its_size() -> None:
+    (look,) = looks(letters_of(1, 100_000))
+    kept = int((look["short"] < 2**64 - 1).sum())
+    assert 150 < kept <= LOOK_ROOM and bool((np.diff(look["short"][:kept].astype(object)) > 0).all())
