@@ -126,6 +126,9 @@ def test_settings_that_change_no_weight_may_change(tmp_path):
         sample=dataclasses.replace(recipe.sample, prompts=("a",)),
     )
     refuse_other_training(free, folder)
+    assert folder.recipe.read_text("utf-8") == to_toml(recipe)  # asking changes nothing
+    with pytest.raises(ConfigError):
+        refuse_other_training(dataclasses.replace(free, train=dataclasses.replace(free.train, seed=free.train.seed + 1)), folder)
 
 
 def test_baselines_begun_otherwise_are_begun_anew(tmp_path):

@@ -61,7 +61,10 @@ def test_files_of_a_bare_base_model_load_without_their_prefix(config: DecoderCon
 )
 def test_buffers_of_old_files_are_passed_over(family: str, name: str) -> None:
     config = CONFIGS[family]
-    families.layout_of(config).from_hf_weights({**file_of(config), name: torch.zeros(3)}, config)
+    layout, tensors = families.layout_of(config), file_of(config)
+    state = layout.from_hf_weights({**tensors, name: torch.zeros(3)}, config)
+    plain = layout.from_hf_weights(tensors, config)
+    assert state.keys() == plain.keys() and all(torch.equal(state[each], plain[each]) for each in plain)
 
 
 def test_a_tied_output_may_be_in_the_file_when_it_is_the_embedding() -> None:
