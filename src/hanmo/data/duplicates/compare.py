@@ -115,9 +115,9 @@ def look_of(outline: Outline) -> NDArray[np.void]:
     """What is kept of a text for a first look at its pairs."""
     bound = min(outline.bound, (LOOK << 64) // max(LOOK, outline.length))
     kept = [found[: np.searchsorted(found, np.uint64(bound), "right")] for found in (outline.short, outline.wide)]
-    if (most := max(map(len, kept))) > LOOK_ROOM:  # as good as never: the bound leaves 256 on average
+    if max(map(len, kept)) > LOOK_ROOM:  # as good as never: the bound leaves 256 on average
         longest = max(kept, key=len)
-        bound = int(longest[LOOK_ROOM - 1]) if most else bound
+        bound = int(longest[LOOK_ROOM - 1])
         kept = [found[: np.searchsorted(found, np.uint64(bound), "right")][:LOOK_ROOM] for found in kept]
     look = np.zeros((), LOOKS)
     look["length"], look["dense"], look["bound"] = outline.length, outline.dense, bound

@@ -113,7 +113,8 @@ static inline Floats add_pairs(Floats sums, Words a, Words b) {
 #endif
 }
 
-// HEADS queries (times the scale already) that share keys and values mix the slots first ... last: softmax with a running maximum.
+// HEADS queries (times the scale already) that share keys and values mix the slots first ... last: softmax with a running
+// maximum (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax").
 template <int HEADS, int VECTORS>
 static void attend(const float* q, const bf16* keys, const bf16* values, Size first, Size last, float* y) {
   constexpr Size WIDTH = VECTORS * LANES;
