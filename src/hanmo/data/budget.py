@@ -26,6 +26,7 @@ from hanmo.base.runtime import available_cores
 PROCESS_BYTES = 170_000_000  # Python, the libraries, their tables
 LEAST_SPARE = 60_000_000  # a process
 DOCUMENT_BYTES = 260
+ENOUGH = 200_000_000  # to hold in a process before it is written; holding more made nothing faster
 FILE_BYTES = 2_500
 TEXT_BYTES = {True: 40, False: 200}  # a character, by whether all are ASCII
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
@@ -38,6 +39,11 @@ class Share:
     bytes: int = 400_000_000
     turn_bytes: int = 2_000_000_000
     memory: str = ""
+
+    @property
+    def held(self) -> int:
+        """Bytes to gather before they are written: all that there are, or as many as help."""
+        return min(self.bytes, ENOUGH)
 
 
 @dataclass(frozen=True, slots=True)

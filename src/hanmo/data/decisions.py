@@ -167,7 +167,7 @@ def _near(
     if not len(rows):
         return Clusters(rows, np.zeros(0), rows)
     borders = verdicts.borders
-    room = Room(folder, budget.workers, budget.share.bytes // 4)
+    room = Room(folder, budget.workers, budget.share.held // 4)
     blocks = _signatures(folder, np.searchsorted(passed, rows), np.searchsorted(passed, borders))
     signatures = lay_signatures(folder, len(rows), blocks, room.held_bytes)
     files = np.searchsorted(borders, rows, side="right") - 1

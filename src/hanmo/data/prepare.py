@@ -141,7 +141,7 @@ def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | No
     allowed.check(plan.num_files, FILE_BYTES, "files")
     facts = _facts(named, plan, config)
     num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
-    num_parts = num_buckets * max(1, min(BUCKET_BYTES // PART_BYTES, int(BUCKET_BYTES / (HELD * allowed.share.bytes))))
+    num_parts = num_buckets * max(1, min(BUCKET_BYTES // PART_BYTES, int(BUCKET_BYTES / (HELD * allowed.share.held))))
     begun = {"fingerprint": facts["fingerprint"], "shard_bytes": config.shard_bytes, "num_parts": num_parts}
     known = read_manifest(out)
     if known.get("fingerprint") == facts["fingerprint"] and _is_whole(out, known):
@@ -318,7 +318,7 @@ def _look_ahead(walk: Walk) -> None:
             read=config.read,
             repair=config.repair,
             kind=config.duplicates.unit,
-            held_bytes=share.bytes // 2,
+            held_bytes=share.held // 2,
         )
         for number, units in enumerate(walk.plan.shards)
         if not lines_file(work, number).exists()

@@ -199,7 +199,7 @@ def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
                 if document:
                     kept.append({"row": done + len(rows) - 1, **document})
                     held += sys.getsizeof(document["text"])
-                if held > job.share.bytes * HELD:
+                if held > job.share.held * HELD:
                     _flush(verdict_writer, rows, writer, kept, job.num_parts)
                     done, held, rows, kept = done + len(rows), 0, [], []
         _flush(verdict_writer, rows, writer, kept, job.num_parts)

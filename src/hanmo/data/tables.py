@@ -7,6 +7,7 @@ In: rows as plain values, or files. Out: files whose bytes depend on the rows al
 
 import contextlib
 import io
+import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -19,6 +20,7 @@ from hanmo.base.storage import storage_errors
 Row = Mapping[str, object]
 ColumnKind = Literal["text", "number", "count", "flag", "digest", "row", "metadata"]
 BATCH_ROWS = 64
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # the others keep for long what has been freed
 
 
 class TableError(Exception):
