@@ -11,7 +11,7 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.quantized import Bits, QuantizedDecoder, pack, quantized, round_int4_with_least, rounded, runs_here
+from hanmo.model.quantized import Bits, QuantizedDecoder, head_bits, pack, quantized, round_int4_with_least, rounded, runs_here
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 KINDS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
@@ -55,7 +55,9 @@ def with_rounded_weights(network: Decoder, bits: Bits) -> Decoder:
     """The same decoder, its matrices what `bits` can express, its embedding in bf16."""
     copy = Decoder(network.config).eval()
     state = {
-        name: rounded(tensor, bits) if tensor.dim() == 2 and "embed" not in name else tensor
+        name: rounded(tensor, head_bits(bits) if name.startswith("lm_head") else bits)
+        if tensor.dim() == 2 and "embed" not in name
+        else tensor
         for name, tensor in network.state_dict().items()
     }
     state["embed_tokens.weight"] = state["embed_tokens.weight"].bfloat16().float()
@@ -79,7 +81,7 @@ def test_logits_are_those_of_the_rounded_weights_up_to_the_rounding_of_vectors(c
     network = drawn(config)
     ids = torch.randint(0, config.vocab_size, (3, 20))
     plain = with_rounded_weights(network, bits)
-    wanted = plain.hidden(ids) @ rounded(network.output_weight, bits).T
+    wanted = plain.hidden(ids) @ rounded(network.output_weight, head_bits(bits)).T
     quantized = QuantizedDecoder(network, bits)
     found = logits_of(quantized, ids, memory(quantized, 3))
     assert ((found - wanted).square().mean().sqrt() / wanted.std()).item() < LOST[bits]
@@ -170,5 +172,5 @@ def test_logits_of_kept_steps_are_those_of_the_plain_decoder() -> None:
     ids = torch.randint(0, MODERN.vocab_size, (2, 12))
     quantized = QuantizedDecoder(network, "int4")
     assert {each.bits for each in quantized._matrices} == {5}
-    wanted = network.hidden(ids) @ rounded(network.output_weight, "int4").T
+    wanted = network.hidden(ids) @ rounded(network.output_weight, "int8").T
     assert ((logits_of(quantized, ids, memory(quantized, 2)) - wanted).square().mean().sqrt() / wanted.std()).item() < LOST["int4"]

@@ -1,6 +1,7 @@
 """A decoder for answering only: weights in 4, 8 or 16 bits, all blocks in one call of the compiled kernels.
 
 In: a `Decoder`. Out: the same logits up to what the bits lose, a row's numbers to the last bit the same in any batch.
+Beside int4 blocks the output projection has int8, because every token pays for its error.
 The idea: weights are cut into groups of 32 that share a scale, vectors likewise at every product, so that a group is an exact
 sum of whole numbers. Where the kernels cannot run, `quantized` gives a plain decoder with the same rounded weights (but the embedding).
 Never here: no gradients. N rows, K columns, G = K / 32 groups, B rows of ids, T positions, D width, V vocabulary.
@@ -175,7 +176,7 @@ def quantized(network: Decoder, bits: Bits) -> "QuantizedDecoder | Decoder":
     plain = copy.deepcopy(network)
     for name, parameter in plain.named_parameters():
         if parameter.dim() == 2 and "embed" not in name and parameter.size(1) % GROUP == 0:
-            parameter.copy_(rounded(parameter, bits))
+            parameter.copy_(rounded(parameter, head_bits(bits) if name.startswith("lm_head") else bits))
     return plain.eval()
 
 
@@ -190,7 +191,7 @@ class QuantizedDecoder(nn.Module):
         self.bits: Bits = bits
         self.embed_tokens = nn.Embedding.from_pretrained(network.embed_tokens.weight.detach().bfloat16())
         self._positions = None if network.position_embedding is None else network.position_embedding.weight.detach().float()
-        self._head = pack(network.output_weight.detach(), None, bits)
+        self._head = pack(network.output_weight.detach(), None, head_bits(bits))
         self._norm = _floats(network.final_norm)
         self._scale = torch.tensor(config.hidden_size**0.5 if config.scale_embedding else 1.0).bfloat16().float()
         self._matrices: list[Packed] = []
@@ -270,6 +271,11 @@ class QuantizedDecoder(nn.Module):
         if self._positions is not None:
             return x_BTD + self._positions[positions_BT]
         return x_BTD + sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1), self.config.hidden_size)[positions_BT]
+
+
+def head_bits(bits: Bits) -> Bits:
+    """What the output projection has beside blocks of `bits`."""
+    return "int8" if bits == "int4" else bits
 
 
 def runs_here(network: Decoder) -> bool:
