@@ -5,9 +5,10 @@
 SmolLM2-135M-Instruct (hanmo fetch) answers greedily, through its chat template, at most --tokens tokens. Summaries: the first news
 articles of the T0 samples (CNN / Daily Mail, with the request that stands there) and the first dialogues of DialogSum's validation
 set, under --data. Edits: functions of Python's own library, read at run time, with requests such as people make. Nothing was chosen by
-its result. Every prompt is answered in turns, plainly and with lookup, --rounds times; a text's speed is that of its fastest round, its
-prompt's reading left out (`whole` has it in). `same_text` says whether both wrote the same ids. --passes measures what a pass over
-several tokens takes beside one over one: what speculate.py calls a price.
+its result. Every prompt is answered in turns, plainly and with lookup, --rounds times; a text's speed is that of its fastest round,
+its prompt's reading left out (`whole` has it in). Processor time stands beside it, for a machine with other work (with --threads 1).
+`same_text` says whether both wrote the same ids. --passes measures what a pass over several tokens takes beside one over one: what
+speculate.py calls a price.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-THREADS = 2
 DATA = Path(__file__).parents[2] / "shared" / "data"
 NEWS, DIALOGUES = "t0_sum_samples/cnn_dailymail_3_0_0_tldr_summary.jsonl", "dialogsum/dialogsum.dev.jsonl"
 EDITS = (
@@ -67,13 +67,13 @@ def requests(data: Path, count: int) -> Iterator[Request]:
 class Answerer:
     """A loaded model that answers with and without lookup."""
 
-    def __init__(self, folder: Path, precision: str) -> None:
+    def __init__(self, folder: Path, precision: str, threads: int) -> None:
         import torch
 
         from hanmo.generate.loaded import TextModel
         from hanmo.tokenizer.chat import Chat
 
-        torch.set_num_threads(THREADS)
+        torch.set_num_threads(threads)
         self.model = TextModel(folder, dtype=precision)  # pyright: ignore[reportArgumentType]
         self.chat = Chat.load(folder)
 
@@ -101,11 +101,12 @@ class Answerer:
             running.submit(one)
             events = running.run()
         next(events, None)
-        first, drawn = time.perf_counter(), len(one.ids)
+        first, first_cpu, drawn = time.perf_counter(), time.process_time(), len(one.ids)
         for _ in events:
             pass
         ended = time.perf_counter()
-        return {"ids": one.ids, "tokens": len(one.ids) - drawn, "seconds": ended - first, "whole": ended - started, **vars(counts)}
+        spent = {"seconds": ended - first, "cpu": time.process_time() - first_cpu, "whole": ended - started}
+        return {"ids": one.ids, "tokens": len(one.ids) - drawn, **spent, **vars(counts)}
 
     def passes(self, before: int = 512) -> dict[int, float]:
         """How much longer a pass over several tokens takes than one over one, after a text of `before` tokens."""
@@ -138,7 +139,9 @@ def compare(answerer: Answerer, request: Request, options: argparse.Namespace) -
         looked.append(answerer.answer(ids, options.tokens, options.speculate))
     if plain[0]["tokens"] < 1:
         return None
-    fastest = {name: {key: min(each[key] for each in made) for key in ("seconds", "whole")} for name, made in (("p", plain), ("l", looked))}
+    fastest = {
+        name: {key: min(each[key] for each in made) for key in ("seconds", "cpu", "whole")} for name, made in (("p", plain), ("l", looked))
+    }
     ratios = [a["seconds"] / b["seconds"] for a, b in zip(plain, looked, strict=True)]
     last, tokens = looked[-1], plain[0]["tokens"]
     return {
@@ -151,6 +154,7 @@ def compare(answerer: Answerer, request: Request, options: argparse.Namespace) -
         "lookup_seconds": fastest["l"]["seconds"],
         "ratio": fastest["p"]["seconds"] / fastest["l"]["seconds"],
         "ratio_spread": [min(ratios), max(ratios)],
+        "cpu_ratio": fastest["p"]["cpu"] / fastest["l"]["cpu"],
         "whole_ratio": fastest["p"]["whole"] / fastest["l"]["whole"],
         **{key: last[key] for key in ("passes", "guessed", "accepted")},
     }
@@ -164,6 +168,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "plain_tokens_per_second": tokens / plain,
         "lookup_tokens_per_second": tokens / looked,
         "ratio": plain / looked,
+        "median_cpu_ratio": statistics.median(row["cpu_ratio"] for row in rows),
         "median_ratio": statistics.median(ratios),
         "ratio_spread": [min(ratios), max(ratios)],
         "same_text": sum(row["same_text"] for row in rows),
@@ -182,12 +187,14 @@ def show(precision: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
             same = "same" if row["same_text"] else "OTHER"
             print(
                 f"  {row['name']:26} {row['prompt_tokens']:5} + {row['tokens']:3} tokens   {row['tokens'] / row['plain_seconds']:6.1f} -> "
-                f"{row['tokens'] / row['lookup_seconds']:6.1f}/s   {row['ratio']:5.2f}x (whole {row['whole_ratio']:.2f}x)   {came}   {same} text"
+                f"{row['tokens'] / row['lookup_seconds']:6.1f}/s   {row['ratio']:5.2f}x (whole {row['whole_ratio']:.2f}x, "
+                f"processor time {row['cpu_ratio']:.2f}x)   {came}   {same} text"
             )
         one = found[kind] = summary(of_kind)
         print(
             f"  together {one['plain_tokens_per_second']:.1f} -> {one['lookup_tokens_per_second']:.1f} tokens/s: {one['ratio']:.2f}x "
-            f"(median {one['median_ratio']:.2f}x), same text {one['same_text']} of {one['texts']}"
+            f"(median {one['median_ratio']:.2f}x, "
+            f"of processor time {one['median_cpu_ratio']:.2f}x), same text {one['same_text']} of {one['texts']}"
         )
     return found
 
@@ -199,6 +206,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=8, help="of each kind")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--passes", action="store_true", help="measure prices as well")
     parser.add_argument("--json", action="store_true")
@@ -210,7 +218,7 @@ def main() -> None:
     asked = list(requests(options.data, options.requests))
     result: dict[str, Any] = {}
     for precision in options.precisions:
-        answerer = Answerer(folder, precision)
+        answerer = Answerer(folder, precision, options.threads)
         answerer.answer(answerer.ids("Hello"), 8, options.speculate)
         rows = [row for request in asked if (row := compare(answerer, request, options))]
         result[precision] = {"summary": show(precision, rows), "requests": rows}
