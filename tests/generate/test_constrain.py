@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import torch
 from tests.generate.conftest import tiny_decoder
 
 from hanmo.base.errors import ConfigError, MissingExtraError, UsageError
+from hanmo.convert.sources import local_model
+from hanmo.data.catalogue import ENTRIES, find
 from hanmo.generate.constrain import LONGEST_FORM, form_of
 from hanmo.generate.engine import generate
+from hanmo.generate.loaded import TextModel
 from hanmo.generate.options import SamplingOptions
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
@@ -148,3 +152,138 @@ def test_rows_of_the_embedding_without_a_token_stay_forbidden() -> None:
     (made,) = generate(wide, TOKENIZER, ["x"], ASKED)
     assert is_valid(made.text)
     assert torch.isfinite(torch.tensor(made.ids)).all()
+
+
+SMOL = find(ENTRIES["smollm2-135m-instruct"])
+NAME = {"type": "string", "minLength": 1, "maxLength": 24}
+PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
+    "nested objects": {
+        "type": "object",
+        "properties": {
+            "person": {
+                "type": "object",
+                "properties": {
+                    "name": NAME,
+                    "address": {
+                        "type": "object",
+                        "properties": {"city": NAME, "zip": {"type": "integer", "minimum": 0, "maximum": 99999}},
+                        "required": ["city", "zip"],
+                        "additionalProperties": False,
+                    },
+                },
+                "required": ["name", "address"],
+                "additionalProperties": False,
+            }
+        },
+        "required": ["person"],
+        "additionalProperties": False,
+    },
+    "enums": {
+        "type": "object",
+        "properties": {"mood": {"enum": ["good", "bad", "neither", 3, None]}, "sure": {"type": "boolean"}},
+        "required": ["mood", "sure"],
+        "additionalProperties": False,
+    },
+    "arrays": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"word": NAME, "count": {"type": "integer", "minimum": 1, "maximum": 9}},
+            "required": ["word", "count"],
+            "additionalProperties": False,
+        },
+        "minItems": 1,
+        "maxItems": 4,
+    },
+    "numbers with bounds": {
+        "type": "object",
+        "properties": {
+            "age": {"type": "integer", "minimum": 0, "maximum": 130},
+            "share": {"type": "number", "minimum": 0, "maximum": 1},
+            "celsius": {"type": "number", "minimum": -90, "maximum": 60},
+        },
+        "required": ["age", "share", "celsius"],
+        "additionalProperties": False,
+    },
+    "Chinese": {
+        "type": "object",
+        "properties": {"城市": {"enum": ["北京", "上海", "成都"]}, "说明": {"type": "string", "maxLength": 20}},
+        "required": ["城市", "说明"],
+        "additionalProperties": False,
+    },
+    "optional fields": {
+        "type": "object",
+        "properties": {"title": NAME, "author": NAME, "year": {"type": "integer", "minimum": 1000, "maximum": 2100}},
+        "required": ["title"],
+        "additionalProperties": False,
+    },
+}
+
+
+def satisfies(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value is what a schema of the keywords above asks for (JSON Schema 2020-12, validation)."""
+    if "enum" in schema:
+        return any(type(value) is type(each) and value == each for each in schema["enum"])
+    kind = schema["type"]
+    if kind == "object":
+        known, given = schema["properties"], isinstance(value, dict)
+        return (
+            given
+            and set(schema.get("required", ())) <= set(value) <= set(known)
+            and all(satisfies(value[key], known[key]) for key in value)
+        )
+    if kind == "array":
+        fits = isinstance(value, list) and schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
+        return fits and all(satisfies(each, schema["items"]) for each in value)
+    if kind == "string":
+        return isinstance(value, str) and schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+    if kind == "boolean":
+        return isinstance(value, bool)
+    is_number = isinstance(value, int if kind == "integer" else int | float) and not isinstance(value, bool)
+    return is_number and schema.get("minimum", value) <= value <= schema.get("maximum", value)
+
+
+def test_the_check_of_schemas_tells_right_from_wrong() -> None:
+    person = {"person": {"name": "Mia", "address": {"city": "北京", "zip": 7}}}
+    right = [("nested objects", person), ("enums", {"mood": None, "sure": True}), ("arrays", [{"word": "a", "count": 9}])]
+    wrong = [
+        ("nested objects", {"person": {"name": "Mia"}}),
+        ("enums", {"mood": "fine", "sure": True}),
+        ("arrays", [{"word": "a", "count": 10}]),
+        ("numbers with bounds", {"age": 1.5, "share": 0, "celsius": 0}),
+        ("Chinese", {"城市": "北京", "说明": "长" * 21}),
+        ("optional fields", {"title": "a", "colour": "red"}),
+    ]
+    assert all(satisfies(value, PLAIN_SCHEMAS[name]) for name, value in right)
+    assert not any(satisfies(value, PLAIN_SCHEMAS[name]) for name, value in wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(SMOL is None, reason="hanmo fetch smollm2-135m-instruct has not been run here")
+def test_a_real_model_at_temperature_one_satisfies_every_schema_two_hundred_times() -> None:
+    """A text cut by max_tokens would count as not valid: it has none here."""
+    assert SMOL is not None
+    model = TextModel(local_model(Path("smollm2-135m-instruct")), dtype="int4")
+    wrong: list[tuple[str, str]] = []
+    made = 0
+    for number, (name, schema) in enumerate(PLAIN_SCHEMAS.items()):
+        options = SamplingOptions(
+            max_tokens=512, temperature=1, json_schema=json.dumps(schema), seed=number, num_return_sequences=34 if number < 2 else 33
+        )
+        for each in model.generations([f"An example of JSON ({name}):\n"], options):
+            made += 1
+            try:
+                is_right = satisfies(json.loads(each.text), schema)
+            except ValueError:
+                is_right = False
+            if not is_right:
+                wrong.append((name, f"{each.finish_reason}: {each.text[-60:]!r}"))
+    assert (made, wrong) == (200, [])
+
+
+def test_a_text_that_the_budget_cuts_says_length_and_does_not_pass_for_whole() -> None:
+    made = generate(NETWORK, TOKENIZER, ["the"], dataclasses.replace(ASKED, max_tokens=6))[0]
+    assert made.finish_reason == "length"
+    with pytest.raises(ValueError, match=r"."):
+        json.loads(made.text)

@@ -14,6 +14,7 @@ from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prefixes import Prefixes
 from hanmo.generate.scheduler import Scheduler
 from hanmo.model.decoder import Decoder
+from hanmo.model.quantized import Bits, quantized
 from hanmo.model.store import Model
 
 CHUNK = 4
@@ -47,14 +48,19 @@ def alone(network: Model, prompt: str, options: SamplingOptions) -> Generation:
     return generate(network, TOKENIZER, [prompt], options)[0]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+WIDE = Decoder(dataclasses.replace(tiny_decoder(V, 40).config, hidden_size=64, intermediate_size=64)).eval()
+BITS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
+EVERY = {**NETWORKS, **{bits: quantized(WIDE, bits) for bits in BITS}}
+
+
+@pytest.mark.parametrize("name", EVERY)
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(requests=st.lists(any_request, min_size=1, max_size=7), rows=st.integers(1, 4), remembered=st.sampled_from([0, 8, 1000]))
 def test_whoever_comes_goes_and_is_cancelled_a_text_is_what_it_is_alone(
     name: str, requests: list[dict], rows: int, remembered: int
 ) -> None:
     """Streamed pieces joined are the text; what is cancelled is a beginning of it."""
-    network = NETWORKS[name]
+    network = EVERY[name]
     scheduler = Scheduler(network, V, rows=rows, chunk=CHUNK, prefixes=Prefixes(CHUNK, remembered))
     sequences = [sequence(network, each["prompt"], each["options"]) for each in requests]
     heard = {id(one): "" for one in sequences}

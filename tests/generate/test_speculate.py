@@ -11,13 +11,17 @@ from tests.generate.conftest import tiny_decoder, tiny_recurrent
 from tests.generate.test_engine import NETWORKS, PROMPTS, TOKENIZER, V, any_options, same
 
 from hanmo.base.errors import UsageError
+from hanmo.generate.continuation import Continuation
 from hanmo.generate.engine import continuations, generate, limits_of
 from hanmo.generate.options import SamplingOptions
-from hanmo.generate.speculate import Counts, Draft, Lookup, speculate
+from hanmo.generate.speculate import PRICES, Counts, Draft, Lookup, Price, price_of, speculate
 from hanmo.model.config import NgramConfig
+from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
+from hanmo.model.quantized import Bits, QuantizedDecoder, quantized
 from hanmo.model.store import Model
 
+BITS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
 DRAFTS = {
     "none": None,
     "another decoder": tiny_decoder(V, 40, "gpt2"),
@@ -62,12 +66,40 @@ def test_a_text_that_repeats_itself_is_guessed_from_itself() -> None:
     assert TOKENIZER.decode(Lookup().guess(one, 4)).startswith(" s")
 
 
+FREE = Price(0.0, 0.0)
+
+
 def test_lookup_takes_the_longest_end_and_of_its_places_the_last() -> None:
+    """A copy that reaches the end goes on with itself."""
     limits = limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions())
     one = continuations("", 0, TOKENIZER, limits)[0]
-    for ids, expected in (([1, 2, 3, 7, 2, 3, 8, 9, 2, 3], [8, 9, 2]), ([5, 1, 5, 2, 5], [2, 5]), ([1, 2, 3], []), ([4, 4], [4])):
+    for ids, expected in (([1, 2, 3, 7, 2, 3, 8, 9, 2, 3], [8, 9, 2]), ([5, 1, 5, 2, 5], [2, 5, 2]), ([1, 2, 3], []), ([4, 4], [4] * 3)):
         one.prompt_ids = ids
-        assert list(Lookup().guess(one, 3)) == expected
+        assert list(Lookup(FREE).guess(one, 3)) == expected
+
+
+def test_lookup_guesses_as_far_as_it_pays_and_learns_from_what_came() -> None:
+    """Short copies are trusted for little, long ones for more; after guesses that did not come, for nothing."""
+    one = continuations("", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions()))[0]
+    price = Price(0.0, 0.25)
+    counts = []
+    for size in (1, 4, 12):
+        one.prompt_ids = [*range(100, 100 + size), *range(1, 30), 200, *range(100, 100 + size)]
+        counts.append(len(Lookup(price).guess(one, 16)))
+    assert 0 < counts[0] < counts[1] < counts[2] < 16
+    assert not Lookup(Price(1.0, 0.25)).guess(_with_row(one, [5, 1, 2, 5]), 16)
+    lookup, row, tried = Lookup(price), [7, 1], []
+    for other in range(20, 40):
+        row += [7]
+        tried.append(len(lookup.guess(_with_row(one, row), 16)))
+        row += [other]
+    assert tried[0] > 0
+    assert tried[-1] == 0
+
+
+def _with_row(one: Continuation, row: list[int]) -> Continuation:
+    one.prompt_ids = list(row)
+    return one
 
 
 def test_drawn_shares_are_the_models_own_whatever_the_draft_guesses() -> None:
@@ -124,3 +156,14 @@ def test_an_n_gram_model_drafts_what_it_has_seen() -> None:
     assert draft.guess(one, 3) == [5, 6, 7]
     one.imagine(9)
     assert len(draft.guess(one, 2)) == 2
+
+
+def test_the_price_is_that_of_the_weights_bits_and_in_few_bits_the_text_is_that_of_plain_decoding_too() -> None:
+    big = Decoder(dataclasses.replace(tiny_decoder(V, 64).config, hidden_size=64, num_attention_heads=2, intermediate_size=64)).eval()
+    assert price_of(big) == PRICES[None]
+    for bits in BITS:
+        network = quantized(big, bits)
+        assert price_of(network) == PRICES[bits if isinstance(network, QuantizedDecoder) else None]
+        for options in (SamplingOptions(max_tokens=40, greedy=True, seed=1), SamplingOptions(max_tokens=40, temperature=0.3, seed=2)):
+            plain = generate(network, TOKENIZER, ["the cat sat on the cat sat"], options)
+            assert generate(network, TOKENIZER, ["the cat sat on the cat sat"], dataclasses.replace(options, speculate=7)) == plain

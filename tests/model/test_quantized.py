@@ -11,7 +11,19 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.quantized import Bits, QuantizedDecoder, head_bits, pack, quantized, round_int4_with_least, rounded, runs_here
+from hanmo.model.quantized import (
+    BLOCK,
+    Bits,
+    QuantizedDecoder,
+    head_bits,
+    pack,
+    quantized,
+    round_int4,
+    round_int4_with_least,
+    round_weights,
+    rounded,
+    runs_here,
+)
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 KINDS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
@@ -174,3 +186,14 @@ def test_logits_of_kept_steps_are_those_of_the_plain_decoder() -> None:
     assert {each.bits for each in quantized._matrices} == {5}
     wanted = network.hidden(ids) @ rounded(network.output_weight, "int8").T
     assert ((logits_of(quantized, ids, memory(quantized, 2)) - wanted).square().mean().sqrt() / wanted.std()).item() < LOST["int4"]
+
+
+def test_rounding_block_by_block_is_rounding_the_whole_also_when_only_some_rows_have_even_steps() -> None:
+    torch.manual_seed(4)
+    uneven = torch.randn(2 * BLOCK + 5, 64)
+    even = round_int4_with_least(uneven).weight_NK
+    mixed = torch.cat([even[:BLOCK], uneven[BLOCK:]])
+    for weight, expected in ((uneven, round_int4(uneven)), (even, round_int4_with_least(even)), (mixed, round_int4(mixed))):
+        found = round_weights(weight, "int4")
+        assert torch.equal(found.weight_NK, expected.weight_NK)
+        assert (found.least_NG is None) == (expected.least_NG is None)

@@ -18,7 +18,7 @@ from hanmo.generate.reader import context_of, make_reader
 from hanmo.generate.sample import words_of
 from hanmo.generate.scheduler import CHUNK, Scheduler
 from hanmo.generate.search import beam_search, contrastive_search
-from hanmo.generate.speculate import Counts, Draft, Lookup, speculate
+from hanmo.generate.speculate import Counts, Draft, Lookup, price_of, speculate
 from hanmo.model.store import Model
 from hanmo.tokenizer.load import Tokenizer
 
@@ -106,7 +106,7 @@ def continuations(prompt: str | Gap, seed: int, tokenizer: Tokenizer, limits: Li
 def _speculate(network: Model, waiting: Sequence[Continuation], vocab_size: int, draft: Model | None) -> Iterator[tuple[int, str]]:
     """One sequence after another: guessing ahead is for a single stream, rows of a batch share their reads already."""
     for one in waiting:
-        guesser = Lookup() if draft is None else Draft(draft, vocab_size, one.options.max_tokens)
+        guesser = Lookup(price_of(network)) if draft is None else Draft(draft, vocab_size, one.options.max_tokens)
         yield from ((one.number, piece) for piece in speculate(network, one, guesser, vocab_size, Counts()))
 
 

@@ -7,7 +7,8 @@ certain guess; options, stop strings and forms apply as ever, because the drawin
 Who guesses: the text itself (prompt lookup), or a small model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -16,12 +17,33 @@ from hanmo.base.errors import UsageError
 from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.reader import DecoderReader, Rewinder, context_of, make_reader
 from hanmo.model.decoder import Decoder
-from hanmo.model.quantized import QuantizedDecoder
+from hanmo.model.quantized import Bits, QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.store import Model
 
-LONGEST_END = 3
-"""How many last tokens are looked for in the text, at most."""
+LONGEST_END = 16
+"""How many last tokens are compared with the text before, at most."""
+TRUST = 4
+"""How many guesses the first opinion of a copy counts for, beside what came of guesses in this text."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """How much longer than one token alone a pass takes (one token alone = 1), on two cores with a model of 135 million."""
+
+    first: float
+    """For any guess at all."""
+    more: float
+    """For each guess."""
+
+
+PRICES: Mapping[Bits | None, Price] = {
+    "int4": Price(0.1, 0.25),
+    "int8": Price(0.05, 0.16),
+    "bfloat16": Price(0.0, 0.11),
+    None: Price(0.5, 0.04),
+}
+"""By the bits of the weights; `benchmarks/lookup_speed.py` measures it."""
 
 
 class Guesser(Protocol):
@@ -33,17 +55,72 @@ class Guesser(Protocol):
 
 
 class Lookup:
-    """What followed the last time the text's last tokens occurred (prompt lookup, Saxena 2023)."""
+    """What followed where the text's last tokens occurred before (prompt lookup, Saxena 2023), as far as it pays.
+
+    A copy of m tokens goes on with probability p_m: m / (m + 1) at first, then as often as copies of that length went on in
+    this text. k guesses give 1 + p_m + p_m p_m+1 + ... tokens for the price of a longer pass; k is where a pass gives most.
+    """
+
+    def __init__(self, price: Price = PRICES[None]) -> None:
+        self.price = price
+        self._places: dict[int, list[int]] = {}
+        self._known: list[int] = []
+        self._tried, self._came = [0] * (LONGEST_END + 1), [0] * (LONGEST_END + 1)
+        self._asked: tuple[int, int, Sequence[int]] = (0, 0, ())
 
     def guess(self, one: Continuation, count: int) -> Sequence[int]:
         """As in Guesser; the longest end that occurred before decides, and of its places the last."""
-        row = one.row
-        for size in range(min(LONGEST_END, len(row) - 1), 0, -1):
-            end = row[-size:]
-            for start in range(len(row) - size - 1, -1, -1):
-                if row[start : start + size] == end:
-                    return row[start + size : start + size + count]
-        return ()
+        self._read(one.row)
+        length, place = self._longest_end()
+        count = min(count, self._best_count(length, count))
+        guesses: list[int] = []
+        for at in range(place, place + count):  # beyond the text's end a copy goes on with itself
+            guesses.append(self._known[at] if at < len(self._known) else guesses[at - len(self._known)])
+        self._asked = length, len(self._known), guesses
+        return guesses
+
+    def _read(self, row: list[int]) -> None:
+        """Note where tokens stand, and what came of the last guesses."""
+        length, begin, guesses = self._asked
+        for number, (guessed, came) in enumerate(zip(guesses, row[begin:], strict=False)):
+            at = min(length + number, LONGEST_END)
+            self._tried[at] += 1
+            self._came[at] += guessed == came
+            if guessed != came:
+                break
+        for at in range(max(len(self._known) - 1, 0), len(row) - 1):  # the last one is what is looked for
+            self._places.setdefault(row[at], []).append(at)
+        self._known = row
+
+    def _longest_end(self) -> tuple[int, int]:
+        """How many last tokens occurred before, and the place behind their last occurrence."""
+        row, best, behind = self._known, 0, 0
+        for place in reversed(self._places.get(row[-1], ())):
+            length, most = 1, min(place + 1, LONGEST_END)
+            while length < most and row[place - length] == row[-1 - length]:
+                length += 1
+            if length > best:
+                best, behind = length, place + 1
+            if best == LONGEST_END:
+                break
+        return best, behind
+
+    def _best_count(self, length: int, most: int) -> int:
+        """The number of guesses with which a pass gives most tokens for its time."""
+        if not length:
+            return 0
+        best, best_rate, tokens, all_come = 0, 1.0, 1.0, 1.0
+        for count in range(1, most + 1):
+            all_come *= self._goes_on(min(length + count - 1, LONGEST_END))
+            tokens += all_come
+            rate = tokens / (1 + self.price.first + self.price.more * count)
+            if rate > best_rate:
+                best, best_rate = count, rate
+        return best
+
+    def _goes_on(self, length: int) -> float:
+        """p_m for a copy of m tokens."""
+        return (self._came[length] + TRUST * length / (length + 1)) / (self._tried[length] + TRUST)
 
 
 class Draft:
@@ -87,6 +164,11 @@ class Counts:
 
     def __init__(self) -> None:
         self.guessed = self.accepted = self.passes = 0
+
+
+def price_of(network: Model) -> Price:
+    """What guesses cost this network."""
+    return PRICES[network.bits if isinstance(network, QuantizedDecoder) else None]
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ Never here: no gradients. N rows, K columns, G = K / 32 groups, B rows of ids, T
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,8 @@ WIDTHS = (32, 64, 96, 128, 256)
 ALL = 1 << 20
 """Work enough for every thread."""
 SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
+BLOCK = 256
+"""Rows that are rounded at once: few enough to stay near the processor."""
 A_STEP = 0.001
 """Share of a step that a value may lie beside it to count as kept: more than fp32 loses, less than fp16."""
 
@@ -109,10 +112,23 @@ def round_weights(weight_NK: Float[Tensor, "N K"], bits: Literal["int4", "int8"]
     """
     if bits == "int8":
         return round_int8(weight_NK)
+    parts = weight_NK.split(BLOCK)
+    if all(_has_even_steps(part) for part in parts):
+        return _one_below_the_other([round_int4_with_least(part) for part in parts])
+    return _one_below_the_other([round_int4(part) for part in parts])
+
+
+def _has_even_steps(weight_NK: Tensor) -> bool:
+    """Whether 16 even steps a group are these weights already."""
     stepped = round_int4_with_least(weight_NK)
     step_NG1 = stepped.scale_NG[..., None]
-    is_kept = bool(((stepped.weight_NK - weight_NK).unflatten(1, (-1, GROUP)).abs() <= step_NG1 * A_STEP).all())
-    return stepped if is_kept else round_int4(weight_NK)
+    return bool(((stepped.weight_NK - weight_NK).unflatten(1, (-1, GROUP)).abs() <= step_NG1 * A_STEP).all())
+
+
+def _one_below_the_other(parts: Sequence[Rounded]) -> Rounded:
+    leasts = [part.least_NG for part in parts if part.least_NG is not None]
+    codes, scales = torch.cat([part.code_NGC for part in parts]), torch.cat([part.scale_NG for part in parts])
+    return Rounded(codes, scales, torch.cat(leasts) if leasts else None)
 
 
 def _groups(weight_NK: Tensor) -> Tensor:

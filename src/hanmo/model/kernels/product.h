@@ -161,25 +161,23 @@ static inline void one_tile(const Matrix& m, Size tile, const Codes& x, Size sta
   }
 }
 
+// N vectors from `start` on, then as many of the rest at once as there are (a tile is read once for all of them).
+template <int N, class Emit>
+static inline void several(const Matrix& m, Size tile, const Codes& x, Size start, Size count, Emit emit) {
+  if (count - start < N) {
+    if constexpr (N > 1) several<N - 1>(m, tile, x, start, count, emit);
+    return;
+  }
+  Floats y[N];
+  one_tile<N>(m, tile, x, start, y);
+  for (int n = 0; n < N; n++) emit(tile, start + n, y[n]);
+}
+
 // emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors.
 template <class Emit>
 static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit) {
-  for (Size tile = from; tile < to; tile++) {
-    Size start = 0;
-    Floats y[ROWS_AT_ONCE];
-    for (; start + ROWS_AT_ONCE <= count; start += ROWS_AT_ONCE) {
-      one_tile<ROWS_AT_ONCE>(m, tile, x, start, y);
-      for (int n = 0; n < ROWS_AT_ONCE; n++) emit(tile, start + n, y[n]);
-    }
-    for (; start + 4 <= count; start += 4) {
-      one_tile<4>(m, tile, x, start, y);
-      for (int n = 0; n < 4; n++) emit(tile, start + n, y[n]);
-    }
-    for (; start < count; start++) {
-      one_tile<1>(m, tile, x, start, y);
-      emit(tile, start, y[0]);
-    }
-  }
+  for (Size tile = from; tile < to; tile++)
+    for (Size start = 0; start < count; start += ROWS_AT_ONCE) several<ROWS_AT_ONCE>(m, tile, x, start, count, emit);
 }
 
 // x [columns] as vector `at`, in the form that a matrix of `bits` is multiplied with.
