@@ -13,16 +13,16 @@ import time
 from collections import Counter
 from pathlib import Path
 
-os.environ |= {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+os.environ |= {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
 
 from tests.fuzz.corpus import CORPUS, Case, gist, read_corpus, write_corpus
-from tests.fuzz.judge import Verdict, judge_all
+from tests.fuzz.judge import Verdict, judge, judge_all
 from tests.fuzz.mutants import mutate
 from tests.fuzz.seeds import Seed, make_seeds
 
-AT_ONCE = 24
-DRY = 20
-"""Every so many rounds say how far it is."""
+AT_ONCE = 40
+TOLD = 20
+"""Every so many rounds it says how far it is."""
 
 
 class Search:
@@ -34,10 +34,12 @@ class Search:
         self.answers: Counter[str] = Counter()
         self.findings: dict[str, list[Case]] = {}
         self.readers: Counter[str] = Counter()
+        few = Counter(seed.reader for seed in seeds.values())
+        self.shares = {name: few.total() / 3 / few[seed.reader] ** 0.5 for name, seed in seeds.items()}
 
     def draw(self) -> Case:
         """A mutant of a seed, or of one that gave a new answer."""
-        name = self.chance.choice(sorted(self.seeds))
+        name = self.chance.choices(list(self.shares), list(self.shares.values()))[0]
         bases = [case.files for key, case in self.cases.items() if key[0] == name]
         files = self.chance.choice(bases) if bases and self.chance.random() < 0.5 else self.seeds[name].files
         return Case(name, mutate(self.chance, files), "")
@@ -72,15 +74,16 @@ def main() -> int:
         search = Search(seeds, read_corpus(options.corpus, every), chance)
         started = time.monotonic()
         rounds = 0
+        for name, seed in seeds.items():  # in this process, so that forks begin with everything imported
+            if (verdict := judge(seed.reader, seed.files, Path(temporary))).answer != "read":
+                print(f"the seed {name} is not read: {verdict.answer}", flush=True)
         while time.monotonic() - started < 60 * options.minutes:
-            cases = [Case(name, seed.files, "") for name, seed in seeds.items()] if not rounds else [search.draw() for _ in range(AT_ONCE)]
+            cases = [search.draw() for _ in range(AT_ONCE)]
             verdicts = judge_all([(seeds[case.seed].reader, case.files) for case in cases], Path(temporary))
             for case, verdict in zip(cases, verdicts, strict=True):
-                if not rounds and verdict.answer != "read":
-                    print(f"the seed {case.seed} is not read: {verdict.answer}", flush=True)
                 search.take(case, verdict)
             rounds += 1
-            if rounds % DRY == 0:
+            if rounds % TOLD == 0:
                 told = f"{sum(search.answers.values())} mutants, {len(search.answers)} answers, {len(search.findings)} findings"
                 print(f"{time.monotonic() - started:.0f}s {told}", flush=True)
     write_corpus(options.corpus, every, search.cases.values(), set(search.findings))

@@ -25,6 +25,9 @@ class Case:
 
 def gist(answer: str) -> str:
     """An answer without numbers and quotations, to tell answers of another kind from the same with other numbers."""
+    place = re.match(r"\w+ at [^:]+:\d+", answer)
+    if place:
+        return place[0]
     plain = re.sub(r"/[^ ']*", "PATH", answer)
     plain = re.sub(r"\\?['\"][^'\"]{0,200}?\\?['\"]", "Q", plain.partition(": ")[2] or plain)
     plain = re.sub(r"(\(=).*?(\))", r"\1V\2", plain)

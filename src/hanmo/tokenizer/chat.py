@@ -143,7 +143,10 @@ def read_template(folder: Path) -> str | None:
     """
     file, settings = folder / TEMPLATE_FILE, folder / "tokenizer_config.json"
     if file.is_file():
-        return file.read_text("utf-8")
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{file} cannot be read as text: {error}") from error
     found: Any = read_json(settings).get("chat_template") if settings.is_file() else None
     if isinstance(found, list):  # several under names, one of which is the default
         named = {str(each.get("name")): each.get("template") for each in cast("list[dict[str, Any]]", found)}
