@@ -66,17 +66,22 @@ def main() -> int:
     parser.add_argument("--findings", type=Path, default=Path("runs/fuzz"), help="where files of findings are written")
     parser.add_argument("--seed", type=int, default=None, help="of the chance; by default another in each run")
     parser.add_argument("--only", default="", help="part of a seed's name")
+    parser.add_argument("--replay", action="store_true", help="judge the corpus first and leave it as it is")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as temporary:
         every = make_seeds_apart(Path(temporary))
         seeds = {name: seed for name, seed in every.items() if options.only in name}
         search = Search(seeds, read_corpus(options.corpus, every), chance)
-        started = time.monotonic()
         rounds = 0
         for name, seed in seeds.items():  # in this process, so that forks begin with everything imported
             if (verdict := judge(seed.reader, seed.files, Path(temporary))).answer != "read":
                 print(f"the seed {name} is not read: {verdict.answer}", flush=True)
+        kept = list(search.cases.values()) if options.replay else []
+        verdicts = judge_all([(seeds[case.seed].reader, case.files) for case in kept], Path(temporary))
+        for case, verdict in zip(kept, verdicts, strict=True):
+            search.take(case, verdict)
+        started = time.monotonic()
         while time.monotonic() - started < 60 * options.minutes:
             cases = [search.draw() for _ in range(AT_ONCE)]
             verdicts = judge_all([(seeds[case.seed].reader, case.files) for case in cases], Path(temporary))
@@ -86,7 +91,8 @@ def main() -> int:
             if rounds % TOLD == 0:
                 told = f"{sum(search.answers.values())} mutants, {len(search.answers)} answers, {len(search.findings)} findings"
                 print(f"{time.monotonic() - started:.0f}s {told}", flush=True)
-    write_corpus(options.corpus, every, search.cases.values(), set(search.findings))
+    if not options.replay:
+        write_corpus(options.corpus, every, search.cases.values(), set(search.findings))
     for number, (told, cases) in enumerate(search.findings.items()):
         smallest = min(cases, key=lambda case: sum(map(len, case.files.values())))
         for name, content in smallest.files.items():

@@ -7,12 +7,55 @@ from typing import Any
 
 FORMS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 STRING, ARRAY = 8, 9
-LIES = (0, 1, 2, 3, 7, 31, 33, 255, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 40, (1 << 61), (1 << 63), (1 << 64) - 1)
-TEXTS = ("", "x", "gpt2", "llama", "qwen2", "gemma3", "bert", "linear", "yarn", "default", "smollm", "\u2581", "<0x00>", "a b c", "\n", "é" * 500)
+LIES = (
+    0,
+    1,
+    2,
+    3,
+    7,
+    31,
+    33,
+    255,
+    1 << 16,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 32,
+    1 << 40,
+    (1 << 61),
+    (1 << 63),
+    (1 << 64) - 1,
+)
+TEXTS = (
+    "",
+    "x",
+    "gpt2",
+    "llama",
+    "qwen2",
+    "gemma3",
+    "bert",
+    "linear",
+    "yarn",
+    "default",
+    "smollm",
+    "\u2581",
+    "<0x00>",
+    "a b c",
+    "\n",
+    "é" * 500,
+)
 KNOWN = (
     *("general.alignment", "llama.expert_count", "llama.rope.scaling.type", "llama.rope.scaling.factor", "llama.attention.key_length"),
     *("tokenizer.ggml.bos_token_id", "tokenizer.ggml.unknown_token_id", "tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_space_prefix"),
-    *("tokenizer.ggml.pre", "tokenizer.ggml.model", "tokenizer.chat_template", "tokenizer.ggml.token_type", "general.name", "general.license"),
+    *(
+        "tokenizer.ggml.pre",
+        "tokenizer.ggml.model",
+        "tokenizer.chat_template",
+        "tokenizer.ggml.token_type",
+        "general.name",
+        "general.license",
+    ),
     *("llama.rope.dimension_count", "llama.attention.head_count_kv", "llama.rope.freq_base", "tokenizer.ggml.eot_token_id"),
 )
 
@@ -145,7 +188,9 @@ def _number(chance: random.Random, kind: int, old: Any) -> Any:
     if form == "<?":
         return chance.random() < 0.5
     bits = 8 * struct.calcsize(form)
-    value = (chance.choice((*LIES, old + 1, old - 1, old * 2, old // 2)) if isinstance(old, int) else chance.choice(LIES)) & ((1 << bits) - 1)
+    value = (chance.choice((*LIES, old + 1, old - 1, old * 2, old // 2)) if isinstance(old, int) else chance.choice(LIES)) & (
+        (1 << bits) - 1
+    )
     return value - (1 << bits) if form[1].islower() and value >> (bits - 1) else value
 
 
@@ -174,13 +219,17 @@ def _change_tensor(chance: random.Random, parts: Parts) -> None:
     elif what == 1:
         parts.tensors.append(parts.tensors[at])
     elif what == 2:
-        shape = chance.choice((shape[::-1], [*shape, 1], shape[:-1], [chance.choice(LIES), *shape[1:]], [1 << 32, 1 << 32], [chance.choice(LIES)] * 4))
+        shape = chance.choice(
+            (shape[::-1], [*shape, 1], shape[:-1], [chance.choice(LIES), *shape[1:]], [1 << 32, 1 << 32], [chance.choice(LIES)] * 4)
+        )
     elif what == 3:
         code = chance.choice((*range(32), 0xFFFFFFFF))
     elif what == 4:
         offset = (chance.choice((*LIES, offset + 1, offset + 32, offset - 32))) & ((1 << 64) - 1)
     elif what == 5:
-        name = chance.choice((b"rope_freqs.weight", b"output.weight", b"blk.999999.attn_q.weight", b"blk.0.attn_q.bias", b"", b"a\nb", name + b"x"))
+        name = chance.choice(
+            (b"rope_freqs.weight", b"output.weight", b"blk.999999.attn_q.weight", b"blk.0.attn_q.bias", b"", b"a\nb", name + b"x")
+        )
     elif what == 6:
         other = chance.randrange(len(parts.tensors))
         theirs = parts.tensors[other]

@@ -209,7 +209,9 @@ def _answer(read: Callable[[], None]) -> Verdict:
         read()
     except HanmoError as error:
         text = str(error)
-        wrong = len(text.splitlines()) != 1 or len(text) > LONGEST_LINE or any(not each.isprintable() and not each.isspace() for each in text)
+        wrong = (
+            len(text.splitlines()) != 1 or len(text) > LONGEST_LINE or any(not each.isprintable() and not each.isspace() for each in text)
+        )
         return Verdict(f"{'no plain line: ' if wrong else ''}{type(error).__name__}: {text[:400]!r}", wrong)
     except BaseException as error:
         frames = [each for each in traceback.extract_tb(sys.exc_info()[2]) if "hanmo" in each.filename and "fuzz/" not in each.filename]
@@ -217,4 +219,3 @@ def _answer(read: Callable[[], None]) -> Verdict:
         words: Any = str(error)[:200]
         return Verdict(f"{type(error).__name__} at {where}: {words!r}", True)
     return Verdict("read", False)
-

@@ -13,7 +13,26 @@ from tests.fuzz.ggufs import mutated_gguf
 from tests.fuzz.programs import program
 
 Files = dict[str, bytes]
-NUMBERS = (0, 1, -1, 2, 3, 7, 31, 255, 1 << 16, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31, 1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, 1 << 64)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    31,
+    255,
+    1 << 16,
+    (1 << 24) - 1,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+    1 << 32,
+    1 << 40,
+    (1 << 63) - 1,
+    1 << 63,
+    1 << 64,
+)
 ODD: tuple[Any, ...] = (
     *(None, True, False, "", "x", "\n\x1b[31m", "\ud800", "é" * 3000, [], {}, [[]], [None], [1, "a"], {"a": {"b": []}}, 0.0, -0.0, 1.5),
     *(-1.5, 1e-320, 1e308, float("inf"), float("-inf"), float("nan"), 10**40, -(10**25)),
@@ -24,7 +43,21 @@ KEYS = (
     *("chat_template", "bos_token", "unk_token", "byte_fallback", "normalizer", "pre_tokenizer", "decoder", "post_processor", "truncation"),
     *("padding", "added_tokens", "hanmo_kind", "max_window_layers", "use_sliding_window", "pad_token_id", "penalty_alpha", "max_length"),
 )
-WORDS = ("llama", "gpt2", "bert", "t5", "marian", "hanmo_ngram", "hanmo_decoder", "yarn", "llama3", "BPE", "WordPiece", "Unigram", "WordLevel")
+WORDS = (
+    "llama",
+    "gpt2",
+    "bert",
+    "t5",
+    "marian",
+    "hanmo_ngram",
+    "hanmo_decoder",
+    "yarn",
+    "llama3",
+    "BPE",
+    "WordPiece",
+    "Unigram",
+    "WordLevel",
+)
 WORDS += ("ByteLevel", "Metaspace", "Sequence", "Replace", "BF16", "F64", "I64", "F8_E4M3", "U8", "../config.json", "/etc/passwd", "<0x00>")
 DEEP, LONG, TWICE = "@deep@", "@long@", "@twice@"
 
@@ -60,7 +93,14 @@ def _whole(chance: random.Random, files: Files, name: str) -> bytes | None:
     """A file gone, empty, cut short, doubled, or with another's content."""
     content = files[name]
     return chance.choice(
-        (None, b"", content[: chance.randrange(len(content) + 1)], content + content, files[chance.choice(sorted(files))], b"\x80\x02}q\x00.")
+        (
+            None,
+            b"",
+            content[: chance.randrange(len(content) + 1)],
+            content + content,
+            files[chance.choice(sorted(files))],
+            b"\x80\x02}q\x00.",
+        )
     )
 
 
@@ -117,7 +157,9 @@ def _change(chance: random.Random, place: Any, key: Any) -> None:
     kind = chance.randrange(10)
     old = place[key]
     if kind < 4 and isinstance(old, int | float) and not isinstance(old, bool):
-        place[key] = chance.choice((*NUMBERS, old + 1, old - 1, old * 2, old // 2 if isinstance(old, int) else old / 2, -old, str(old), float(old)))
+        place[key] = chance.choice(
+            (*NUMBERS, old + 1, old - 1, old * 2, old // 2 if isinstance(old, int) else old / 2, -old, str(old), float(old))
+        )
     elif kind < 6:
         place[key] = chance.choice((*ODD, *NUMBERS, *WORDS, DEEP, LONG))
     elif kind == 6:
@@ -165,7 +207,9 @@ def _mutated_header(chance: random.Random, header: bytes) -> bytes:
     if kind == 0:
         tensors[one], tensors[other] = tensors[other], tensors[one]
     elif kind == 1:
-        tensors[one]["shape"] = chance.choice(([], [1], tensors[one].get("shape", [])[::-1], tensors[other].get("shape"), [chance.choice(NUMBERS)] * 2))
+        tensors[one]["shape"] = chance.choice(
+            ([], [1], tensors[one].get("shape", [])[::-1], tensors[other].get("shape"), [chance.choice(NUMBERS)] * 2)
+        )
     elif kind == 2:
         tensors[one]["dtype"] = chance.choice(("F16", "BF16", "F64", "I32", "I64", "U8", "BOOL", "F8_E5M2", "F4", "C64"))
     elif kind == 3:

@@ -17,7 +17,6 @@ from tests.model.families.conftest import BERT, CONFIGS, MARIAN, SMALL, T5, live
 
 from hanmo.base.records import Document
 from hanmo.batches.store import TokenStore
-from hanmo.convert.gguf import import_gguf  # noqa: F401  the judge reads what is written here
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import ggml_settings, ggml_tensors
 from hanmo.convert.gguf_tokenizer import tokenizer_metadata
@@ -49,7 +48,19 @@ DECODERS = {
     "gemma3": CONFIGS["gemma3_text"],
     "own": dataclasses.replace(SMALL, gated_mlp=False, hidden_act="relu2"),
 }
-FORMATS = {"F32": 32, "F16": 32, "BF16": 32, "Q8_0": 32, "Q4_0": 32, "Q4_1": 32, "Q5_0": 32, "Q5_1": 32, "Q4_K": 256, "Q5_K": 256, "Q6_K": 256}
+FORMATS = {
+    "F32": 32,
+    "F16": 32,
+    "BF16": 32,
+    "Q8_0": 32,
+    "Q4_0": 32,
+    "Q4_1": 32,
+    "Q5_0": 32,
+    "Q5_1": 32,
+    "Q4_K": 256,
+    "Q5_K": 256,
+    "Q6_K": 256,
+}
 """Each format with the width that its blocks need."""
 
 
@@ -125,7 +136,9 @@ def _others(words: Path) -> dict[str, Callable[[Path], None]]:
         "regression": write(SoftmaxRegression(SoftmaxRegressionConfig(vocab_size=size, hidden_size=4))),
         "ngram": write(Ngram.fit_sequences(rows, NgramConfig(vocab_size=size, order=3))),
         "bert": write(lively(dataclasses.replace(BERT, vocab_size=size))),
-        "bert pooled": _pooled(write(lively(dataclasses.replace(BERT, vocab_size=size, position_offset=2, pad_token_id=1, type_vocab_size=1)))),
+        "bert pooled": _pooled(
+            write(lively(dataclasses.replace(BERT, vocab_size=size, position_offset=2, pad_token_id=1, type_vocab_size=1)))
+        ),
         "t5": write(lively(dataclasses.replace(T5, vocab_size=size))),
         "marian": write(lively(dataclasses.replace(MARIAN, vocab_size=size, pad_token_id=size - 1))),
     }

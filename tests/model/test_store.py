@@ -64,14 +64,17 @@ def test_what_we_save_loads_in_transformers_with_equal_logits(tmp_path: Path, na
 
 
 @pytest.mark.parametrize("shard_size", ["5GB", "20KB"])
-@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma3_text"])
+@pytest.mark.parametrize("name", CONFIGS)
 def test_what_transformers_saves_loads_here_with_equal_logits(tmp_path: Path, name: str, shard_size: str) -> None:
-    save_model(decoder(CONFIGS[name]), tmp_path / "m")
+    network = decoder(CONFIGS[name])
+    save_model(network, tmp_path / "m")
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "m").eval()
     theirs.save_pretrained(tmp_path / "theirs", max_shard_size=shard_size)
     assert (tmp_path / "theirs" / "model.safetensors.index.json").exists() == (shard_size == "20KB")
     loaded = load_model(tmp_path / "theirs")
     assert isinstance(loaded, Decoder)
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    assert all(torch.equal(tensor, network.state_dict()[each]) for each, tensor in loaded.state_dict().items())
     with torch.no_grad():
         assert (theirs(IDS).logits - loaded(IDS)).abs().max() <= 1e-4
 

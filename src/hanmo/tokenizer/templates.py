@@ -47,6 +47,8 @@ SHALLOW = {
     *("reject", "rejectattr", "reverse", "select", "selectattr"),
 }
 """Filters that look at a list and not at what is in it; all others may look through everything."""
+CUTTING = {"groupby", "list", "sort", "unique"}
+"""Filters that make a list of letters of a text."""
 SEARCHING = ("==", "eq", "equalto", "ne", "!=", "lt", "<", "le", "<=", "gt", ">", "ge", ">=", "greaterthan", "lessthan", "in")
 A_PART, A_TURN = 40, 10
 """What a part of a list and a turn of a loop cost, in characters of text: about what they take in memory."""
@@ -87,7 +89,7 @@ class _Cage(ImmutableSandboxedEnvironment):
         for name in NO_GLOBALS:
             del variables[name]
         self.filters |= {"round": _round, "sum": self._sum}
-        self.filters = {name: self._filter(each, name not in SHALLOW) for name, each in self.filters.items()}
+        self.filters = {name: self._filter(each, name not in SHALLOW, name in CUTTING) for name, each in self.filters.items()}
         self.filters |= {"tojson": self._to_json, "join": self._join, "replace": self._replace, "indent": self._indent}
         self.tests |= {name: self._filter(self.tests[name], True) for name in SEARCHING}
         variables |= {
@@ -105,6 +107,11 @@ class _Cage(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """As the sandbox, and of text only what makes no more than it was given."""
         return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr not in TEXT_METHODS)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """Refuse `format` and `format_map`, which the sandbox gives out before it asks whether an attribute is safe."""
+        if super().wrap_str_format(value) is not None:
+            raise _Refused("it formats text with format, which is not done here")
 
     def call(self, context: Any, obj: Any, *arguments: Any, **named: Any) -> Any:
         """A call within the budget; `join` and `replace` are measured before they are made."""
@@ -162,12 +169,14 @@ class _Cage(ImmutableSandboxedEnvironment):
         self._weigh(value)
         return value
 
-    def _filter(self, function: Callable[..., Any], thorough: bool) -> Callable[..., Any]:
+    def _filter(self, function: Callable[..., Any], thorough: bool, cuts: bool = False) -> Callable[..., Any]:
         """The filter or test, paid for by what it is given and by a text that it makes."""
         takes_context = getattr(function, "jinja_pass_arg", None) is not None
 
         def paid(*arguments: Any, **named: Any) -> Any:
             given = arguments[1 if takes_context and len(arguments) > 1 else 0 :]
+            if cuts and given and isinstance(given[0], str):
+                self.budget.spend(A_PART * len(given[0]))
             if thorough:
                 self._weigh(*given, *named.values())
             else:
@@ -233,6 +242,7 @@ class _Cage(ImmutableSandboxedEnvironment):
     def _join(self, values: Any, between: str = "", attribute: str | None = None) -> str:
         if attribute is not None:
             values = [self.getitem(each, attribute) for each in values]
+        self.budget.spend(A_PART * len(values) if isinstance(values, str) else 1)
         values = list(values)
         self._weigh(values, between)
         texts = [str(each) for each in values]
