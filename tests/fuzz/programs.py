@@ -200,7 +200,7 @@ def _block(chance: random.Random, depth: int) -> str:
             f"{{{{ {value} }}}}",
             "text\n",
             f"{{% set x = {value} %}}",
-            f"{{% set x = x ~ x %}}{{% set x = x + x %}}{{{{ x }}}}",
+            "{% set x = x ~ x %}{% set x = x + x %}{{ x }}",
             f"{{% set ns = namespace(a={value}) %}}{{% for i in range(999) %}}{{% set ns.a = ns.a ~ ns.a %}}{{% endfor %}}",
             f"{{% for m in {value} %}}{inner}{{% endfor %}}",
             f"{{% for m in {value} recursive %}}{inner}{{{{ loop(m) }}}}{{% endfor %}}",

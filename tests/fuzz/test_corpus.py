@@ -23,9 +23,9 @@ def test_the_corpus_and_new_mutants_are_read_or_refused_in_one_line(tmp_path: Pa
 
 
 def test_a_gguf_file_comes_apart_and_together() -> None:
-    from tests.convert.conftest import small_file
-
     import tempfile
+
+    from tests.convert.conftest import small_file
 
     with tempfile.TemporaryDirectory() as folder:
         content = small_file(Path(folder) / "m.gguf")[0].read_bytes()

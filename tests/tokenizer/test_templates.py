@@ -43,6 +43,7 @@ TURNS = [
     {"role": "assistant", "content": "<think>\nso\n</think>\n\nIt does."},
     {"role": "user", "content": [{"type": "text", "text": "And in Rome?"}]},
 ]
+# ruff: noqa: E501  templates have long lines
 IDIOMS = {
     "an opening system turn unless there is one": """
 {%- for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nHelp.<|im_end|>\n' }}{% endif %}

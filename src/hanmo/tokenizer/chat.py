@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.storage import read_json
 from hanmo.tokenizer.load import Tokenizer
-from hanmo.tokenizer.templates import GENERATION_BEGINS, GENERATION_ENDS, render
+from hanmo.tokenizer.template_tree import GENERATION_BEGINS, GENERATION_ENDS
+from hanmo.tokenizer.templates import render
 
 Messages = Sequence[Mapping[str, Any]]
 TEMPLATE_FILE = "chat_template.jinja"

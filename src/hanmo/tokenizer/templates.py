@@ -19,19 +19,16 @@ from typing import Any, Literal, cast
 
 import jinja2
 from jinja2 import nodes
-from jinja2.ext import Extension
 from jinja2.filters import do_round
-from jinja2.parser import Parser
 from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from hanmo.base.errors import ModelError
+from hanmo.tokenizer.template_tree import OWN, Generation, caged
 
 LONGEST_TEMPLATE = 1 << 17
 BUDGET, SECONDS = 20_000_000, 5.0
-GENERATION_BEGINS, GENERATION_ENDS = "\ufdd0", "\ufdd1"
-"""Noncharacters around what a template marks as the assistant's words."""
 TEXT_METHODS = frozenset(
     {
         *("capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit"),
@@ -53,7 +50,6 @@ SEARCHING = ("==", "eq", "equalto", "ne", "!=", "lt", "<", "le", "<=", "gt", ">"
 A_PART, A_TURN = 40, 10
 """What a part of a list and a turn of a loop cost, in characters of text: about what they take in memory."""
 LONGEST_SEPARATOR = LONGEST_SOUGHT = 16
-OWN = ("_turns", "_concat", "_compared", "_sought", "_sliced")
 
 
 class _Refused(Exception):
@@ -80,7 +76,7 @@ class _Cage(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"], optimized=False)
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"], optimized=False)
         self.budget = _Budget()
         self.finalize = self._output
         for name in NO_FILTERS:
@@ -286,21 +282,6 @@ def _turns(budget: _Budget, items: Any, cost: int) -> Iterator[Any]:
         yield item
 
 
-class _Generation(Extension):
-    """{% generation %} ... {% endgeneration %}: the assistant's words."""
-
-    tags = {"generation"}  # noqa: RUF012  the base class has it so
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        """The block as a call that puts marks around it."""
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.CallBlock(self.call_method("_marked"), [], [], body).set_lineno(line)
-
-    def _marked(self, caller: Callable[[], str]) -> str:
-        return f"{GENERATION_BEGINS}{caller()}{GENERATION_ENDS}"
-
-
 def _size(value: Any) -> int:
     """What a value costs, in characters of text; parts of parts are not looked at."""
     if isinstance(value, str):
@@ -337,34 +318,6 @@ def _strftime(form: str) -> str:
     return datetime.now().astimezone().strftime(form)
 
 
-def _caged(tree: nodes.Template, cage: _Cage) -> nodes.Template:
-    """The template with its loops, joined texts, parts and comparisons inside the budget."""
-    for loop in tree.find_all(nodes.For):
-        inside = sum(len(each.data) for each in loop.find_all(nodes.TemplateData))
-        loop.iter = _called("_turns", [loop.iter, nodes.Const(inside)], cage)
-    for compared in tree.find_all(nodes.Compare):
-        name = "_sought" if any(each.op in ("in", "notin") for each in compared.ops) else "_compared"
-        compared.expr = _called(name, [compared.expr], cage)
-    for part in tree.find_all(nodes.Getitem):
-        if isinstance(part.arg, nodes.Slice):
-            part.node = _called("_sliced", [part.node], cage)
-    for pair in tree.find_all(nodes.Pair):
-        if not isinstance(pair.key, nodes.Const):
-            pair.key = _called("_sought", [pair.key], cage)
-    for node in list(tree.find_all(nodes.Node)):
-        for name, value in list(node.iter_fields()):
-            if isinstance(value, nodes.Concat):
-                setattr(node, name, _called("_concat", value.nodes, cage))
-            elif isinstance(value, list):
-                parts = cast("list[Any]", value)
-                setattr(node, name, [_called("_concat", each.nodes, cage) if isinstance(each, nodes.Concat) else each for each in parts])
-    return tree.set_environment(cage)  # pyright: ignore[reportReturnType]
-
-
-def _called(name: str, arguments: list[Any], cage: _Cage) -> Any:
-    return nodes.Call(nodes.Name(name, "load"), arguments, [], None, None).set_environment(cage)
-
-
 @lru_cache(maxsize=32)
 def _compiled(source: str, thread: int) -> tuple[_Cage, jinja2.Template]:
     if len(source) > LONGEST_TEMPLATE:
@@ -382,7 +335,7 @@ def _compiled(source: str, thread: int) -> tuple[_Cage, jinja2.Template]:
             _check_attribute(reference.attr)
         for each in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
             raise _Refused(f"it asks for another template ({type(each).__name__.lower()})")
-        return cage, cage.from_string(_caged(tree, cage))
+        return cage, cage.from_string(caged(tree, cage))
 
 
 def render(source: str, variables: Mapping[str, Any]) -> str:
