@@ -203,7 +203,7 @@ class Ngram:
 
         Raises ModelError when an array is missing, one too many, or damaged, or the configuration is not theirs.
         """
-        if len(arrays) != 2 * config.order:
+        if len(arrays) > 2 * config.order:
             raise ModelError(f"the n-gram model has {len(arrays)} arrays, order (={config.order}) asks for {2 * config.order}")
         levels: list[_Level] = []
         num_contexts = 1
