@@ -199,7 +199,7 @@ def test_an_array_that_is_damaged_within_its_size_is_one_line(tmp_path, content)
     build(tmp_path / "train", documents(LENGTHS))
     path = tmp_path / "train" / "offsets.npy"
     path.write_bytes(content.ljust(path.stat().st_size, b"("))
-    with pytest.raises(DataError, match="offsets.npy is damaged"):
+    with pytest.raises(DataError, match=r"offsets\.npy is damaged"):
         TokenStore.open(tmp_path / "train")
 
 
@@ -207,5 +207,5 @@ def test_a_manifest_that_lies_about_its_documents_is_one_line(tmp_path):
     build(tmp_path / "train", documents(LENGTHS))
     path = tmp_path / "train" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"documents": 7}))
-    with pytest.raises(DataError, match="sizes of manifest.json"):
+    with pytest.raises(DataError, match=r"sizes of manifest\.json"):
         TokenStore.open(tmp_path / "train")

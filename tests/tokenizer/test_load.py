@@ -215,7 +215,7 @@ def test_a_tokenizer_that_names_no_end_is_refused_when_one_is_needed(tmp_path):
 def test_a_table_of_counts_that_lies_is_one_line(trained, tmp_path, line):
     trained["gpt2"].save(tmp_path)
     (tmp_path / "vocabulary.tsv").write_text(f"token\tid\tcount\n{line}\n", "utf-8")
-    with pytest.raises(ModelError, match="line 2: .* should be token, id below"):
+    with pytest.raises(ModelError, match=r"line 2: .* should be token, id below"):
         Tokenizer.load(tmp_path)
     (tmp_path / "vocabulary.tsv").write_bytes(b"\xff\xfe")
     with pytest.raises(ModelError, match="cannot be read as text"):
