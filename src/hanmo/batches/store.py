@@ -95,7 +95,8 @@ class TokenStore:
         try:
             store = cls(folder, manifest)
             sizes = {name: (folder / name).stat().st_size for name in FILES}
-            wrong = not store.fingerprint or sizes != manifest["sizes"] or sizes["ids.bin"] != store.num_tokens * id_type(store.vocab_size).itemsize
+            wrong = not store.fingerprint or sizes != manifest["sizes"]
+            wrong |= sizes["ids.bin"] != store.num_tokens * id_type(store.vocab_size).itemsize
             wrong |= (store.offsets.shape, store.bytes_of_documents.shape) != ((store.num_documents + 1,), (store.num_documents,))
         except (KeyError, ValueError, OSError) as error:
             raise DataError(f"{folder} is not a whole token store ({error}): remove the folder, it will be made again") from error
