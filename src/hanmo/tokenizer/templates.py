@@ -88,7 +88,8 @@ class _Cage(ImmutableSandboxedEnvironment):
         self.filters |= {"round": _round, "sum": self._sum}
         self.filters = {name: self._filter(each, name not in SHALLOW, name in CUTTING) for name, each in self.filters.items()}
         self.filters |= {"tojson": self._to_json, "join": self._join, "replace": self._replace, "indent": self._indent}
-        self.tests |= {name: self._filter(self.tests[name], True) for name in SEARCHING}
+        tests = cast("dict[str, Any]", self.tests)  # pyright: ignore[reportUnknownMemberType]
+        tests |= {name: self._filter(tests[name], True) for name in SEARCHING}
         variables |= {
             "raise_exception": _raise,
             "strftime_now": _strftime,
@@ -123,8 +124,8 @@ class _Cage(ImmutableSandboxedEnvironment):
         self.budget.spend(1 + self.source_size if written else 1 + _size(owner))
         if not written and owner is not self:
             self._weigh(*((owner,) if isinstance(owner, list | tuple) else ()), *arguments)
-        found = super().call(context, obj, *arguments, **named)
-        self.budget.spend(_size(found) if isinstance(found, str | list) else 0)
+        found: Any = super().call(context, obj, *arguments, **named)
+        self.budget.spend(_size(found))
         return found
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -202,16 +203,14 @@ class _Cage(ImmutableSandboxedEnvironment):
 
     def _compared(self, value: Any) -> Any:
         """What is compared with something else, by its parts."""
-        if isinstance(value, list | tuple | Mapping):
+        if _has_parts(value):
             self._weigh(value)
         return value
 
     def _sought(self, value: Any) -> Any:
         """What is looked for among others: compared with each of them, so it has no parts to speak of."""
-        if isinstance(value, list | tuple | Mapping) and len(value) > LONGEST_SOUGHT:
-            raise _Refused("it looks for a long list in another")
-        if isinstance(value, list | tuple | Mapping) and any(isinstance(each, list | tuple | Mapping) for each in cast("Any", value)):
-            raise _Refused("it looks for a list of lists in another")
+        if _has_parts(value) and (len(value) > LONGEST_SOUGHT or any(map(_has_parts, value))):
+            raise _Refused("it looks for a long list, or a list of lists, in another")
         return value
 
     def _sum(self, values: Any, attribute: str | int | None = None, start: Any = 0) -> Any:
@@ -281,6 +280,10 @@ def _turns(budget: _Budget, items: Any, cost: int) -> Iterator[Any]:
     for item in items:
         budget.spend(A_TURN + cost)
         yield item
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, list | tuple | Mapping)
 
 
 def _size(value: Any) -> int:
