@@ -97,10 +97,10 @@ class TokenStore:
             sizes = {name: (folder / name).stat().st_size for name in FILES}
             wrong = not store.fingerprint or sizes != manifest["sizes"]
             wrong |= sizes["ids.bin"] != store.num_tokens * id_type(store.vocab_size).itemsize
-            wrong |= (store.offsets.shape, store.bytes_of_documents.shape) != ((store.num_documents + 1,), (store.num_documents,))
         except (KeyError, ValueError, OSError) as error:
             raise DataError(f"{folder} is not a whole token store ({error}): remove the folder, it will be made again") from error
-        if wrong:
+        counts = (store.num_documents + 1,), (store.num_documents,)
+        if wrong or (store.offsets.shape, store.bytes_of_documents.shape) != counts:
             raise DataError(f"{folder}: the files do not have the sizes of manifest.json: remove the folder, it will be made again")
         if vocab_size is not None and vocab_size != store.vocab_size:
             raise DataError(
