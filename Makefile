@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: demo test test-slow check format setup peers peers-llama clean
+.PHONY: demo test test-slow fuzz check format setup peers peers-llama clean
 
 setup: $(STAMP)
 
@@ -19,6 +19,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not slow"
+
+fuzz: $(STAMP)  # every reader of models against mutants of sound files; MINUTES=60 for longer
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

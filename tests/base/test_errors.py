@@ -31,3 +31,9 @@ def test_missing_library_names_the_command_that_installs_it() -> None:
 def test_an_error_comes_back_whole_from_a_worker_process(error: HanmoError) -> None:
     back = copy.copy(error)
     assert type(back) is type(error) and str(back) == str(error)
+
+
+def test_a_message_is_one_line_that_a_terminal_can_show() -> None:
+    said = str(HanmoError("a\r\nname \x1b[31m of  山　水\ud800" + "x" * 9000))
+    assert said.startswith("a name \\x1b[31m of  山　水\\ud800xx") and len(said) < 1300 and said.isprintable() is False
+    assert len(said.splitlines()) == 1 and "\x1b" not in said

@@ -151,3 +151,9 @@ def test_a_place_below_a_file_is_told_and_not_hidden_by_tidying_up(tmp_path: Pat
     with pytest.raises(StorageError, match="something else has this name"):
         storage.write_text(tmp_path / "file" / "a.txt", "x")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_json_deeper_than_anyone_writes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(StorageError, match="cannot be read as JSON"):
+        storage.read_json(tmp_path / "a.json")

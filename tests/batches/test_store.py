@@ -192,3 +192,20 @@ def test_a_manifest_that_is_not_ours_is_refused(tmp_path, text):
     (folder / "manifest.json").write_text(json.dumps([]))
     with pytest.raises(StorageError, match="manifest"):
         TokenStore.open(folder)
+
+
+@pytest.mark.parametrize("content", [b"\x93NUMPY\x01\x00v\x00{'descr': (", b"", np.zeros(3).tobytes()])
+def test_an_array_that_is_damaged_within_its_size_is_one_line(tmp_path, content):
+    build(tmp_path / "train", documents(LENGTHS))
+    path = tmp_path / "train" / "offsets.npy"
+    path.write_bytes(content.ljust(path.stat().st_size, b"("))
+    with pytest.raises(DataError, match=r"offsets\.npy is damaged"):
+        TokenStore.open(tmp_path / "train")
+
+
+def test_a_manifest_that_lies_about_its_documents_is_one_line(tmp_path):
+    build(tmp_path / "train", documents(LENGTHS))
+    path = tmp_path / "train" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"documents": 7}))
+    with pytest.raises(DataError, match=r"sizes of manifest\.json"):
+        TokenStore.open(tmp_path / "train")

@@ -127,3 +127,8 @@ def test_merges_follow_from_the_order_of_pieces() -> None:
 def test_tables_that_contradict_each_other_are_refused(change: dict[str, Value], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         read_tokenizer({**SENTENCEPIECE, **change})
+
+
+def test_merges_of_what_is_no_token_are_refused_before_the_library_panics() -> None:
+    with pytest.raises(ModelError, match=r"joins 'the rain', which tokenizer\.ggml\.tokens does not have"):
+        read_tokenizer({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": ["the", "rain"], "tokenizer.ggml.merges": ["the rain"]})

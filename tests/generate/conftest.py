@@ -19,6 +19,23 @@ from hanmo.tokenizer.load import Tokenizer
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "initializer_range": 0.3}
 
 
+OTHERS: dict[str, dict[str, Any]] = {
+    "mistral": {"num_key_value_heads": 1, "sliding_window": 6},
+    "qwen2": {"num_key_value_heads": 1, "qkv_bias": True, "rope_theta": 1e6},
+    "gemma3_text": {
+        **{
+            "num_key_value_heads": 1,
+            "sliding_window": 5,
+            "layer_types": ("sliding_attention", "full_attention"),
+            "rope_local_base_freq": 1e4,
+        },
+        **{"qk_norm": True, "sandwich_norm": True, "zero_centered_norm": True, "scale_embedding": True, "hidden_act": "gelu_pytorch_tanh"},
+        **{"rope_theta": 1e6, "head_dim": 16},
+    },
+}
+"""Families that see a window or have biases of their own, beside those that every test of this room uses."""
+
+
 def tiny_decoder(vocab_size: int, context: int, kind: str = "modern") -> Decoder:
     torch.manual_seed(3)
     if kind == "gpt2":
@@ -47,6 +64,9 @@ def tiny_decoder(vocab_size: int, context: int, kind: str = "modern") -> Decoder
         )
     elif kind == "llama layout":
         config = DecoderConfig(vocab_size=vocab_size, max_position_embeddings=context, bos_token_id=0, eos_token_id=0, **SIZES)  # pyright: ignore[reportArgumentType]
+    elif kind in OTHERS:
+        own = {**OTHERS[kind], "bos_token_id": 0, "eos_token_id": 0}
+        config = DecoderConfig(vocab_size=vocab_size, max_position_embeddings=context, **{**SIZES, **own})  # pyright: ignore[reportArgumentType]
     else:
         config = DecoderConfig(vocab_size=vocab_size, max_position_embeddings=context, num_key_value_heads=1, qk_norm=True, **SIZES)  # pyright: ignore[reportArgumentType]
     return Decoder(config).eval()
@@ -68,7 +88,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-LAYOUTS = {"gpt2": "gpt2 layout", "llama": "llama layout", "qwen3": "modern"}
+LAYOUTS = {"gpt2": "gpt2 layout", "llama": "llama layout", "qwen3": "modern"} | {name: name for name in OTHERS}
 LETTERS = "the cat sat on mat 山上有猫月亮 🙂 é"
 
 

@@ -156,6 +156,14 @@ def test_damaged_arrays_are_refused():
         Ngram.from_state(config, {**arrays, "orders.2.counts": arrays["orders.2.counts"][1:]})
     with pytest.raises(ModelError, match="damaged"):
         Ngram.from_state(config, {**arrays, "orders.2.keys": arrays["orders.2.keys"][::-1]})
+    with pytest.raises(ModelError, match=r"4 arrays, order \(=1\) asks for 2"):
+        Ngram.from_state(NgramConfig(vocab_size=30, order=1), arrays)
+    with pytest.raises(ModelError, match="should be one row of int64"):
+        Ngram.from_state(config, {**arrays, "orders.1.keys": arrays["orders.1.keys"].astype(np.int32)})
+    with pytest.raises(ModelError, match=r"vocab_size \(=4000\) is not its own"):
+        Ngram.from_state(NgramConfig(vocab_size=4000, order=2), arrays)
+    with pytest.raises(ModelError, match="counts below zero"):
+        Ngram.from_state(config, {**arrays, "orders.2.counts": -arrays["orders.2.counts"]})
 
 
 def test_flat_arrays_and_rows_count_the_same():

@@ -64,14 +64,17 @@ def test_what_we_save_loads_in_transformers_with_equal_logits(tmp_path: Path, na
 
 
 @pytest.mark.parametrize("shard_size", ["5GB", "20KB"])
-@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma3_text"])
+@pytest.mark.parametrize("name", CONFIGS)
 def test_what_transformers_saves_loads_here_with_equal_logits(tmp_path: Path, name: str, shard_size: str) -> None:
-    save_model(decoder(CONFIGS[name]), tmp_path / "m")
+    network = decoder(CONFIGS[name])
+    save_model(network, tmp_path / "m")
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "m").eval()
     theirs.save_pretrained(tmp_path / "theirs", max_shard_size=shard_size)
     assert (tmp_path / "theirs" / "model.safetensors.index.json").exists() == (shard_size == "20KB")
     loaded = load_model(tmp_path / "theirs")
     assert isinstance(loaded, Decoder)
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    assert all(torch.equal(tensor, network.state_dict()[each]) for each, tensor in loaded.state_dict().items())
     with torch.no_grad():
         assert (theirs(IDS).logits - loaded(IDS)).abs().max() <= 1e-4
 
@@ -313,3 +316,27 @@ def test_a_model_killed_while_it_is_saved_is_the_old_one_or_the_new_one(tmp_path
     assert loaded.position_embedding is not None
     assert loaded.embed_tokens.weight.unique().tolist() == loaded.position_embedding.weight.unique().tolist()
     assert loaded.embed_tokens.weight[0, 0].item() in (saved, saved + 1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"model_type": {"a": 1}}, "is not one that this version reads"),
+        ({"vocab_size": 1 << 40}, "should be at least 1 and below 2"),
+        ({"hidden_dropout": 2.0}, "hidden_dropout .=2.0. should be at least 0 and below 1"),
+        ({"initializer_range": -1.0}, "initializer_range .=-1.0. should be at least 0"),
+    ],
+)
+def test_what_fuzzing_found_in_a_config_is_one_line(tmp_path: Path, keys: dict[str, object], message: str) -> None:
+    save_model(Recurrent(RecurrentConfig(vocab_size=61, hidden_size=8)), tmp_path / "m")
+    change(tmp_path / "m", **keys)
+    with pytest.raises(ModelError, match=message):
+        load_model(tmp_path / "m")
+
+
+def test_an_index_deeper_than_anyone_writes_is_one_line(tmp_path: Path) -> None:
+    save_model(decoder(), tmp_path / "m")
+    (tmp_path / "m" / "model.safetensors").unlink()
+    (tmp_path / "m" / "model.safetensors.index.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="cannot be read as an index"):
+        load_model(tmp_path / "m")

@@ -119,3 +119,9 @@ def test_templates_are_found_in_their_places(tmp_path: Path, chatml: Path) -> No
     (tmp_path / "tokenizer_config.json").unlink()
     with pytest.raises(ModelError, match="has no chat template"):
         Chat.load(tmp_path)
+
+
+def test_a_template_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "chat_template.jinja").write_bytes(b"{{ 1 }}\xff")
+    with pytest.raises(ModelError, match="cannot be read as text"):
+        read_template(tmp_path)

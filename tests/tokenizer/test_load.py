@@ -209,3 +209,27 @@ def test_a_tokenizer_from_elsewhere_works_and_is_not_cut_short(tmp_path):
 def test_a_tokenizer_that_names_no_end_is_refused_when_one_is_needed(tmp_path):
     with pytest.raises(ModelError, match="bos_token nor an eos_token"):
         _ = _foreign(tmp_path, {"eos_token": None}).eot_id
+
+
+@pytest.mark.parametrize("line", ["<unk>\t-1\t3", "a\t0\t99999999999999999999", "a\t0", "a\t99999\t1"])
+def test_a_table_of_counts_that_lies_is_one_line(trained, tmp_path, line):
+    trained["gpt2"].save(tmp_path)
+    (tmp_path / "vocabulary.tsv").write_text(f"token\tid\tcount\n{line}\n", "utf-8")
+    with pytest.raises(ModelError, match=r"line 2: .* should be token, id below"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "vocabulary.tsv").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelError, match="cannot be read as text"):
+        Tokenizer.load(tmp_path)
+
+
+def test_ids_and_merges_that_make_the_library_panic_are_one_line(tmp_path):
+    backend = tokenizers.Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
+    form = json.loads(backend.to_str())
+    form["model"]["continuing_subword_prefix"] = "####"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(form))
+    with pytest.raises(ModelError, match="cannot be read as a tokenizer"):
+        Tokenizer.load(tmp_path)
+    form["model"] |= {"continuing_subword_prefix": None, "vocab": {"a": 0, "b": 1, "ab": (1 << 31)}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(form))
+    with pytest.raises(ModelError, match="id 2147483648"):
+        Tokenizer.load(tmp_path)

@@ -10,14 +10,20 @@ HanmoError
 ├── MissingExtraError   an optional library that is not installed
 └── Interrupted         the user or the system asked to stop; the state is saved
 
-A message says what is wrong, the value seen, and what to do.
+A message says what is wrong, the value seen, and what to do, in one line that any terminal can show.
 """
+
+LONGEST = 1200
+"""Characters of a message; what foreign files and libraries say may be longer."""
 
 
 class HanmoError(Exception):
     """Something the user can mend; shown as one line, without a traceback."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class UsageError(HanmoError):
@@ -60,3 +66,14 @@ class MissingExtraError(HanmoError):
 
 class Interrupted(HanmoError):
     """Asked to stop; everything done so far is saved."""
+
+
+def one_line(text: str) -> str:
+    """Text as one line: blanks for line ends, numbers for what cannot be printed, dots in the middle of what is too long.
+
+    >>> one_line("a name\n\x1b[31m in red")
+    'a name \\x1b[31m in red'
+    """
+    joined = " ".join(text.splitlines())
+    plain = "".join(each if each.isprintable() or each.isspace() else each.encode("unicode_escape").decode() for each in joined)
+    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST // 2]} ... {plain[-LONGEST // 4 :]}"

@@ -82,7 +82,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise StorageError(f"{path} is missing") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise StorageError(f"{path} holds {type(value).__name__}, not one JSON object")

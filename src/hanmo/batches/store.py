@@ -51,12 +51,12 @@ class TokenStore:
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where each document begins, and the end, [num_documents + 1]."""
-        return np.load(self.folder / "offsets.npy")
+        return _array(self.folder / "offsets.npy")
 
     @cached_property
     def bytes_of_documents(self) -> NDArray[np.int64]:
         """UTF-8 bytes of each document's text, [num_documents]."""
-        return np.load(self.folder / "bytes.npy")
+        return _array(self.folder / "bytes.npy")
 
     @property
     def fingerprint(self) -> str:
@@ -95,10 +95,12 @@ class TokenStore:
         try:
             store = cls(folder, manifest)
             sizes = {name: (folder / name).stat().st_size for name in FILES}
-            wrong = sizes != manifest["sizes"] or sizes["ids.bin"] != store.num_tokens * id_type(store.vocab_size).itemsize
+            wrong = not store.fingerprint or sizes != manifest["sizes"]
+            wrong |= sizes["ids.bin"] != store.num_tokens * id_type(store.vocab_size).itemsize
         except (KeyError, ValueError, OSError) as error:
             raise DataError(f"{folder} is not a whole token store ({error}): remove the folder, it will be made again") from error
-        if wrong:
+        counts = (store.num_documents + 1,), (store.num_documents,)
+        if wrong or (store.offsets.shape, store.bytes_of_documents.shape) != counts:
             raise DataError(f"{folder}: the files do not have the sizes of manifest.json: remove the folder, it will be made again")
         if vocab_size is not None and vocab_size != store.vocab_size:
             raise DataError(
@@ -187,6 +189,20 @@ def _digest(folder: Path) -> str:
     for name in FILES:
         total.update(sha256(folder / name).encode())
     return total.hexdigest()
+
+
+def _array(path: Path) -> NDArray[np.int64]:
+    """The array in a file.
+
+    Raises DataError for a damaged one, at which numpy raises whatever its parser of Python happens to.
+    """
+    try:
+        found = np.load(path)
+    except Exception as error:
+        raise DataError(f"{path} is damaged ({error}): remove its folder, it will be made again") from error
+    if found.dtype != np.int64:
+        raise DataError(f"{path} holds {found.dtype}, not int64: remove its folder, it will be made again")
+    return found
 
 
 def _number(manifest: dict[str, object], key: str) -> int:

@@ -138,6 +138,9 @@ def _pairs(tokens: Sequence[str], merges: Sequence[tuple[str, ...]], **settings:
     if len(vocabulary) != len(tokens):
         twice = next(token for id, token in enumerate(tokens) if vocabulary[token] != id)
         raise ModelError(f"tokenizer.ggml.tokens has {twice!r} twice: no text would say which is meant")
+    for pair in merges:
+        if len(pair) != 2 or "".join(pair) not in vocabulary:  # the library panics at some of these
+            raise ModelError(f"tokenizer.ggml.merges joins {' '.join(pair)[:60]!r}, which tokenizer.ggml.tokens does not have")
     try:
         return tokenizers.Tokenizer(models.BPE(vocabulary, merges, **settings))  # pyright: ignore[reportArgumentType]
     except Exception as error:  # the library raises plain Exception

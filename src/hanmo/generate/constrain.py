@@ -130,7 +130,7 @@ def _grammar(kind: str, source: str) -> str:
         return LLMatcher.grammar_from_lark(source)
     try:
         schema = json.loads(source)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"json_schema is not JSON: {error}") from error
     if not isinstance(schema, dict | bool):
         raise ConfigError(f"json_schema should be an object, not {type(schema).__name__}")

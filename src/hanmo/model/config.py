@@ -13,6 +13,19 @@ LayerType = Literal["full_attention", "sliding_attention"]
 RopeType = Literal["default", "linear", "llama3", "yarn"]
 
 
+def check_drawing(config: object, name: str) -> None:
+    """Check what is drawn at random: initial weights, and the shares that are dropped.
+
+    Raises ConfigError naming the key under `name`.
+    """
+    for key in ("embedding_dropout", "attention_dropout", "hidden_dropout"):
+        if not 0 <= getattr(config, key, 0) < 1:
+            raise ConfigError(f"{name}.{key} (={getattr(config, key)}) should be at least 0 and below 1")
+    deviation = getattr(config, "initializer_range", 0.0)
+    if not 0 <= deviation < float("inf"):
+        raise ConfigError(f"{name}.initializer_range (={deviation}) should be at least 0")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RopeScaling:
     """How rotary frequencies are slowed down for a context longer than the network first learned."""
@@ -139,9 +152,7 @@ class DecoderConfig:
         for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} (={getattr(self, name)}) should be at least 1")
-        for name in ("embedding_dropout", "attention_dropout", "hidden_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"model.{name} (={getattr(self, name)}) should be at least 0 and below 1")
+        check_drawing(self, "model")
         if not self.head_dim and self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 f"model.hidden_size (={self.hidden_size}) is not a multiple of model.num_attention_heads (={self.num_attention_heads}): "
@@ -263,6 +274,13 @@ class RecurrentConfig:
     eos_token_id: int | None = None
     """Token that ends a document."""
 
+    def __post_init__(self) -> None:
+        """Check what is drawn.
+
+        Raises ConfigError naming the key.
+        """
+        check_drawing(self, "model")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxRegressionConfig:
@@ -282,6 +300,7 @@ class SoftmaxRegressionConfig:
 
         Raises ConfigError naming the key.
         """
+        check_drawing(self, "model")
         for name in ("num_previous_tokens", "hidden_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} (={getattr(self, name)}) should be at least 1")

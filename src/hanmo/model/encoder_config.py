@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hanmo.base.errors import ConfigError
-from hanmo.model.config import Activation, NormKind
+from hanmo.model.config import Activation, NormKind, check_drawing
 
 
 def _check(config: "EncoderConfig | EncoderDecoderConfig", section: str) -> None:
     for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{section}.{name} (={getattr(config, name)}) should be at least 1")
-    for name in ("attention_dropout", "hidden_dropout"):
-        if not 0 <= getattr(config, name) < 1:
-            raise ConfigError(f"{section}.{name} (={getattr(config, name)}) should be at least 0 and below 1")
+    check_drawing(config, section)
     if not getattr(config, "head_dim", 0) and config.hidden_size % config.num_attention_heads:
         raise ConfigError(
             f"{section}.hidden_size (={config.hidden_size}) is not a multiple of {section}.num_attention_heads "

@@ -201,16 +201,23 @@ class Ngram:
     def from_state(cls, config: NgramConfig, arrays: Mapping[str, NDArray[np.integer]]) -> "Ngram":
         """The model that gave these arrays.
 
-        Raises ModelError when an array is missing, of another length, or unsorted.
+        Raises ModelError when an array is missing, one too many, or damaged, or the configuration is not theirs.
         """
+        if len(arrays) > 2 * config.order:
+            raise ModelError(f"the n-gram model has {len(arrays)} arrays, order (={config.order}) asks for {2 * config.order}")
         levels: list[_Level] = []
         num_contexts = 1
         for order in range(1, config.order + 1):
-            keys, counts = (_array(arrays, f"orders.{order}.{name}") for name in ("keys", "counts"))
+            keys, counts = (_array(arrays, f"orders.{order}.{name}", kind) for name, kind in (("keys", np.int64), ("counts", np.int32)))
             bound = num_contexts * config.vocab_size
             if keys.shape != counts.shape or (np.diff(keys) <= 0).any() or (keys.size and not 0 <= keys[0] <= keys[-1] < bound):
                 raise ModelError(f"orders.{order} of the n-gram model is damaged: keys and counts do not belong together")
-            levels.append(_Level.build(keys.astype(np.int64), counts.astype(np.int32), num_contexts, config.vocab_size))
+            if (counts < 0).any() or (levels and (levels[0].find(keys % config.vocab_size) < 0).any()):
+                raise ModelError(
+                    f"orders.{order} of the n-gram model has counts below zero, or ids that never stand alone: "
+                    f"it is damaged, or vocab_size (={config.vocab_size}) is not its own"
+                )
+            levels.append(_Level.build(keys, counts.astype(np.int32), num_contexts, config.vocab_size))
             num_contexts = keys.size
         return cls(config, levels)
 
@@ -315,7 +322,10 @@ def check_stride(stride: int | None) -> None:
         raise ModelError(f"stride (={stride}) should be at least 1")
 
 
-def _array(arrays: Mapping[str, NDArray[np.integer]], name: str) -> NDArray[np.integer]:
+def _array(arrays: Mapping[str, NDArray[np.integer]], name: str, kind: type[np.integer]) -> NDArray[np.int64]:
+    """One row of numbers, as int64; the bytes of another type would be other numbers."""
     if name not in arrays:
         raise ModelError(f"the n-gram model has no array {name}: was it saved with a lower order?")
-    return arrays[name]
+    if arrays[name].dtype != kind or arrays[name].ndim != 1:
+        raise ModelError(f"{name} of the n-gram model should be one row of {kind.__name__}, not {arrays[name].dtype} {arrays[name].shape}")
+    return arrays[name].astype(np.int64)

@@ -73,7 +73,7 @@ def read_pooling(folder: Path) -> Pooling:
 def _modules(path: Path) -> list[dict[str, Any]]:
     try:
         modules: object = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
         raise ModelError(f"{path} holds no list of modules")

@@ -64,7 +64,7 @@ def _files(folder: Path) -> dict[str, set[str] | None]:
     try:
         places = json.loads((folder / INDEX).read_text("utf-8"))["weight_map"]
         wanted = {file: {name for name, where in places.items() if where == file} for file in sorted(set(places.values()))}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder / INDEX} cannot be read as an index of weights: {error!r}") from error
     for file in wanted:
         if Path(file).name != file:

@@ -28,6 +28,7 @@ from hanmo.model.encoder import Encoder
 from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families import encoders
+from hanmo.model.families.fields import LARGEST
 from hanmo.model.ngram import Ngram
 from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
@@ -177,12 +178,12 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> AnyModel
     """
     recover_folder(folder.absolute())
     values = read_config(folder)
-    name = values.get("model_type")
+    name = str(values.get("model_type"))
     shards = Shards(folder)
     if name == "hanmo_ngram":
         return Ngram.from_state(_config(NgramConfig, values), {name: tensor.numpy() for name, tensor in shards.read()})
     if name in OWN_NETWORKS:
-        kind, config_kind = OWN_NETWORKS[str(name)]
+        kind, config_kind = OWN_NETWORKS[name]
         return _load_own(kind, _config(config_kind, values), shards, dtype)
     if (found := encoders.layout_named(values)) is not None:
         return _load_encoder(folder, found, values, shards, dtype)
@@ -263,8 +264,8 @@ def _config(kind: type[T], values: Mapping[str, object]) -> T:
     except ConfigError as error:
         raise ModelError(f"config.json: {error}") from error
     for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_previous_tokens"):
-        if getattr(config, name, 1) < 1:
-            raise ModelError(f"config.json: {name} (={getattr(config, name)}) should be at least 1")
+        if not 1 <= getattr(config, name, 1) < LARGEST:
+            raise ModelError(f"config.json: {name} (={getattr(config, name)}) should be at least 1 and below 2^24")
     return config
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.storage import read_json
 from hanmo.tokenizer.load import Tokenizer
-from hanmo.tokenizer.templates import GENERATION_BEGINS, GENERATION_ENDS, render
+from hanmo.tokenizer.template_tree import GENERATION_BEGINS, GENERATION_ENDS
+from hanmo.tokenizer.templates import render
 
 Messages = Sequence[Mapping[str, Any]]
 TEMPLATE_FILE = "chat_template.jinja"
@@ -143,7 +144,10 @@ def read_template(folder: Path) -> str | None:
     """
     file, settings = folder / TEMPLATE_FILE, folder / "tokenizer_config.json"
     if file.is_file():
-        return file.read_text("utf-8")
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{file} cannot be read as text: {error}") from error
     found: Any = read_json(settings).get("chat_template") if settings.is_file() else None
     if isinstance(found, list):  # several under names, one of which is the default
         named = {str(each.get("name")): each.get("template") for each in cast("list[dict[str, Any]]", found)}

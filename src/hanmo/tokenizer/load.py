@@ -26,6 +26,7 @@ UNKNOWN = "<unk>"
 VOCABULARY_FILE, TRAINING_FILE = "vocabulary.tsv", "tokenizer_training.json"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 LONGEST_PIECE = 100_000
+LARGEST_ID = 1 << 24
 REMEMBERED = 8
 """Tokens that decide what the next one adds: spaces depend on two characters, and all but special tokens have one."""
 
@@ -254,7 +255,9 @@ class Tokenizer:
             raise ModelError(f"{folder} holds no tokenizer: tokenizer.json is missing")
         try:
             backend = tokenizers.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises plain Exception
+        except BaseException as error:  # the library raises plain Exception, or a panic that is none
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
             raise ModelError(f"{file} cannot be read as a tokenizer: {error}") from error
         settings = folder / "tokenizer_config.json"
         counts, training = folder / VOCABULARY_FILE, folder / TRAINING_FILE
@@ -318,7 +321,10 @@ def byte_characters() -> str:
 
 def _tokens_by_id(backend: tokenizers.Tokenizer) -> list[str]:
     vocabulary = backend.get_vocab(with_added_tokens=True)
-    tokens = [""] * (max(vocabulary.values(), default=-1) + 1)
+    largest = max(vocabulary.values(), default=-1)
+    if largest >= LARGEST_ID:
+        raise ModelError(f"the tokenizer has a token with the id {largest}: no vocabulary comes near it, the file is damaged")
+    tokens = [""] * (largest + 1)
     for token, id in vocabulary.items():
         tokens[id] = token
     return tokens
@@ -343,13 +349,17 @@ def _read_counts(path: Path, size: int) -> NDArray[np.int64]:
 
     Raises ModelError when a line is not one of ours.
     """
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} cannot be read as text: {error}; remove it or train again") from error
     counts = np.zeros(size, dtype=np.int64)
-    for number, line in enumerate(path.read_text("utf-8").split("\n")[1:-1], 2):
+    for number, line in enumerate(lines[1:-1], 2):
         try:
             _, id, count = line.rsplit("\t", 2)
-            counts[int(id)] = int(count)
-        except (ValueError, IndexError):
+            counts[int(id) if int(id) >= 0 else size] = int(count)
+        except (ValueError, IndexError, OverflowError):
             raise ModelError(
-                f"{path}, line {number}: {line!r} should be token, id below {size}, count: remove the file or train again"
+                f"{path}, line {number}: {line[:60]!r} should be token, id below {size}, count: remove the file or train again"
             ) from None
     return counts

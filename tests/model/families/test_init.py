@@ -92,13 +92,24 @@ def test_rows_padded_on_the_left_have_the_logits_of_transformers(config: Decoder
     assert (given - expected)[real].abs().max() <= ERROR
 
 
-def test_every_gradient_of_the_loss_is_that_of_transformers(config: DecoderConfig) -> None:
+def test_rows_padded_on_the_right_have_the_logits_of_transformers(config: DecoderConfig) -> None:
+    decoder, reference = pair(config)
+    ids = torch.randint(0, config.vocab_size, (3, 20))
+    real = torch.arange(20) < torch.tensor([20, 9, 1])[:, None]
+    with torch.no_grad():
+        expected = reference(ids, attention_mask=real.long()).logits
+        assert (decoder(ids) - expected)[real].abs().max() <= ERROR
+
+
+@pytest.mark.parametrize("lengths", [[20, 20], [20, 7]], ids=["full rows", "padded rows"])
+def test_every_gradient_of_the_loss_is_that_of_transformers(config: DecoderConfig, lengths: list[int]) -> None:
     decoder, reference = pair(config)
     ids = torch.randint(0, config.vocab_size, (2, 20))
     ids[0, 0] = 0  # a token that some families take for padding unless they are told otherwise
-    nats, weight = decoder.loss(ids[:, :-1], ids[:, 1:], torch.ones(2, 19))
+    real = torch.arange(20) < torch.tensor(lengths)[:, None]
+    nats, weight = decoder.loss(ids[:, :-1], ids[:, 1:], real[:, 1:].float())
     (nats / weight).backward()
-    loss = reference(ids, labels=ids).loss
+    loss = reference(ids, attention_mask=real.long(), labels=torch.where(real, ids, -100)).loss
     loss.backward()
     torch.testing.assert_close(nats / weight, loss, rtol=1e-5, atol=1e-5)
     mine = families.layout_of(config).to_hf_weights({name: p.grad for name, p in decoder.named_parameters()}, config)
