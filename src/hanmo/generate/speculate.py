@@ -16,9 +16,10 @@ from hanmo.base.errors import UsageError
 from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.reader import DecoderReader, Rewinder, context_of, make_reader
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 
 LONGEST_END = 3
 """How many last tokens are looked for in the text, at most."""
@@ -49,9 +50,9 @@ class Lookup:
 class Draft:
     """What a smaller model with the same tokenizer would draw, with the same options and numbers."""
 
-    def __init__(self, network: Model, vocab_size: int, max_tokens: int) -> None:
-        if isinstance(network, Recurrent):
-            raise UsageError("a recurrent network cannot take tokens back: draft with a decoder or an n-gram model")
+    def __init__(self, network: Writer, vocab_size: int, max_tokens: int) -> None:
+        if isinstance(network, Recurrent | EncoderDecoder):
+            raise UsageError("only a decoder or an n-gram model can guess ahead: it takes tokens back")
         self.vocab_size, self.context = vocab_size, context_of(network)
         self._reader: Rewinder = make_reader(network, max_tokens)  # pyright: ignore[reportAttributeAccessIssue]
         self._read: list[int] = []
@@ -90,7 +91,7 @@ class Counts:
 
 
 @torch.inference_mode()
-def speculate(network: Model, one: Continuation, guesser: Guesser, vocab_size: int, counts: Counts) -> Iterator[str]:
+def speculate(network: Writer, one: Continuation, guesser: Guesser, vocab_size: int, counts: Counts) -> Iterator[str]:
     """The text of `one` as it becomes certain, until it has ended.
 
     Raises UsageError for a network other than a decoder.
