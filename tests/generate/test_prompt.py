@@ -23,6 +23,7 @@ from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 
 EOT = TOKENIZER.eot_id
+ENDS = [EOT, *range(100, 115)]
 COUNTING = Ngram.fit_sequences([np.array([EOT, 70])], NgramConfig(vocab_size=V, order=1))
 FRAMES: dict[str, dict[str, Any]] = {
     "t5": {
@@ -86,9 +87,9 @@ def theirs_of(network: EncoderDecoder, tokenizer: Tokenizer, folder: Path) -> An
 
 @torch.no_grad()
 def their_answer(theirs: Any, source: list[int], **options: Any) -> list[list[int]]:
-    made = theirs.generate(input_ids=torch.tensor([source]), do_sample=False, max_new_tokens=12, **options)
+    made = theirs.generate(input_ids=torch.tensor([source]), do_sample=False, max_new_tokens=12, eos_token_id=ENDS, **options)
     answers = [row[1:].tolist() for row in made]
-    return [row[: next((place for place, id in enumerate(row) if id == EOT), len(row))] for row in answers]
+    return [row[: next((place for place, id in enumerate(row) if id in ENDS), len(row))] for row in answers]
 
 
 @pytest.mark.parametrize("kind", FRAMES)
@@ -99,7 +100,7 @@ def test_greedy_and_beams_write_what_transformers_writes_on_fifty_texts(kind: st
     lengths, opened = set(), [opening(network, tokenizer, prompt) for prompt in PROMPTS]
     for changes in OPTIONS:
         ours = {{"min_new_tokens": "min_tokens"}.get(key, key): value for key, value in changes.items()}
-        made = generate(network, tokenizer, PROMPTS, SamplingOptions(max_tokens=12, greedy=True, **ours))
+        made = generate(network, tokenizer, PROMPTS, SamplingOptions(max_tokens=12, greedy=True, **ours), end_ids=ENDS)
         expected = [ids for each in opened for ids in their_answer(theirs, each.source or [], **changes)]
         assert [each.ids for each in made] == expected, changes
         lengths |= {len(each.ids) for each in made}
