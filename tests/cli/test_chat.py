@@ -18,9 +18,8 @@ from hanmo.model.store import save_model
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 
-TEMPLATE = (
-    "{% for m in messages %}<|endoftext|>{{ m.role }}: {{ m.content }}{% endfor %}{% if add_generation_prompt %}<|endoftext|>assistant: {% endif %}"
-)
+TURNS = "{% for m in messages %}<|endoftext|>{{ m.role }}: {{ m.content }}{% endfor %}"
+TEMPLATE = TURNS + "{% if add_generation_prompt %}<|endoftext|>assistant: {% endif %}"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +39,10 @@ def typed(monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n".join(lines)), encoding="utf-8"))
 
 
-def test_a_turn_is_answered_with_all_turns_before_it(model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    typed(monkeypatch, "one".encode(), b"", "二".encode())
+def test_a_turn_is_answered_with_all_turns_before_it(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(monkeypatch, b"one", b"", "二".encode())
     assert run(["chat", str(model), "--system", "three", "--seed", "3", "--max-tokens", "6", "--json"]) == 0
     heard = capsys.readouterr()
     said = json.loads(heard.out)["messages"]
@@ -55,7 +56,8 @@ def test_a_turn_is_answered_with_all_turns_before_it(model: Path, capsys: pytest
 def test_new_forgets_and_bye_ends(model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, b"one", b"/new", b"two", b"/bye", b"three")
     assert run(["chat", str(model), "--greedy", "--max-tokens", "3", "--json"]) == 0
-    assert [each["content"] for each in json.loads(capsys.readouterr().out)["messages"]][0] == "two"
+    said = json.loads(capsys.readouterr().out)["messages"]
+    assert (len(said), said[0]["content"]) == (2, "two")
 
 
 def test_a_conversation_that_is_full_says_so_and_goes_on(
@@ -68,7 +70,9 @@ def test_a_conversation_that_is_full_says_so_and_goes_on(
     assert len(json.loads(heard.out)["messages"]) == 2
 
 
-def test_ctrl_c_gives_an_answer_up_and_keeps_what_was_said(model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_gives_an_answer_up_and_keeps_what_was_said(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     written: list[str] = []
 
     def write(ticket: Ticket) -> None:
@@ -84,7 +88,9 @@ def test_ctrl_c_gives_an_answer_up_and_keeps_what_was_said(model: Path, capsys: 
     assert answer["content"].startswith("".join(written[:3]))
 
 
-def test_what_cannot_be_is_one_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_is_one_line(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     typed(monkeypatch, b"\xff\xfe")
     assert run(["chat", str(model)]) == 2
     assert "not UTF-8" in capsys.readouterr().err

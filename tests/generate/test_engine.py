@@ -8,7 +8,16 @@ import tokenizers
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.generate.conftest import LAYOUTS, as_transformers, fifty_prompts, their_answers, tiny_decoder, tiny_pair, tiny_recurrent, tiny_regression
+from tests.generate.conftest import (
+    LAYOUTS,
+    as_transformers,
+    fifty_prompts,
+    their_answers,
+    tiny_decoder,
+    tiny_pair,
+    tiny_recurrent,
+    tiny_regression,
+)
 
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.generate.continuation import Generation

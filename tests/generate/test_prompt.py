@@ -74,7 +74,9 @@ def test_a_gap_is_a_span_for_an_encoder_decoder_which_writes_behind_the_first_se
     begun = opening(network, tokenizer, Gap("the ", " sat"))
     assert (begun.ids, begun.end_ids) == ([network.config.start_token_id, first], (second,))
     with torch.no_grad():
-        network.embed_tokens.weight[second] += 8 * network.decode(torch.tensor([begun.ids]), network.remember(torch.tensor([begun.source])))[0, -1]
+        network.embed_tokens.weight[second] += (
+            8 * network.decode(torch.tensor([begun.ids]), network.remember(torch.tensor([begun.source])))[0, -1]
+        )
     (made,) = generate(network, tokenizer, [Gap("the ", " sat")], SamplingOptions(greedy=True, max_tokens=4))
     assert (made.finish_reason, made.ids) == ("eot", [])
 

@@ -58,7 +58,9 @@ def test_a_text_that_repeats_itself_is_guessed_from_itself() -> None:
     ids, counts = counted(tiny_decoder(V, 64), Lookup(), SamplingOptions(max_tokens=40, greedy=True, speculate=5, seed=0), "the")
     assert counts.accepted > 0
     assert counts.passes + counts.accepted == len(ids)
-    one = continuations(NETWORKS["decoder"], "the cat sat on the mat the cat", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions()))[0]
+    one = continuations(
+        NETWORKS["decoder"], "the cat sat on the mat the cat", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions())
+    )[0]
     assert TOKENIZER.decode(Lookup().guess(one, 4)).startswith(" s")
 
 

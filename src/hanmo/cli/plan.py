@@ -29,7 +29,6 @@ from hanmo.plan.memory import Memory, Step, checkpoint_bytes, count_memory
 from hanmo.plan.parameters import Parameters, count_parameters
 from hanmo.train.config import TrainConfig
 
-
 NetworkConfig = DecoderConfig | EncoderConfig | EncoderDecoderConfig
 
 
@@ -87,9 +86,7 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     model = replace(chosen_network(recipe)[1], vocab_size=vocab_size)
     train, asked = with_context(model, recipe.train), asked_share(recipe.train.objective)
     parameters = count_parameters(model)
-    compute = count_compute(
-        model, context_length=train.context_length, batch_size=train.batch_size, optimizer=train.optimizer, asked=asked
-    )
+    compute = count_compute(model, context_length=train.context_length, batch_size=train.batch_size, optimizer=train.optimizer, asked=asked)
     rough = count_memory(model, _step(train, low_precision=train.precision != "fp32"))
     machine = _machine(folder)
     fits = rough.peak < machine.available_memory_bytes

@@ -57,8 +57,8 @@ def run(options: Options) -> dict[str, object]:
     recipe.train.check_limits()
     if (kind := network_kind(recipe.train.objective, recipe.network)) != "decoder":
         raise ConfigError(
-            f"train.objective.name (={recipe.train.objective.name}) is for network {kind!r}, and hanmo run compares models that give every next "
-            "token a probability: hanmo plan forecasts it, hanmo pretrain trains it"
+            f"train.objective.name (={recipe.train.objective.name}) is for network {kind!r}, and hanmo run compares models that "
+            "give every next token a probability: hanmo plan forecasts it, hanmo pretrain trains it"
         )
     recipe.baselines.recurrent_train.check_limits()
     folder.create()

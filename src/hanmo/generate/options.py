@@ -251,7 +251,7 @@ def not_done(values: Mapping[str, object]) -> list[str]:
 
 
 def _never(values: Mapping[str, object]) -> tuple[list[int], bool]:
-    """Tokens that never come (`suppress_tokens`, single ones of `bad_words_ids`), and whether whole words are forbidden, which is not done."""
+    """Tokens that never come (`suppress_tokens`, single ones of `bad_words_ids`), and whether longer words are forbidden: not done."""
     words, tokens = values.get("bad_words_ids"), values.get("suppress_tokens")
     words = words if isinstance(words, list) else []
     single = [word[0] for word in words if isinstance(word, list) and len(word) == 1]

@@ -1,8 +1,8 @@
 """Continuous batching: sequences arrive, join the running batch, are cancelled, end; nobody waits for a batch to be over.
 
-A step reads at most `chunk` tokens of prompts that wait (and whole what an encoder has to read first), then one token of
-every running sequence. Prompts are read each by itself, in chunks whose borders depend on the prompt alone, so what is remembered of a chunk is what reading it
-would give. A prompt that several wait for is read once.
+A step reads at most `chunk` tokens of prompts that wait (whole, what an encoder has to read first), then one token of every
+running sequence. Prompts are read each by itself, in chunks whose borders depend on the prompt alone, so what is remembered
+of a chunk is what reading it would give. A prompt that several wait for is read once.
 
 What a sequence becomes does not depend on the others. In bf16 that holds to the last bit, logits included: torch's CPU
 products give a row the same numbers whatever the number of rows, and attention reads each row by itself. In fp32 torch
