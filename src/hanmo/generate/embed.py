@@ -54,7 +54,8 @@ class TextEncoder:
     def embed(self, texts: Sequence[str], *, pooling: PoolingKind | None = None, normalize: bool | None = None) -> NDArray[np.float32]:
         """A vector for each text, [texts, D].
 
-        pooling is mean, cls or last, normalize gives length 1; both are by default the folder's own. A text is cut off where the network, or its folder, sees no further. Raises UsageError for a single string.
+        pooling is mean, cls or last, normalize gives length 1; both are by default the folder's own. A text is cut off where
+        the network, or its folder, sees no further. Raises UsageError for a single string.
         """
         return embed(self.network, self.tokenizer, texts, with_wishes(self.pooling, pooling, normalize))
 
