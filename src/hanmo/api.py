@@ -1,4 +1,4 @@
-"""The Python interface: `hanmo.load(path)` gives a model that continues and scores text, `hanmo.load_encoder` one that embeds it."""
+"""The Python interface: `hanmo.load(path)` gives a model that writes, scores and embeds text, `hanmo.load_encoder` an encoder."""
 
 import math
 from dataclasses import dataclass
@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hanmo.base.errors import ModelError
 from hanmo.convert.sources import local_model
 from hanmo.generate.embed import TextEncoder
 from hanmo.generate.loaded import TextModel
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
+from hanmo.model.encoder_config import EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.quantized import Bits
 from hanmo.model.scoring import language_model
 from hanmo.model.store import Precision
@@ -39,12 +42,17 @@ class LoadedModel(TextModel):
     """A model with its tokenizer, ready to continue and to score text."""
 
     @property
-    def config(self) -> DecoderConfig | RecurrentConfig | SoftmaxRegressionConfig | NgramConfig:
+    def config(self) -> DecoderConfig | RecurrentConfig | SoftmaxRegressionConfig | NgramConfig | EncoderDecoderConfig:
         """What the network is made of."""
         return self.network.config
 
     def score(self, text: str, stride: int | None = None) -> Score:
-        """How likely `text` is as a whole document; `stride` is how far a window advances beyond the context."""
+        """How likely `text` is as a whole document; `stride` is how far a window advances beyond the context.
+
+        Raises ModelError for an encoder-decoder, which gives no probability to a text alone.
+        """
+        if isinstance(self.network, EncoderDecoder):
+            raise ModelError(f"{self.folder} holds an encoder-decoder: what it writes depends on what it reads, so a text has no score")
         ids: NDArray[np.int32] = self.tokenizer.encode(text)
         opened = np.concatenate([np.array([self.tokenizer.eot_id], ids.dtype), ids])
         logprobs = language_model(self.network).score([opened], stride)[0]

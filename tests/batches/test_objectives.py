@@ -84,12 +84,12 @@ def test_fifteen_hundredths_are_cut_out_in_spans_of_three(seed: int, length: int
     cut = spans(ids, 0.15, 3.0, MARKS, seed)
     assert cut.sum() == round(0.15 * length)
     begins = cut & ~np.concatenate([[False], cut[:-1]])
-    assert begins.sum() == round(cut.sum() / 3)
+    assert begins.sum() - round(cut.sum() / 3) == (1 if cut[0] and cut[-1] else 0)  # one may begin at the end and go on at the start
 
 
 def test_every_place_is_cut_out_about_equally_often() -> None:
     often = np.mean([spans(np.arange(1, 101), 0.15, 3.0, MARKS, seed * 1_000_003) for seed in range(4000)], 0)
-    assert abs(often[20:80] - 0.15).max() < 0.04
+    assert abs(often - 0.15).max() < 0.04
 
 
 @given(plain, st.integers(0, 40), st.integers(0, 40), st.booleans())

@@ -18,6 +18,9 @@ from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.reading.read import read_dataset
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.plan.memory import count_memory
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
@@ -114,9 +117,30 @@ def test_without_a_probe_the_machine_alone_is_measured(recipe: Path, capsys: pyt
     assert {"assume_no_probe", "assume_no_end"} <= set(found["assumptions"]) and "not known" in heard.err
 
 
-def test_what_no_decoder_learns_is_not_forecast(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["plan", str(recipe), "--train.objective.name", "span_corruption"]) == 2
+@pytest.mark.parametrize(
+    ("name", "config", "network"),
+    [
+        ("masked", EncoderConfig(vocab_size=300), Encoder),
+        ("span_corruption", EncoderDecoderConfig(vocab_size=300), EncoderDecoder),
+    ],
+)
+def test_other_networks_are_forecast_by_what_their_objective_asks_for(
+    recipe: Path, capsys: pytest.CaptureFixture[str], name: str, config: EncoderConfig, network: type[Encoder]
+) -> None:
+    section = "encoder" if name == "masked" else "encoder-decoder"
+    words = ["plan", str(recipe), "--train.objective.name", name, f"--{section}.vocab-size", "300", "--train.context-length", "32"]
+    assert run([*words, "--probe-seconds", "0.5", "--train.max-steps", "9", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["parameters"]["total"] == sum(each.numel() for each in network(config).parameters())
+    assert found["steps"] == 9 and found["tokens"] == 9 * found["tokens_per_step"]
+    assert found["measured"]["probe"]["steps"] > 0 and found["flops_per_token"] > 6 * found["parameters"]["non_embedding"] / 2
+
+
+def test_a_network_that_cannot_learn_the_objective_is_not_forecast(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", str(recipe), "--train.objective.name", "span_corruption", "--network", "decoder"]) == 2
     assert "cannot train network 'decoder'" in capsys.readouterr().err
+    assert run(["plan", str(recipe), "--train.objective.name", "masked", "--train.context-length", "100000"]) == 2
+    assert "positions of the encoder" in capsys.readouterr().err
 
 
 def test_vocabulary_is_the_models_the_tokenizers_or_the_wished_for(begun: Run, recipe: Path) -> None:

@@ -1,5 +1,6 @@
 """Tiny random networks: what they say is noise, which is the hardest case for equalities."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import transformers
 
 from hanmo.model.config import DecoderConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder_config import EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
+from hanmo.model.families import marian
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.model.store import save_model
@@ -81,6 +85,26 @@ def tiny_regression(vocab_size: int) -> SoftmaxRegression:
     torch.manual_seed(3)
     config = SoftmaxRegressionConfig(vocab_size=vocab_size, hidden_size=8, num_previous_tokens=3, initializer_range=1.0)
     return SoftmaxRegression(config).eval()
+
+
+def tiny_pair(vocab_size: int, kind: str) -> EncoderDecoder:
+    torch.manual_seed(3)
+    config = EncoderDecoderConfig(
+        vocab_size=vocab_size,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        pad_token_id=vocab_size - 1,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    if kind == "marian":
+        config = dataclasses.replace(config, **marian.PLAIN, scale_embedding=True, hidden_act="silu", output_bias=True)
+    network = EncoderDecoder(config)
+    with torch.no_grad():
+        for parameter in [*network.parameters(), *network.buffers()]:
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    return network.eval()
 
 
 @pytest.fixture(autouse=True)

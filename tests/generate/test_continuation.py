@@ -7,6 +7,7 @@ from tests.generate.test_engine import TOKENIZER, V
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.generate.continuation import Chosen, Continuation, Limits, choose, likeliest, possible
 from hanmo.generate.options import SamplingOptions
+from hanmo.generate.prompt import Opening
 from hanmo.generate.sample import Words
 
 EOT = TOKENIZER.eot_id
@@ -14,7 +15,7 @@ EOT = TOKENIZER.eot_id
 
 def one_of(prompt: str = "the", context: int | None = None, seed: int = 0, **options: object) -> Continuation:
     limits = Limits(SamplingOptions(**options), context, Words((EOT,)))  # pyright: ignore[reportArgumentType]
-    return Continuation(prompt, [EOT, *TOKENIZER.encode(prompt).tolist()], seed, 0, TOKENIZER, limits)
+    return Continuation(Opening(prompt, [EOT, *TOKENIZER.encode(prompt).tolist()]), seed, 0, TOKENIZER, limits)
 
 
 def taken(one: Continuation, text: str) -> str:

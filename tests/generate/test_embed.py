@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from tests.generate.conftest import tiny_decoder, tiny_pair, tiny_recurrent
 from tests.model.families.conftest import BERT, lively
 
 import hanmo
 from hanmo.base.errors import ModelError, UsageError
-from hanmo.generate.embed import TextEncoder
-from hanmo.model.config import DecoderConfig
+from hanmo.generate.embed import TextEncoder, _ids, embed
+from hanmo.model.config import DecoderConfig, NgramConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.encoder import Encoder
+from hanmo.model.ngram import Ngram
+from hanmo.model.pooling import Pooling, PoolingKind
 from hanmo.model.store import save_model
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.train import train_tokenizer
@@ -52,7 +55,7 @@ def test_a_text_has_the_same_vector_in_any_company(folder: Path, pooling: str, n
 
 def test_pooling_is_over_the_states_of_the_text(folder: Path) -> None:
     encoder = TextEncoder(folder)
-    ids = torch.from_numpy(encoder._ids(TEXTS[0]))[None]
+    ids = torch.tensor([_ids(encoder.network, encoder.tokenizer, TEXTS[0], 0)])
     with torch.no_grad():
         states = encoder.network.hidden(ids)[0]
     assert np.allclose(encoder.embed([TEXTS[0]])[0], states.mean(0).numpy(), atol=1e-5)
@@ -73,6 +76,42 @@ def test_wrong_use_is_one_line(folder: Path, tmp_path: Path) -> None:
         hanmo.load_encoder(tmp_path / "m")
     with pytest.raises(ModelError, match="gives embeddings"):
         hanmo.load(folder)
+    tokenizer = train_tokenizer(TEXTS, TokenizerConfig(vocab_size=280))
+    counted = Ngram.fit_sequences([np.array([tokenizer.eot_id, 70])], NgramConfig(vocab_size=tokenizer.vocab_size, order=1))
+    with pytest.raises(UsageError, match="no hidden state"):
+        embed(counted, tokenizer, TEXTS, Pooling())
+
+
+WRITERS = {"llama": "llama layout", "gpt2": "gpt2 layout", "qwen3": "modern"}
+
+
+@pytest.mark.parametrize("kind", [*WRITERS, "t5", "recurrent"])
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_a_network_that_writes_gives_a_text_the_same_vector_in_any_company(kind: str, pooling: PoolingKind, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(TEXTS * 2, TokenizerConfig(vocab_size=280))
+    size = tokenizer.vocab_size
+    pair = kind == "t5"
+    network = tiny_pair(size, kind) if pair else tiny_recurrent(size) if kind == "recurrent" else tiny_decoder(size, 64, WRITERS[kind])
+    tokenizer.save(tmp_path / "tokenizer")
+    save_model(network, tmp_path / "model", tokenizer_folder=tmp_path / "tokenizer")
+    model = hanmo.load(tmp_path / "model")
+    together = model.embed(TEXTS, pooling=pooling)
+    assert np.abs(together - np.concatenate([model.embed([text], pooling=pooling) for text in TEXTS])).max() <= 1e-5
+    if kind == "recurrent":
+        return
+    theirs = transformers.AutoModel.from_pretrained(tmp_path / "model").eval()
+    rows = [tokenizer.encode(text).tolist() if pair else [tokenizer.eot_id, *tokenizer.encode(text).tolist()] for text in TEXTS]
+    for vector, row in zip(together, rows, strict=True):
+        with torch.no_grad():
+            states = (theirs.encoder if pair else theirs)(input_ids=torch.tensor([row])).last_hidden_state[0]
+        assert np.abs(vector - (states.mean(0) if pooling == "mean" else states[-1]).numpy()).max() <= 1e-4
+    assert np.allclose(np.linalg.norm(model.embed(TEXTS, normalize=True), axis=1), 1, atol=1e-5)
+
+
+def test_a_text_longer_than_the_context_of_a_decoder_is_cut_off() -> None:
+    tokenizer = train_tokenizer(TEXTS * 2, TokenizerConfig(vocab_size=280))
+    network = tiny_decoder(tokenizer.vocab_size, 8, "gpt2")
+    assert np.array_equal(*(embed(network, tokenizer, ["rain in the plain on the hill" * 3 + more], Pooling()) for more in (" on", " a")))
 
 
 SENTENCES = [

@@ -8,7 +8,16 @@ import tokenizers
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.generate.conftest import LAYOUTS, as_transformers, fifty_prompts, their_answers, tiny_decoder, tiny_recurrent, tiny_regression
+from tests.generate.conftest import (
+    LAYOUTS,
+    as_transformers,
+    fifty_prompts,
+    their_answers,
+    tiny_decoder,
+    tiny_pair,
+    tiny_recurrent,
+    tiny_regression,
+)
 
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.generate.continuation import Generation
@@ -27,6 +36,8 @@ DOCUMENTS = [np.array([TOKENIZER.eot_id, *TOKENIZER.encode(text)]) for text in T
 NETWORKS = {
     "decoder": tiny_decoder(V, 24),
     "gpt2": tiny_decoder(V, 24, "gpt2"),
+    "t5": tiny_pair(V, "t5"),
+    "marian": tiny_pair(V, "marian"),
     "recurrent": tiny_recurrent(V),
     "softmax regression": tiny_regression(V),
     "n-gram": Ngram.fit_sequences(

@@ -6,7 +6,7 @@ import tokenizers
 
 from hanmo.base.errors import UsageError
 from hanmo.generate.engine import generate
-from hanmo.generate.fill import MARKS, Gap, prompt_ids
+from hanmo.generate.fill import MARKS, Gap, middle_ids, span_ids
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import NgramConfig
 from hanmo.model.ngram import Ngram
@@ -28,20 +28,28 @@ def test_a_gap_is_prefix_suffix_middle_each_behind_its_mark(marks: tuple[str, st
     names = tokenizer.names()
     prefix, suffix, middle = (names.index(mark) for mark in marks)
     before, after = tokenizer.encode("def add(").tolist(), tokenizer.encode("return a").tolist()
-    assert prompt_ids(tokenizer, Gap("def add(", "return a")) == [tokenizer.eot_id, prefix, *before, suffix, *after, middle]
-    assert prompt_ids(tokenizer, "def") == [tokenizer.eot_id, *tokenizer.encode("def").tolist()]
+    assert middle_ids(tokenizer, Gap("def add(", "return a")) == [tokenizer.eot_id, prefix, *before, suffix, *after, middle]
 
 
 def test_a_mark_written_in_the_text_is_only_text() -> None:
     tokenizer = with_marks(MARKS[0])
-    ids = prompt_ids(tokenizer, Gap("<|fim_suffix|>", ""))
+    ids = middle_ids(tokenizer, Gap("<|fim_suffix|>", ""))
     assert ids.count(tokenizer.names().index("<|fim_suffix|>")) == 1
 
 
 def test_a_tokenizer_without_marks_is_one_line() -> None:
     with pytest.raises(UsageError, match="no tokens for filling a gap") as caught:
-        prompt_ids(PLAIN, Gap("a", "b"))
+        middle_ids(PLAIN, Gap("a", "b"))
     assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match="no sentinels"):
+        span_ids(PLAIN, Gap("a", "b"))
+
+
+def test_for_an_encoder_decoder_a_gap_is_a_span_that_was_cut_out() -> None:
+    tokenizer = train_tokenizer(["def add(a, b)"] * 3, TokenizerConfig(kind="bpe", vocab_size=400, objectives=("span_corruption",)))
+    first, second = (tokenizer.names().index(f"<extra_id_{number}>") for number in (0, 1))
+    before, after = tokenizer.encode("def (").tolist(), tokenizer.encode(")").tolist()
+    assert span_ids(tokenizer, Gap("def (", ")")) == ([*before, first, *after], first, second)
 
 
 def test_what_is_generated_stands_between_and_the_prompt_is_what_stands_before() -> None:

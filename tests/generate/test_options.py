@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from hanmo.base.config import build, to_table
@@ -97,6 +99,8 @@ def test_a_models_own_defaults_are_taken_in_hugging_faces_words() -> None:
     values = {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "max_new_tokens": 7, "eos_token_id": 1, "top_k": None}
     assert from_generation_config(values) == SamplingOptions(temperature=0.6, top_p=0.9, max_tokens=7)
     assert from_generation_config({"do_sample": False}).greedy
+    never = {"suppress_tokens": [1], "bad_words_ids": [[3], [4, 5], [2]], "eos_token_id": 2, "forced_eos_token_id": 2}
+    assert from_generation_config(never) == SamplingOptions(logit_bias={3: -math.inf, 1: -math.inf}, forced_eos_token_id=2)
     assert from_generation_config({}) == SamplingOptions()
     assert from_generation_config({"num_beams": 1, "length_penalty": 2.0}) == SamplingOptions()
     beams = {"num_beams": 4, "length_penalty": 2.0, "early_stopping": "never", "min_new_tokens": 3}
@@ -107,5 +111,5 @@ def test_a_models_own_defaults_are_taken_in_hugging_faces_words() -> None:
 
 
 def test_what_we_do_not_do_is_named() -> None:
-    values = {"guidance_scale": 1.5, "encoder_repetition_penalty": 1.0, "suppress_tokens": [1], "temperature": 2}
-    assert not_done(values) == ["guidance_scale", "suppress_tokens"]
+    values = {"guidance_scale": 1.5, "encoder_repetition_penalty": 1.0, "bad_words_ids": [[3], [4, 5]], "temperature": 2}
+    assert not_done(values) == ["bad_words_ids", "guidance_scale"]

@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.generate.conftest import tiny_decoder, tiny_recurrent, tiny_regression
+from tests.generate.conftest import tiny_decoder, tiny_pair, tiny_recurrent, tiny_regression
 
-from hanmo.generate.reader import CountReader, DecoderReader, FreshReader, context_of, make_reader, window_start
+from hanmo.generate.reader import CountReader, DecoderReader, FreshReader, PairReader, context_of, make_reader, window_start
 from hanmo.model.config import NgramConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.ngram import Ngram
 
 V = 23
@@ -20,6 +21,8 @@ NETWORKS = {
     "recurrent": tiny_recurrent(V),
     "softmax regression": tiny_regression(V),
 }
+
+PAIRS = {kind: tiny_pair(V, kind) for kind in ("t5", "marian")}
 
 
 @given(st.integers(1, 200), st.integers(1, 40))
@@ -150,3 +153,46 @@ def test_counts_give_log_probabilities() -> None:
         again = reader.read([[1], [2], [2]])
         assert torch.allclose(again[0].double(), torch.from_numpy(np.log(model.next_probabilities(np.array([0, 1])))))
         assert context_of(model) is None
+
+
+@pytest.mark.parametrize("kind", ["t5", "marian"])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), sources=rows)
+@torch.inference_mode()
+def test_pairs_that_join_at_any_time_and_are_reordered_are_read_as_without_memory(
+    kind: str, data: st.DataObject, sources: list[list[int]]
+) -> None:
+    network = PAIRS[kind]
+    readers = [[make_reader(network, 9, source=source, cache=cache) for cache in (True, False)] for source in sources]
+    running, fresh = readers.pop(0)
+    new, count = [[5]], 1
+    for step in range(12):
+        assert torch.allclose(running.read(new), fresh.read(new), atol=1e-4), step
+        if readers and data.draw(st.booleans()):
+            later = readers.pop(0)
+            assert torch.allclose(*(each.read([[7, 8]]) for each in later), atol=1e-4)
+            running.join(later[0])
+            fresh.join(later[1])
+            count += 1
+        if data.draw(st.booleans()):
+            kept = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=4))
+            running.keep(kept)
+            fresh.keep(kept)
+            count = len(kept)
+        new = [[data.draw(st.integers(0, V - 1))] for _ in range(count)]
+
+
+@torch.inference_mode()
+def test_what_an_encoder_read_is_read_once_and_beams_of_one_text_leave_it_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, calls = PAIRS["t5"], []
+    monkeypatch.setattr(EncoderDecoder, "read", lambda self, *given, read=EncoderDecoder.read: calls.append(1) or read(self, *given))
+    reader = make_reader(network, 9, source=[3, 4, 5])
+    assert isinstance(reader, PairReader)
+    reader.read([[1]])
+    reader.keep([0, 0, 0])
+    assert reader._memory is not None
+    keys = reader._memory.source[0][0]
+    for _ in range(3):
+        reader.read([[2], [3], [4]])
+        reader.keep([2, 0, 0])
+    assert (len(calls), reader._memory.source[0][0] is keys) == (1, True)

@@ -41,7 +41,7 @@ any_request = st.fixed_dictionaries(
 
 
 def sequence(network: Model, prompt: str, options: SamplingOptions) -> Continuation:
-    return continuations(prompt, options.seed or 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
+    return continuations(network, prompt, options.seed or 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
 
 
 def alone(network: Model, prompt: str, options: SamplingOptions) -> Generation:

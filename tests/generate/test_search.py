@@ -83,7 +83,7 @@ def test_diverse_beams_are_the_formula(beams: int, groups: int, penalty: float) 
     network = tiny_decoder(V, 64)
     options = SamplingOptions(max_tokens=5, num_beams=beams, num_beam_groups=groups, diversity_penalty=penalty, num_return_sequences=beams)
     for prompt in PROMPTS[:6]:
-        one = continuations(prompt, 0, TOKENIZER, limits_of(network, TOKENIZER, options, ENDS))[0]
+        one = continuations(network, prompt, 0, TOKENIZER, limits_of(network, TOKENIZER, options, ENDS))[0]
         found = beam_search(make_reader(network, 5), one, V)
         expected = naive_groups(network, one.prompt_ids, beams, groups, penalty, 5)
         assert [list(beam.ids) for beam in found] == [ids for _, ids in expected]
@@ -115,7 +115,7 @@ def naive_contrast(network: Decoder | Recurrent, row: list[int], alpha: float, k
 def test_contrastive_search_is_the_formula(network: Decoder | Recurrent, alpha: float, k: int) -> None:
     options = SamplingOptions(max_tokens=8, penalty_alpha=alpha, top_k=k)
     for prompt, row in list(zip(PROMPTS, ROWS, strict=True))[:5]:
-        one = continuations(prompt, 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
+        one = continuations(network, prompt, 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
         for chosen in contrastive_search(network, one, V):
             one.take(chosen)
         expected = naive_contrast(network, row, alpha, k, 8)

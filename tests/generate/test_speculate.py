@@ -42,7 +42,7 @@ def test_the_text_is_that_of_plain_decoding(name: str, options: SamplingOptions,
 
 
 def counted(network: Model, guesser: Draft | Lookup, options: SamplingOptions, prompt: str) -> tuple[list[int], Counts]:
-    one = continuations(prompt, options.seed or 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
+    one = continuations(network, prompt, options.seed or 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
     counts = Counts()
     list(speculate(network, one, guesser, V, counts))
     return one.ids, counts
@@ -62,7 +62,9 @@ def test_a_text_that_repeats_itself_is_guessed_from_itself() -> None:
     ids, counts = counted(tiny_decoder(V, 64), Lookup(), SamplingOptions(max_tokens=40, greedy=True, speculate=5, seed=0), "the")
     assert counts.accepted > 0
     assert counts.passes + counts.accepted == len(ids)
-    one = continuations("the cat sat on the mat the cat", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions()))[0]
+    one = continuations(
+        NETWORKS["decoder"], "the cat sat on the mat the cat", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions())
+    )[0]
     assert TOKENIZER.decode(Lookup().guess(one, 4)).startswith(" s")
 
 
@@ -113,7 +115,7 @@ def test_drawn_shares_are_the_models_own_whatever_the_draft_guesses() -> None:
     seen: Counter[tuple[int, ...]] = Counter()
     draws, accepted = 500, 0
     for seed in range(draws):
-        one, counts = continuations("the", seed, TOKENIZER, limits)[0], Counts()
+        one, counts = continuations(network, "the", seed, TOKENIZER, limits)[0], Counts()
         list(speculate(network, one, Draft(draft, V, 3), V, counts))
         seen[tuple(one.ids[1:])] += 1
         accepted += counts.accepted
@@ -151,7 +153,7 @@ def test_networks_that_cannot_read_ahead_or_take_back_are_one_line() -> None:
 
 def test_an_n_gram_model_drafts_what_it_has_seen() -> None:
     counts = Ngram.fit_sequences([np.array([TOKENIZER.eot_id, 5, 6, 7, 8])] * 5, NgramConfig(vocab_size=V, order=3))
-    one = continuations("", 0, TOKENIZER, limits_of(counts, TOKENIZER, SamplingOptions(greedy=True)))[0]
+    one = continuations(counts, "", 0, TOKENIZER, limits_of(counts, TOKENIZER, SamplingOptions(greedy=True)))[0]
     draft = Draft(counts, V, 10)
     assert draft.guess(one, 3) == [5, 6, 7]
     one.imagine(9)

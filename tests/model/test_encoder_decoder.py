@@ -107,7 +107,7 @@ def test_the_transformer_of_2017_scales_its_embedding_and_adds_sines_in_turn() -
     model, ids = network(VASWANI), torch.tensor([[3, 1, 4]])
     expected = model.embed_tokens(ids) * 32**0.5 + sinusoidal_positions(torch.arange(3), 32)
     block = model.encoder.layers[0]
-    assert torch.allclose(block(expected), block(model._embed(ids, 0)), atol=1e-6)
+    assert torch.allclose(block(expected), block(model._embed(ids)), atol=1e-6)
     assert model.encoder.final_norm is None
     assert torch.equal(model.output_weight, model.embed_tokens.weight)
 

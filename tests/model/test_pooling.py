@@ -24,6 +24,7 @@ def test_the_mean_counts_seen_tokens_only_and_length_one_is_length_one() -> None
     assert pool(STATES, SEEN, Pooling()).tolist() == [[2.0, 4.0], [0.0, 4.0]]
     assert pool(STATES, SEEN, Pooling(kind="cls")).tolist() == [[3.0, 0.0], [0.0, 2.0]]
     assert pool(STATES, SEEN, Pooling(kind="cls", normalize=True)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert pool(STATES, SEEN, Pooling(kind="last")).tolist() == [[1.0, 8.0], [0.0, 6.0]]
     assert pool(0 * STATES, SEEN, Pooling(normalize=True)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
@@ -31,6 +32,9 @@ def test_a_folder_says_how_it_is_pooled(tmp_path: Path) -> None:
     assert read_pooling(tmp_path) == Pooling()
     folder(tmp_path, "Transformer", "Pooling", "Normalize", pooling="cls_token")
     assert read_pooling(tmp_path) == Pooling(kind="cls", normalize=True)
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_lasttoken": true}')
+    assert read_pooling(tmp_path) == Pooling(kind="last", normalize=True)
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 128}')
     assert read_pooling(tmp_path) == Pooling(kind="cls", normalize=True, max_tokens=128)
 

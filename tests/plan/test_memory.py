@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from hanmo.model.config import DecoderConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.kernels.library import attention_usable, switched_off
 from hanmo.model.recurrent import Recurrent
 from hanmo.plan.memory import (
@@ -58,7 +61,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 FUSED = attention_usable(torch.zeros(1, 32, dtype=torch.bfloat16))
 
 
-def kept_by_autograd(network: torch.nn.Module, vocab_size: int) -> int:
+def kept_by_autograd(network: torch.nn.Module, vocab_size: int, weights: torch.Tensor | None = None, *more: torch.Tensor | None) -> int:
     """Bytes of all tensors that a forward pass saves, weights and what the loss makes left out."""
     own = {p.untyped_storage().data_ptr() for p in network.parameters()}
     kept: dict[int, torch.Tensor] = {}
@@ -70,7 +73,7 @@ def kept_by_autograd(network: torch.nn.Module, vocab_size: int) -> int:
 
     ids = torch.randint(vocab_size, (ROWS, CONTEXT + 1))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        network.loss(ids[:, :-1], ids[:, 1:], torch.ones(ROWS, CONTEXT))
+        network.loss(ids[:, :-1], ids[:, 1:], torch.ones(ROWS, CONTEXT) if weights is None else weights, *more)
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
@@ -94,6 +97,34 @@ def test_planned_activations_hold_without_the_kernels(name: str) -> None:
     with switched_off():
         kept = kept_by_autograd(Decoder(config).to(torch.bfloat16), config.vocab_size)
     assert kept == pytest.approx(step.tokens * activation_bytes_per_token(config, step), rel=0.02)
+
+
+BERT = EncoderConfig(vocab_size=96, hidden_size=64, num_hidden_layers=3, num_attention_heads=2, max_position_embeddings=CONTEXT)
+PAIR = EncoderDecoderConfig(vocab_size=96, hidden_size=64, num_hidden_layers=2, num_decoder_layers=3, num_attention_heads=2)
+PLAIN_2017 = dataclasses.replace(PAIR, position_embedding="sinusoidal", norm="layer_norm", post_norm=True, gated_mlp=False)
+BOTH_WAYS = {
+    "bert": BERT,
+    "bert, dropout": dataclasses.replace(BERT, hidden_dropout=0.1),
+    "bert, dropout of weights": dataclasses.replace(BERT, attention_dropout=0.1),
+    "t5": PAIR,
+    "2017": PLAIN_2017,
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_planned_activations_of_encoders_are_what_autograd_keeps(name: str, precision: str) -> None:
+    torch.set_num_threads(1)
+    config, low = BOTH_WAYS[name], precision == "bf16"
+    network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
+    weights, source = torch.ones(ROWS, CONTEXT), ()
+    asked = 0.25 if isinstance(config, EncoderConfig) else 1.0
+    if isinstance(config, EncoderDecoderConfig):
+        source = (None, torch.randint(96, (ROWS, CONTEXT)), torch.ones(ROWS, CONTEXT, dtype=torch.bool))
+    weights[:, round(asked * CONTEXT) :] = 0
+    step = Step(rows=ROWS, context_length=CONTEXT, low_precision=low, optimizer="adamw", fused=FUSED, asked=asked)
+    kept = kept_by_autograd(network.to(torch.bfloat16 if low else torch.float32), 96, weights, *source)
+    assert kept == pytest.approx(step.tokens * activation_bytes_per_token(config, step), rel=0.08)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -61,3 +61,20 @@ def network_kind(objective: ObjectiveConfig, asked: Literal["auto"] | NetworkKin
     if asked not in able:
         raise ConfigError(f"train.objective.name (={objective.name}) cannot train network {asked!r}, but {' or '.join(able)}")
     return asked
+
+
+def asked_share(objective: ObjectiveConfig) -> float:
+    """How many tokens a network is asked for, on average, for each token of text.
+
+    >>> asked_share(ObjectiveConfig(name="masked")), asked_share(ObjectiveConfig(name="prefix"))
+    (0.15, 0.5)
+    """
+    match objective.name:
+        case "masked":
+            return objective.share
+        case "span_corruption":  # each span behind its sentinel
+            return objective.share * (1 + 1 / objective.mean_span)
+        case "prefix":
+            return 0.5
+        case _:
+            return 1.0

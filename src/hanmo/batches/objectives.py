@@ -85,8 +85,8 @@ def mask(ids: Ids, chosen: Flags, marks: Marks, seed: int) -> Ids:
 def spans(ids: Ids, share: float, mean_span: float, marks: Marks, seed: int) -> Flags:
     """Which tokens are cut out: round(share n) in spans of `mean_span` on average, never a special token.
 
-    Lengths of spans, and of what stands between them, are random sums, so every arrangement is equally likely (Raffel et
-    al. 2020, section 3.3.4, and its code base). There are never more spans than sentinels less the last.
+    Lengths of spans, and of what stands between them, are random sums, turned round by a random number of places (Raffel et
+    al. 2020, section 3.3.4, and its code base, random_roll). There are never more spans than sentinels less the last.
     """
     cut = np.zeros(len(ids), bool)
     if len(ids) < 2:
@@ -94,7 +94,8 @@ def spans(ids: Ids, share: float, mean_span: float, marks: Marks, seed: int) -> 
     number = min(max(round(len(ids) * share), 1), len(ids) - 1)
     pieces = min(max(round(number / mean_span), 1), number, len(ids) - number)
     lengths = np.stack([partition(len(ids) - number, pieces, seed), partition(number, pieces, seed + len(ids))], 1).ravel()
-    cut = np.repeat(np.arange(2 * pieces) % 2 == 1, lengths) & ~np.isin(ids, marks.special)
+    turn = int(uniforms(1, seed + 2 * len(ids))[0] * len(ids))  # or else every text would end with a span
+    cut = np.roll(np.repeat(np.arange(2 * pieces) % 2 == 1, lengths), turn) & ~np.isin(ids, marks.special)
     begins = cut & ~np.concatenate([[False], cut[:-1]])
     return cut & (np.cumsum(begins) < len(marks.sentinels))
 

@@ -23,6 +23,7 @@ VERBS = {
     "import": "a model from elsewhere (GGUF, Hugging Face, hub) becomes a model folder",
     "export": "a model for other tools: a Hugging Face folder or a GGUF file",
     "generate": "continue a text",
+    "chat": "talk with a model in the terminal",
     "evaluate": "bits per byte and perplexity, with intervals",
     "compare": "two models on the same text, paired",
     "run": "a whole life from one recipe: prepare, train, evaluate, report",

@@ -12,20 +12,24 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from hanmo.base.errors import HanmoError
+from hanmo.base.errors import ConfigError, HanmoError
 from hanmo.base.progress import duration, say, size
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json
-from hanmo.batches.config import network_kind
+from hanmo.batches.config import ObjectiveConfig, asked_share
 from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.cli.pretrain import chosen_network
 from hanmo.cli.recipe import Recipe
 from hanmo.model.config import DecoderConfig
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.plan.compute import Compute, count_compute, kaplan_flops_per_token
 from hanmo.plan.estimate import ASSUMPTIONS, Disk, Estimate, Limits, Prices, Speed, estimate
 from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes
 from hanmo.plan.memory import Memory, Step, checkpoint_bytes, count_memory
 from hanmo.plan.parameters import Parameters, count_parameters
 from hanmo.train.config import TrainConfig
+
+NetworkConfig = DecoderConfig | EncoderConfig | EncoderDecoderConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +79,14 @@ def run(options: Options) -> dict[str, Any]:
 def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     """The plan of a recipe as JSON; what `folder` already holds (tokenizer, data) is counted instead of assumed.
 
-    Raises HanmoError when the machine has not the memory for one step, or the objective is not for a decoder.
+    Tokens are those of the text, however few of them the objective asks for.
+    Raises HanmoError when the machine has not the memory for one step, ConfigError when network and objective do not go together.
     """
-    network_kind(recipe.train.objective, "decoder")
     vocab_size, tokens = vocabulary(recipe, folder), count_tokens(folder)
-    model, train = replace(recipe.model, vocab_size=vocab_size), recipe.train
-    train = replace(train, context_length=train.context_length or model.max_position_embeddings)
+    model = replace(chosen_network(recipe)[1], vocab_size=vocab_size)
+    train, asked = with_context(model, recipe.train), asked_share(recipe.train.objective)
     parameters = count_parameters(model)
-    compute = count_compute(model, context_length=train.context_length, batch_size=train.batch_size, optimizer=train.optimizer)
+    compute = count_compute(model, context_length=train.context_length, batch_size=train.batch_size, optimizer=train.optimizer, asked=asked)
     rough = count_memory(model, _step(train, low_precision=train.precision != "fp32"))
     machine = _machine(folder)
     fits = rough.peak < machine.available_memory_bytes
@@ -106,6 +110,17 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     )
     counts: dict[str, Any] = {**_counts(parameters, compute), "kaplan_flops_per_token": kaplan_flops_per_token(model, train.context_length)}
     return {**counts, **_outcome(made, memory, disk, machine), "measured": asdict(measured)}
+
+
+def with_context(model: NetworkConfig, train: TrainConfig) -> TrainConfig:
+    """The settings with the length of a row that training will take.
+
+    Raises ConfigError for more than an encoder has.
+    """
+    most = model.context_length if isinstance(model, EncoderConfig) else model.max_position_embeddings
+    if isinstance(model, EncoderConfig) and train.context_length > most:
+        raise ConfigError(f"train.context_length (={train.context_length}) exceeds the {most} positions of the encoder")
+    return replace(train, context_length=train.context_length or most)
 
 
 def _counts(parameters: Parameters, compute: Compute) -> dict[str, Any]:
@@ -136,8 +151,8 @@ def _outcome(made: Estimate, memory: Memory, disk: Disk, machine: Machine) -> di
 
 def vocabulary(recipe: Recipe, folder: Run | None) -> int:
     """The model's own size, the trained tokenizer's, or what the tokenizer is asked for."""
-    if recipe.model.vocab_size:
-        return recipe.model.vocab_size
+    if size := chosen_network(recipe)[1].vocab_size:
+        return size
     if folder is not None and (folder.tokenizer / "tokenizer.json").exists():
         from hanmo.tokenizer.load import Tokenizer
 
@@ -186,6 +201,7 @@ def _step(train: TrainConfig, *, low_precision: bool, fused: bool = True) -> Ste
         accumulates=rows < train.batch_size,
         evaluation_rows=min(train.batch_size, 16),
         fused=fused,
+        asked=asked_share(train.objective) if train.objective.name in ("masked", "span_corruption") else 1.0,
     )
 
 
@@ -195,7 +211,7 @@ def _limits(train: TrainConfig, validation_tokens: int) -> Limits:
     rounded = 0 if wanted == math.inf else max(1, round(wanted / rows)) * rows
     return Limits(
         max_steps=train.max_steps,
-        max_tokens=train.max_tokens,
+        max_tokens=round(train.max_tokens / asked_share(train.objective)),  # training counts what is asked for
         max_minutes=train.max_minutes,
         eval_every=train.eval_every,
         evaluation_tokens=rounded,
@@ -240,7 +256,7 @@ def _speed(measured: Measured, compute: Compute, machine: Machine) -> Speed:
     )
 
 
-def measure(model: DecoderConfig, train: TrainConfig, seconds: float, folder: Run | None = None) -> Measured:
+def measure(model: NetworkConfig, train: TrainConfig, seconds: float, folder: Run | None = None) -> Measured:
     """Measure in a new process, so that its memory is that of training alone; data in `folder` is read as training reads it.
 
     Raises HanmoError when the system ends that process, which it does when memory runs out.
@@ -257,7 +273,7 @@ def measure(model: DecoderConfig, train: TrainConfig, seconds: float, folder: Ru
         ) from None
 
 
-def measure_here(model: DecoderConfig, train: TrainConfig, seconds: float, folder: Run | None = None) -> Measured:
+def measure_here(model: NetworkConfig, train: TrainConfig, seconds: float, folder: Run | None = None) -> Measured:
     """Measure in this process: everything a training process loads, the matrix rates, and `seconds` of the real step."""
     import time
 
@@ -317,7 +333,7 @@ def _use_once(train: TrainConfig) -> None:
     from hanmo.train.probe import probe
 
     tiny = DecoderConfig(vocab_size=64, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=16)
-    train = replace(train, batch_size=1, micro_batch_size=0)
+    train = replace(train, batch_size=1, micro_batch_size=0, objective=ObjectiveConfig())
     probe(make_network(Settings(model=tiny, train=train)), train, context_length=16, blocks=matrix_blocks(tiny), seconds=0.0)
 
 

@@ -11,7 +11,7 @@ from hanmo.base.errors import ConfigError, DataError
 from hanmo.base.progress import duration
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json, write_json
-from hanmo.batches.config import network_kind
+from hanmo.batches.config import asked_share, network_kind
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.model.config import DecoderConfig
 from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
@@ -19,6 +19,7 @@ from hanmo.train.config import TrainConfig
 
 if TYPE_CHECKING:
     from hanmo.batches.store import TokenStore
+    from hanmo.cli.recipe import Recipe
     from hanmo.tokenizer.load import Tokenizer
 
 
@@ -48,7 +49,7 @@ class Options:
 
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb."""
-    return parse_arguments(Options, words, "pretrain", sections=("model", "encoder", "encoder_decoder", "train"))
+    return parse_arguments(Options, words, "pretrain", sections=("network", "model", "encoder", "encoder_decoder", "train"))
 
 
 def run(options: Options) -> dict[str, object]:
@@ -85,17 +86,18 @@ def train(options: Options) -> dict[str, object]:
     )
     settings = Settings(model=model, train=options.train)
     context = context_of(settings)
+    asked = asked_share(options.train.objective)
     manifest = pretrain(
         settings,
         stores=stores,
         tokenizer=options.tokenizer,
         run=folder,
-        flops_per_token=train_flops_per_token(model, context),
+        flops_per_token=train_flops_per_token(model, context, asked) / asked,  # what is counted in training are the tokens asked for
     )
     return {"run": str(options.out), **manifest}
 
 
-def chosen_network(options: Options) -> tuple[str, DecoderConfig | EncoderConfig | EncoderDecoderConfig]:
+def chosen_network(options: "Options | Recipe") -> tuple[str, DecoderConfig | EncoderConfig | EncoderDecoderConfig]:
     """The network that the objective is for, or the one that was asked for, and the section that describes it.
 
     Raises ConfigError when the two do not go together.

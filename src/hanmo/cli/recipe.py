@@ -91,12 +91,14 @@ class Recipe:
     """Files to documents."""
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     """Text to ids."""
+    network: Literal["auto", "decoder", "encoder", "encoder_decoder"] = "auto"
+    """Which of the three networks below is trained; auto takes the one that train.objective.name is for."""
     model: DecoderConfig = field(default_factory=DecoderConfig)
     """The Transformer."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """The encoder that hanmo pretrain trains instead where train.objective asks for one."""
+    """The encoder that is trained instead where train.objective asks for one."""
     encoder_decoder: EncoderDecoderConfig = field(default_factory=EncoderDecoderConfig)
-    """The encoder-decoder that hanmo pretrain trains instead where train.objective asks for one."""
+    """The encoder-decoder that is trained instead where train.objective asks for one."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Its training."""
     baselines: BaselineConfig = field(default_factory=BaselineConfig)

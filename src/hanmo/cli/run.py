@@ -55,7 +55,11 @@ def run(options: Options) -> dict[str, object]:
     if not recipe.sources:
         raise ConfigError('the recipe names no sources: add sources = ["..."] with catalogue names, files or folders')
     recipe.train.check_limits()
-    network_kind(recipe.train.objective, "decoder")  # what follows continues and scores text
+    if (kind := network_kind(recipe.train.objective, recipe.network)) != "decoder":
+        raise ConfigError(
+            f"train.objective.name (={recipe.train.objective.name}) is for network {kind!r}, and hanmo run compares models that "
+            "give every next token a probability: hanmo plan forecasts it, hanmo pretrain trains it"
+        )
     recipe.baselines.recurrent_train.check_limits()
     folder.create()
     if options.only:

@@ -6,7 +6,7 @@ options, its seed and the logits it is shown. B rows, V vocabulary.
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.generate.constrain import Form
 from hanmo.generate.options import SamplingOptions
+from hanmo.generate.prompt import Opening
 from hanmo.generate.sample import NEVER, Words, draw, largest, process, uniform
 from hanmo.generate.stop import StopFilter
 from hanmo.model.likelihood import token_log_probs
@@ -61,6 +62,12 @@ class Limits:
         self.options, self.context, self.words, self.form = options, context, words, form
         self.longest = context if options.overflow == "stop" or options.method != "draw" else None
 
+    def also_ended_by(self, end_ids: Sequence[int]) -> "Limits":
+        """The same with more tokens that end a text."""
+        other = copy(self)
+        other.words = replace(self.words, end_ids=(*self.words.end_ids, *end_ids))
+        return other
+
     def check(self, prompt: str, ids: Sequence[int]) -> None:
         """Raise UsageError for a prompt that does not fit."""
         room = self.context if self.context is None or self.longest is None else self.context - 1
@@ -77,10 +84,11 @@ class Limits:
 
 
 class Continuation:
-    """One sequence: takes tokens, gives text, knows when it has ended."""
+    """One sequence: takes tokens, gives text, knows when it has ended. `source` is what an encoder reads before it, if there is one."""
 
-    def __init__(self, prompt: str, prompt_ids: Sequence[int], seed: int, number: int, tokenizer: Tokenizer, limits: Limits) -> None:
-        self.prompt, self.prompt_ids, self.number, self.limits = prompt, list(prompt_ids), number, limits
+    def __init__(self, start: Opening, seed: int, number: int, tokenizer: Tokenizer, limits: Limits) -> None:
+        self.prompt, self.prompt_ids, self.source = start.text, start.ids, start.source
+        self.number, self.limits = number, limits
         self.options = limits.options
         self.ids: list[int] = []
         self.score: float | None = None
@@ -92,7 +100,7 @@ class Continuation:
         self._pieces: list[str] = []
         self._filter = StopFilter(limits.options.stop)
         self._decoder = StreamDecoder(tokenizer)
-        for each in prompt_ids:  # what came before decides on spaces and half characters
+        for each in start.ids:  # what came before decides on spaces and half characters
             self._decoder.push(each)
 
     @property

@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from hanmo.base.runtime import derive_seed
 from hanmo.generate.constrain import form_of
 from hanmo.generate.continuation import Chosen, Continuation, Generation, Limits
-from hanmo.generate.fill import Gap, prompt_ids
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prefixes import Prefixes
+from hanmo.generate.prompt import Prompt, opening
 from hanmo.generate.reader import context_of, make_reader
 from hanmo.generate.sample import words_of
 from hanmo.generate.scheduler import CHUNK, Scheduler
 from hanmo.generate.search import beam_search, contrastive_search
 from hanmo.generate.speculate import Counts, Draft, Lookup, price_of, speculate
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 from hanmo.tokenizer.load import Tokenizer
 
 REMEMBERED = 16_384
@@ -27,15 +27,15 @@ REMEMBERED = 16_384
 
 
 def generate(
-    network: Model,
+    network: Writer,
     tokenizer: Tokenizer,
-    prompts: Sequence[str | Gap],
+    prompts: Sequence[Prompt],
     options: SamplingOptions,
     *,
     on_text: Callable[[int, str], None] | None = None,
     end_ids: Sequence[int] = (),
     cache: bool = True,
-    draft: Model | None = None,
+    draft: Writer | None = None,
 ) -> list[Generation]:
     """`options.num_return_sequences` continuations of each prompt, prompt by prompt.
 
@@ -54,19 +54,19 @@ def generate(
 
 
 def stream(
-    network: Model,
+    network: Writer,
     tokenizer: Tokenizer,
-    prompts: Sequence[str | Gap],
+    prompts: Sequence[Prompt],
     options: SamplingOptions,
     *,
     end_ids: Sequence[int] = (),
     cache: bool = True,
-    draft: Model | None = None,
+    draft: Writer | None = None,
 ) -> Generator[tuple[int, str], None, list[Generation]]:
     """As `generate`, giving (number of the sequence, new text) on the way and the generations at the end."""
     seed = secrets.randbits(32) if options.seed is None else options.seed
     limits = limits_of(network, tokenizer, options, end_ids)
-    sequences = [one for prompt in prompts for one in continuations(prompt, seed, tokenizer, limits)]
+    sequences = [one for prompt in prompts for one in continuations(network, prompt, seed, tokenizer, limits)]
     for number, each in enumerate(sequences):
         each.number = number
     waiting = [each for each in sequences if not each.finish_reason]
@@ -82,7 +82,7 @@ def stream(
     return [each.result(seed) for each in sequences]
 
 
-def limits_of(network: Model, tokenizer: Tokenizer, options: SamplingOptions, end_ids: Sequence[int] = ()) -> Limits:
+def limits_of(network: Writer, tokenizer: Tokenizer, options: SamplingOptions, end_ids: Sequence[int] = ()) -> Limits:
     """What bounds the sequences of a request; end_ids as in `generate`.
 
     Raises ConfigError or UsageError for a form that cannot be followed.
@@ -91,26 +91,26 @@ def limits_of(network: Model, tokenizer: Tokenizer, options: SamplingOptions, en
     return Limits(options, context_of(network), words_of(options, tokenizer, ends), form_of(options, tokenizer, ends))
 
 
-def continuations(prompt: str | Gap, seed: int, tokenizer: Tokenizer, limits: Limits) -> list[Continuation]:
+def continuations(network: Writer, prompt: Prompt, seed: int, tokenizer: Tokenizer, limits: Limits) -> list[Continuation]:
     """The sequences that a request asks for after one prompt, each with a seed of its own.
 
     Raises UsageError for a prompt that does not fit.
     """
-    ids = prompt_ids(tokenizer, prompt)
-    text = prompt if isinstance(prompt, str) else prompt.before
-    limits.check(text, ids)
+    start = opening(network, tokenizer, prompt)
+    limits.check(start.text, start.ids)
+    limits = limits.also_ended_by(start.end_ids) if start.end_ids else limits
     count = limits.options.num_return_sequences
-    return [Continuation(text, ids, derive_seed(seed, index), index, tokenizer, limits) for index in range(count)]
+    return [Continuation(start, derive_seed(seed, index), index, tokenizer, limits) for index in range(count)]
 
 
-def _speculate(network: Model, waiting: Sequence[Continuation], vocab_size: int, draft: Model | None) -> Iterator[tuple[int, str]]:
+def _speculate(network: Writer, waiting: Sequence[Continuation], vocab_size: int, draft: Writer | None) -> Iterator[tuple[int, str]]:
     """One sequence after another: guessing ahead is for a single stream, rows of a batch share their reads already."""
     for one in waiting:
         guesser = Lookup(price_of(network)) if draft is None else Draft(draft, vocab_size, one.options.max_tokens)
         yield from ((one.number, piece) for piece in speculate(network, one, guesser, vocab_size, Counts()))
 
 
-def _search(network: Model, waiting: Sequence[Continuation], vocab_size: int, *, cache: bool) -> Iterator[tuple[int, str]]:
+def _search(network: Writer, waiting: Sequence[Continuation], vocab_size: int, *, cache: bool) -> Iterator[tuple[int, str]]:
     """The sequences of each prompt by the search their options name."""
     size = waiting[0].options.num_return_sequences if waiting else 1
     for start in range(0, len(waiting), size):
@@ -119,7 +119,7 @@ def _search(network: Model, waiting: Sequence[Continuation], vocab_size: int, *,
         if one.options.method == "contrastive":
             yield from ((one.number, piece) for chosen in contrastive_search(network, one, vocab_size) if (piece := one.take(chosen)))
             continue
-        found = beam_search(make_reader(network, one.options.max_tokens, cache=cache), one, vocab_size)
+        found = beam_search(make_reader(network, one.options.max_tokens, source=one.source, cache=cache), one, vocab_size)
         for each, beam in zip(several, found, strict=True):
             each.score = beam.score
             if piece := "".join([each.take(Chosen(token)) for token in beam.ids]):

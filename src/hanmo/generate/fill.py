@@ -1,6 +1,6 @@
-"""Fill in the middle: the text before and after a gap as one prompt, in the tokens the model was trained with.
+"""A gap in a text, in the tokens the model was trained with.
 
-In: two texts and a tokenizer that has the three tokens. Out: ids whose continuation is the text between.
+In: what stands before and behind it, and a tokenizer. Out: ids whose continuation is the text between.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,9 @@ MARKS = (
 )
 """Names of the marks before prefix, suffix and middle: Qwen, StarCoder and SmolLM, SantaCoder, DeepSeek, Code Llama."""
 
+SENTINELS = ("<extra_id_0>", "<extra_id_1>")
+"""T5's names of the first span that was cut out, and of what comes behind it."""
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -28,22 +31,29 @@ class Gap:
     """What stands behind it."""
 
 
-def prompt_ids(tokenizer: Tokenizer, prompt: str | Gap) -> list[int]:
-    """The ids that open a text and say what is to be continued or filled.
+def middle_ids(tokenizer: Tokenizer, gap: Gap) -> list[int]:
+    """What a model that reads from left to right continues with the text between.
 
     Prefix, suffix, middle, each behind its mark (Bavarian et al. 2022, section 3, PSM).
     Raises UsageError when the tokenizer has no marks for a gap.
     """
-    if isinstance(prompt, str):
-        return [tokenizer.eot_id, *map(int, tokenizer.encode(prompt))]
-    prefix, suffix, middle = _marks(tokenizer)
-    before, after = (tokenizer.encode(text).tolist() for text in (prompt.before, prompt.after))
-    return [tokenizer.eot_id, prefix, *before, suffix, *after, middle]
-
-
-def _marks(tokenizer: Tokenizer) -> tuple[int, int, int]:
     known = {name: id for id, name in enumerate(tokenizer.names())}
     for prefix, suffix, middle in MARKS:
         if prefix in known and suffix in known and middle in known:
-            return known[prefix], known[suffix], known[middle]
+            before, after = (tokenizer.encode(text).tolist() for text in (gap.before, gap.after))
+            return [tokenizer.eot_id, known[prefix], *before, known[suffix], *after, known[middle]]
     raise UsageError("this model's tokenizer has no tokens for filling a gap (such as <|fim_prefix|>): give a prompt without a suffix")
+
+
+def span_ids(tokenizer: Tokenizer, gap: Gap) -> tuple[list[int], int, int]:
+    """What an encoder-decoder reads, the sentinel behind which it writes the text between, and the one that ends it.
+
+    A span that was cut out, as in span corruption (Raffel et al. 2020, section 3.1.4).
+    Raises UsageError when the tokenizer has no sentinels.
+    """
+    known = {name: id for id, name in enumerate(tokenizer.names())}
+    if not all(name in known for name in SENTINELS):
+        raise UsageError("this model's tokenizer has no sentinels (<extra_id_0>) for filling a gap: give a prompt without a suffix")
+    first, second = (known[name] for name in SENTINELS)
+    before, after = (tokenizer.encode(text).tolist() for text in (gap.before, gap.after))
+    return [*before, first, *after], first, second

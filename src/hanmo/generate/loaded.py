@@ -4,17 +4,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.base.folders import recover_folder
 from hanmo.base.progress import say
 from hanmo.base.runs import Run, model_folder
 from hanmo.generate import engine
 from hanmo.generate.continuation import Generation
+from hanmo.generate.embed import embed, with_wishes
 from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
+from hanmo.generate.prompt import Prompt
+from hanmo.generate.reader import context_of
 from hanmo.model.decoder import Decoder
+from hanmo.model.pooling import PoolingKind, read_pooling
 from hanmo.model.quantized import Bits, quantized
-from hanmo.model.store import Model, Precision, load_language_model, read_generation
+from hanmo.model.store import Precision, Writer, load_writer, read_generation
+from hanmo.tokenizer.chat import Chat, Messages
 from hanmo.tokenizer.load import Tokenizer
 
 Options = SamplingOptions | None
@@ -32,7 +40,7 @@ class TextModel:
         for place in (path, Run(path).model):
             recover_folder(place.absolute())
         self.folder = model_folder(path)
-        self.network: Model = load_answering(self.folder, dtype)
+        self.network: Writer = load_answering(self.folder, dtype)
         self.tokenizer = Tokenizer.load(self.folder)
         if self.tokenizer.vocab_size > self.network.config.vocab_size:
             raise ModelError(
@@ -75,14 +83,36 @@ class TextModel:
         return self.generations([Gap(before, after)], chosen)[0].text
 
     def generations(
-        self, prompts: Sequence[str | Gap], options: Options = None, *, draft: "TextModel | None" = None, **changes: object
+        self, prompts: Sequence[Prompt], options: Options = None, *, draft: "TextModel | None" = None, **changes: object
     ) -> list[Generation]:
         """As `generate`, with ids, finish reason, seed and log-probabilities; several sequences stand side by side."""
         chosen = self._options(options, changes)
         guide = None if draft is None else self.network_of(draft, chosen)
         return engine.generate(self.network, self.tokenizer, prompts, chosen, end_ids=self.end_ids, draft=guide)
 
-    def network_of(self, draft: "TextModel", options: SamplingOptions) -> Model:
+    def answer(self, messages: Messages, options: Options = None, **changes: object) -> str:
+        """What the assistant says next in a conversation, a list of {"role": "user", "content": "..."}, under the model's template.
+
+        Raises ModelError for a model without a template, UsageError for a conversation that does not fit.
+        """
+        chosen = self._options(options, changes)
+        self._refuse_several(chosen)
+        return self.generations([Chat.load(self.folder).encode(messages, answer=True)], chosen)[0].text
+
+    @property
+    def context(self) -> int | None:
+        """Most tokens the network sees at once; None where there is no such bound."""
+        return context_of(self.network)
+
+    def embed(self, texts: Sequence[str], *, pooling: PoolingKind | None = None, normalize: bool | None = None) -> NDArray[np.float32]:
+        """A vector for each text, [texts, D]: the mean of its tokens' last hidden states, or the last token's (pooling="last").
+
+        Of an encoder-decoder, those of its encoder. pooling and normalize are by default the folder's own.
+        Raises UsageError for a single string, and for a model without hidden states.
+        """
+        return embed(self.network, self.tokenizer, texts, with_wishes(read_pooling(self.folder), pooling, normalize))
+
+    def network_of(self, draft: "TextModel", options: SamplingOptions) -> Writer:
         """The network of a draft for this model.
 
         Raises UsageError for one with another tokenizer, and when nothing is to be guessed.
@@ -111,11 +141,11 @@ class TextModel:
             )
 
 
-def load_answering(folder: Path, dtype: Precision | Bits | None) -> Model:
+def load_answering(folder: Path, dtype: Precision | Bits | None) -> Writer:
     """The network of a model folder for answering: a decoder in few bits is packed for the kernels, others are as they are."""
     if dtype is None or dtype == "float32":
-        return load_language_model(folder, dtype=dtype)
-    network = load_language_model(folder, dtype="bfloat16" if dtype == "bfloat16" else None)
+        return load_writer(folder, dtype=dtype)
+    network = load_writer(folder, dtype="bfloat16" if dtype == "bfloat16" else None)
     return quantized(network, dtype) if isinstance(network, Decoder) else network
 
 

@@ -67,6 +67,12 @@ class SamplingOptions:
     """Taken from a token's score for each beam of an earlier group that chose it at this place."""
     penalty_alpha: float = 0.0
     """Above 0, contrastive search: of the top_k likely tokens the one that is least like what was said; this is its weight."""
+    renormalize_logits: bool = False
+    """Whether a beam's log-probabilities are made to sum to one again after all that is taken from them."""
+    forced_bos_token_id: int | None = None
+    """The token that comes first, for a text opened by one token alone: a translator's target language, say."""
+    forced_eos_token_id: int | None = None
+    """The token that comes last when max_tokens is reached."""
     json_schema: str = ""
     """A JSON schema, as JSON, that the new text has to satisfy."""
     regex: str = ""
@@ -103,6 +109,9 @@ class SamplingOptions:
         _require(self.seed is None or 0 <= self.seed < 2**64, "seed", self.seed, "from 0 to 2^64 - 1")
         for name in ("stop", "bad_words", "dry_breakers"):
             _require(all(getattr(self, name)), name, getattr(self, name), "strings that are not empty")
+        for name in ("forced_bos_token_id", "forced_eos_token_id"):
+            token = getattr(self, name)
+            _require(token is None or token >= 0, name, token, "a token id")
         for token, bias in self.logit_bias.items():
             _require(token >= 0 and bias < INFINITY, "logit_bias", {token: bias}, "token ids with numbers, minus infinity at the least")
         for wrong, message in self._contradictions():
@@ -196,16 +205,13 @@ def changed(options: SamplingOptions, changes: Mapping[str, object]) -> Sampling
 SAME_NAME = (
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
     *("repetition_penalty", "no_repeat_ngram_size", "min_length"),
+    *("renormalize_logits", "forced_bos_token_id", "forced_eos_token_id"),
 )
 THEIR_NAMES = (("max_new_tokens", "max_tokens"), ("min_new_tokens", "min_tokens"), ("prompt_lookup_num_tokens", "speculate"))
 BEAMS = ("num_beams", "num_beam_groups", "diversity_penalty", "length_penalty", "early_stopping")
 WITHOUT_EFFECT: Mapping[str, tuple[object, ...]] = {
-    "bad_words_ids": (),
     "force_words_ids": (),
-    "suppress_tokens": (),
     "begin_suppress_tokens": (),
-    "forced_bos_token_id": (),
-    "forced_eos_token_id": (),
     "sequence_bias": (),
     "guidance_scale": (1.0,),
     "encoder_repetition_penalty": (1.0,),
@@ -225,6 +231,8 @@ def from_generation_config(values: Mapping[str, object]) -> SamplingOptions:
     for theirs, ours in THEIR_NAMES:
         if values.get(theirs) is not None:
             changes[ours] = values[theirs]
+    if never := _never(values)[0]:
+        changes["logit_bias"] = dict.fromkeys(never, -INFINITY)
     beams = values.get("num_beams")
     if isinstance(beams, int) and beams > 1:
         changes |= {name: values[name] for name in BEAMS if values.get(name) is not None}
@@ -238,4 +246,16 @@ def from_generation_config(values: Mapping[str, object]) -> SamplingOptions:
 
 def not_done(values: Mapping[str, object]) -> list[str]:
     """Keys of a generation_config.json that ask for something we do not do, to be told to the user."""
-    return sorted(key for key, neutral in WITHOUT_EFFECT.items() if values.get(key) is not None and values[key] not in neutral)
+    found = [key for key, neutral in WITHOUT_EFFECT.items() if values.get(key) is not None and values[key] not in neutral]
+    return sorted([*found, *(["bad_words_ids"] if _never(values)[1] else [])])
+
+
+def _never(values: Mapping[str, object]) -> tuple[list[int], bool]:
+    """Tokens that never come (`suppress_tokens`, single ones of `bad_words_ids`), and whether longer words are forbidden: not done."""
+    words, tokens = values.get("bad_words_ids"), values.get("suppress_tokens")
+    words = words if isinstance(words, list) else []
+    single = [word[0] for word in words if isinstance(word, list) and len(word) == 1]
+    ends = values.get("eos_token_id")
+    ends = ends if isinstance(ends, list) else [ends]  # elsewhere too, a bad word that ends a text does not count
+    never = [*(each for each in single if each not in ends), *(tokens if isinstance(tokens, list) else [])]
+    return [each for each in never if isinstance(each, int)], len(single) < len(words)

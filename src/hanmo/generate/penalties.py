@@ -98,6 +98,13 @@ def ban_ends(logits_BV: Float[Tensor, "B V"], too_short: Sequence[bool], end_ids
     return _ban(logits_BV, [list(end_ids) if short else [] for short in too_short])
 
 
+def force(logits_BV: Float[Tensor, "B V"], now: Sequence[bool], token: int) -> Float[Tensor, "B V"]:
+    """In some rows one token certain and all others impossible: 0 and minus infinity."""
+    certain_V = torch.full_like(logits_BV[0], NEVER)
+    certain_V[token] = 0
+    return torch.where(torch.tensor(now, device=logits_BV.device)[:, None], certain_V, logits_BV)
+
+
 def add_bias(logits_BV: Float[Tensor, "B V"], bias: Mapping[int, float]) -> Float[Tensor, "B V"]:
     """x + bias of the token; ids outside the vocabulary have no logit to add to; a row keeps its own when none would be left."""
     biased_BV = logits_BV.clone()

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder_decoder import EncoderDecoder, Memory
 from hanmo.model.ngram import Ngram
 from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent, State, StateCache
 from hanmo.model.softmax_regression import SoftmaxRegression
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 
 Rows = Sequence[Sequence[int]]
 Network = Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression
@@ -57,8 +58,13 @@ class Rewinder(Reader, Protocol):
         ...
 
 
-def make_reader(network: Model, max_tokens: int, *, cache: bool = True) -> Reader:
-    """The reader for a network; `max_tokens` is how many tokens will follow the prompt, `cache` whether it remembers."""
+def make_reader(network: Writer, max_tokens: int, *, source: Sequence[int] | None = None, cache: bool = True) -> Reader:
+    """The reader for a network; `max_tokens` is how many tokens will follow the prompt, `cache` whether it remembers.
+
+    `source` is what an encoder-decoder reads before it writes.
+    """
+    if isinstance(network, EncoderDecoder):
+        return PairReader(network, source or ()) if cache else FreshPairReader(network, source or ())
     if isinstance(network, Ngram):
         return CountReader(network)
     if not cache or isinstance(network, SoftmaxRegression):
@@ -66,7 +72,7 @@ def make_reader(network: Model, max_tokens: int, *, cache: bool = True) -> Reade
     return DecoderReader(network, max_tokens) if isinstance(network, Decoder | QuantizedDecoder) else RecurrentReader(network)
 
 
-def context_of(network: Model) -> int | None:
+def context_of(network: Writer) -> int | None:
     """Most tokens the network sees at once; None where there is no such bound."""
     return network.config.max_position_embeddings if isinstance(network, Decoder | QuantizedDecoder) else None
 
@@ -275,6 +281,55 @@ class RecurrentReader:
         self._cache.state = _side_by_side(self._cache.state, other._cache.state)
 
 
+class PairReader:
+    """An encoder-decoder with its memory: what each row read, which is read once, and what it has written."""
+
+    def __init__(self, network: EncoderDecoder, source: Sequence[int]) -> None:
+        self.network, self.source = network, source
+        self._memory: Memory | None = None
+
+    def read(self, new: Rows) -> Tensor:
+        """As in Reader; each row by the same number of ids."""
+        if self._memory is None:
+            self._memory = self.network.remember(_tensor([self.source], self.network))
+        hidden_BTD = self.network.decode(_tensor(new, self.network), self._memory, keep=True)
+        return self.network.logits(hidden_BTD[:, -1:])[:, 0].float()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """As in Reader; something was read before."""
+        assert self._memory is not None
+        self._memory.keep(torch.tensor(list(rows), device=self._memory.starts_B.device))
+
+    def join(self, other: Self) -> None:
+        """As in Reader; both have read."""
+        assert self._memory is not None and other._memory is not None
+        self._memory = Memory.joined(self._memory, other._memory)
+
+
+class FreshPairReader(RowsReader):
+    """An encoder-decoder that reads both texts anew each time: slow, and the measure for the one that remembers."""
+
+    def __init__(self, network: EncoderDecoder, source: Sequence[int]) -> None:
+        super().__init__()
+        self.network, self._sources = network, [source]
+
+    def read(self, new: Rows) -> Tensor:
+        """As in Reader."""
+        self._rows = _appended(self._rows, new)
+        pairs = zip(self._sources, self._rows, strict=True)
+        return torch.cat([self.network(*(_tensor([ids], self.network) for ids in pair))[:, -1].float() for pair in pairs])
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """As in Reader."""
+        super().keep(rows)
+        self._sources = [self._sources[row] for row in rows]
+
+    def join(self, other: Self) -> None:
+        """As in Reader."""
+        super().join(other)
+        self._sources += other._sources
+
+
 def _side_by_side(some: State | None, others: State | None) -> State:
     if isinstance(some, tuple) and isinstance(others, tuple):
         return torch.cat([some[0], others[0]], 1), torch.cat([some[1], others[1]], 1)
@@ -293,7 +348,7 @@ def _padded(rows: Rows) -> Rows:
     return [[0] * (longest - len(row)) + list(row) for row in rows]
 
 
-def _tensor(rows: Rows, network: Network) -> Tensor:
+def _tensor(rows: Rows, network: Network | EncoderDecoder) -> Tensor:
     return torch.tensor([list(row) for row in rows], dtype=torch.long, device=network.embed_tokens.weight.device)
 
 

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hanmo.base.errors import UsageError
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.penalties import (
     NEVER,
@@ -25,6 +26,7 @@ from hanmo.generate.penalties import (
     ban_ends,
     ban_repeated_ngrams,
     ban_words,
+    force,
     penalize_continued_repetition,
     penalize_frequency,
     penalize_repetition,
@@ -103,7 +105,13 @@ class Words:
 
 
 def words_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[int]) -> Words:
-    """The strings among the options as ids; a bad word that is an end token does not count."""
+    """The strings among the options as ids; a bad word that is an end token does not count.
+
+    Raises UsageError for a forced token that the tokenizer has not.
+    """
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        if (token := getattr(options, name)) is not None and token >= tokenizer.vocab_size:
+            raise UsageError(f"{name} (={token}) is no token: the tokenizer has ids from 0 to {tokenizer.vocab_size - 1}")
     written = [form for word in options.bad_words for form in (word, f" {word}")]
     bad = {tuple(tokenizer.encode(form).tolist()) for form in written} - {(), *((end,) for end in end_ids)}
     breakers: list[int] = []
@@ -136,6 +144,10 @@ def punish(
         lengths = zip(rows, drawn, strict=True)
         short = [len(new) < options.min_tokens or len(row) < options.min_length for row, new in lengths]
         logits_BV = ban_ends(logits_BV, short, words.end_ids)
+    if options.forced_bos_token_id is not None:
+        logits_BV = force(logits_BV, [len(row) == 1 for row in rows], options.forced_bos_token_id)
+    if options.forced_eos_token_id is not None:
+        logits_BV = force(logits_BV, [len(new) == options.max_tokens - 1 for new in drawn], options.forced_eos_token_id)
     return logits_BV
 
 

@@ -1,8 +1,8 @@
 """Continuous batching: sequences arrive, join the running batch, are cancelled, end; nobody waits for a batch to be over.
 
-A step reads at most `chunk` tokens of prompts that wait, then one token of every running sequence. Prompts are read
-each by itself, in chunks whose borders depend on the prompt alone, so what is remembered of a chunk is what reading it
-would give. A prompt that several wait for is read once.
+A step reads at most `chunk` tokens of prompts that wait (whole, what an encoder has to read first), then one token of every
+running sequence. Prompts are read each by itself, in chunks whose borders depend on the prompt alone, so what is remembered
+of a chunk is what reading it would give. A prompt that several wait for is read once.
 
 What a sequence becomes does not depend on the others. In bf16 that holds to the last bit, logits included: torch's CPU
 products give a row the same numbers whatever the number of rows, and attention reads each row by itself. In fp32 torch
@@ -20,7 +20,7 @@ from torch import Tensor
 from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.prefixes import Prefixes
 from hanmo.generate.reader import DecoderReader, Reader, make_reader
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 
 CHUNK = 128
 ROWS = 32
@@ -45,7 +45,7 @@ class Scheduler:
 
     def __init__(
         self,
-        network: Model,
+        network: Writer,
         vocab_size: int,
         *,
         rows: int = ROWS,
@@ -120,7 +120,7 @@ class Scheduler:
             end = min((filling.done // self.chunk + 1) * self.chunk, len(filling.ids))
             logits_1V = filling.reader.read([filling.ids[filling.done : end]])
             self._remember(filling, end)
-            left -= end - filling.done
+            left -= end - filling.done + (0 if filling.done else len(filling.members[0].source or ()))
             filling.done = end
             if end == len(filling.ids):
                 self._filling = None
@@ -131,11 +131,12 @@ class Scheduler:
         room = self.rows - len(self._running)
         if not self._waiting or room <= 0:
             return None
-        ids = self._waiting[0].prompt_ids
-        members = [each for each in self._waiting if each.prompt_ids == ids][:room]
+        ids, source = self._waiting[0].prompt_ids, self._waiting[0].source
+        members = [each for each in self._waiting if each.prompt_ids == ids and each.source == source][:room]
         taken = set(map(id, members))
         self._waiting = deque(each for each in self._waiting if id(each) not in taken)
-        reader = make_reader(self.network, max(len(ids), *(each.options.max_tokens for each in members)), cache=self.cache)
+        most = max(len(ids), *(each.options.max_tokens for each in members))
+        reader = make_reader(self.network, most, source=source, cache=self.cache)
         done = 0
         if self.prefixes is not None and isinstance(reader, DecoderReader):
             done, parts = self.prefixes.find(ids)

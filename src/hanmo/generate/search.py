@@ -21,7 +21,7 @@ from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
 from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent, StateCache
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def beam_search(reader: Reader, one: Continuation, vocab_size: int) -> list[Beam
             log_probs_RV = logits_BV[[beam.row for beam in group.running]].log_softmax(-1)
             drawn = [beam.ids for beam in group.running]
             log_probs_RV = punish(possible(log_probs_RV, vocab_size), options, rows, drawn, words)
+            log_probs_RV = log_probs_RV.log_softmax(-1) if options.renormalize_logits else log_probs_RV
             tokens = group.advance(log_probs_RV - options.diversity_penalty * taken_V)
             taken_V += torch.bincount(torch.tensor(tokens, dtype=torch.long, device=taken_V.device), minlength=taken_V.numel())
         logits_BV = _read_on(reader, groups, logits_BV)
@@ -128,15 +129,15 @@ def _read_on(reader: Reader, groups: Sequence[BeamGroup], logits_BV: Tensor) -> 
 
 
 @torch.inference_mode()
-def contrastive_search(network: Model, one: Continuation, vocab_size: int) -> Iterator[Chosen]:
+def contrastive_search(network: Writer, one: Continuation, vocab_size: int) -> Iterator[Chosen]:
     """The tokens after the prompt of `one`, until it has ended; the caller gives it each token.
 
     Of the k likeliest v: the one with the largest (1 - alpha) p(v) - alpha max_j cos(h_v, h_j), h the last hidden
     states of all tokens before (Su et al. 2022, "A Contrastive Framework for Neural Text Generation", eq. 5).
-    Raises UsageError for a model without hidden states.
+    Raises UsageError for a model that has no hidden states, and for an encoder-decoder.
     """
     if not isinstance(network, Decoder | QuantizedDecoder | Recurrent):
-        raise UsageError("contrastive search compares hidden states, which this model has not: leave penalty_alpha out")
+        raise UsageError("contrastive search compares hidden states of one text, which this model has not: leave penalty_alpha out")
     alpha = one.options.penalty_alpha
     cache = _memory(network, len(one.prompt_ids) + one.limits.room(len(one.prompt_ids)))
     device = network.embed_tokens.weight.device

@@ -17,9 +17,10 @@ from hanmo.base.errors import UsageError
 from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.reader import DecoderReader, Rewinder, context_of, make_reader
 from hanmo.model.decoder import Decoder
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.quantized import Bits, QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 
 LONGEST_END = 16
 """How many last tokens are compared with the text before, at most."""
@@ -126,9 +127,9 @@ class Lookup:
 class Draft:
     """What a smaller model with the same tokenizer would draw, with the same options and numbers."""
 
-    def __init__(self, network: Model, vocab_size: int, max_tokens: int) -> None:
-        if isinstance(network, Recurrent):
-            raise UsageError("a recurrent network cannot take tokens back: draft with a decoder or an n-gram model")
+    def __init__(self, network: Writer, vocab_size: int, max_tokens: int) -> None:
+        if isinstance(network, Recurrent | EncoderDecoder):
+            raise UsageError("only a decoder or an n-gram model can guess ahead: it takes tokens back")
         self.vocab_size, self.context = vocab_size, context_of(network)
         self._reader: Rewinder = make_reader(network, max_tokens)  # pyright: ignore[reportAttributeAccessIssue]
         self._read: list[int] = []
@@ -166,13 +167,13 @@ class Counts:
         self.guessed = self.accepted = self.passes = 0
 
 
-def price_of(network: Model) -> Price:
+def price_of(network: Writer) -> Price:
     """What guesses cost this network."""
     return PRICES[network.bits if isinstance(network, QuantizedDecoder) else None]
 
 
 @torch.inference_mode()
-def speculate(network: Model, one: Continuation, guesser: Guesser, vocab_size: int, counts: Counts) -> Iterator[str]:
+def speculate(network: Writer, one: Continuation, guesser: Guesser, vocab_size: int, counts: Counts) -> Iterator[str]:
     """The text of `one` as it becomes certain, until it has ended.
 
     Raises UsageError for a network other than a decoder.

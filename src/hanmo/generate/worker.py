@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from hanmo.base.errors import HanmoError, UsageError
 from hanmo.generate.continuation import Continuation, Generation
 from hanmo.generate.engine import REMEMBERED, continuations, limits_of
-from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prefixes import Prefixes
+from hanmo.generate.prompt import Prompt
 from hanmo.generate.scheduler import CHUNK, ROWS, Scheduler
-from hanmo.model.store import Model
+from hanmo.model.store import Writer
 from hanmo.tokenizer.load import Tokenizer
 
 Piece = tuple[int, str]
@@ -88,7 +88,7 @@ class Worker:
 
     def __init__(
         self,
-        network: Model,
+        network: Writer,
         tokenizer: Tokenizer,
         *,
         end_ids: Sequence[int] = (),
@@ -106,7 +106,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="hanmo worker", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: str | Gap, options: SamplingOptions) -> Ticket:
+    def submit(self, prompt: Prompt, options: SamplingOptions) -> Ticket:
         """Hand a request over.
 
         Raises UsageError or ConfigError for one that cannot be, Busy when too many wait, or after `close`.
@@ -114,7 +114,8 @@ class Worker:
         if options.method != "draw" or options.speculate:
             raise UsageError("requests that share a batch are drawn one token after another: leave num_beams, penalty_alpha, speculate out")
         seed = secrets.randbits(32) if options.seed is None else options.seed
-        ticket = Ticket(continuations(prompt, seed, self.tokenizer, limits_of(self.network, self.tokenizer, options, self.end_ids)), seed)
+        limits = limits_of(self.network, self.tokenizer, options, self.end_ids)
+        ticket = Ticket(continuations(self.network, prompt, seed, self.tokenizer, limits), seed)
         with self._changed:
             if self._closing:
                 raise Busy("the model is being put away: ask again later")

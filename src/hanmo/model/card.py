@@ -19,10 +19,8 @@ LOADERS = {
 
 def write_card(name: str, facts: Mapping[str, object], *, read_elsewhere: bool, task: str = "text-generation") -> str:
     """Markdown with the facts as a table and the lines that load the model."""
-    ours = {
-        "text-generation": 'print(hanmo.load("FOLDER").generate("..."))',
-        "text2text-generation": 'network = hanmo.model.store.load_model(pathlib.Path("FOLDER"))',
-    }.get(task, 'print(hanmo.load_encoder("FOLDER").embed(["..."]))')
+    writes = task in ("text-generation", "text2text-generation")
+    ours = 'print(hanmo.load("FOLDER").generate("..."))' if writes else 'print(hanmo.load_encoder("FOLDER").embed(["..."]))'
     rows = "\n".join(f"| {key} | {value:,} |" if isinstance(value, int) else f"| {key} | {value} |" for key, value in facts.items())
     alone = "No other tool reads this layout: it is hanmo's own, for a model that has no place in the known families."
     return f"""---

@@ -5,7 +5,7 @@ In: ids of the source, ids of the target so far. Out: logits of what follows eac
 B rows, S positions of the source, T positions of the target, D width, V vocabulary, H heads.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -23,16 +23,22 @@ from hanmo.model.norms import Norm
 from hanmo.model.positions import halves, relative_buckets, sinusoidal_positions
 
 
-@dataclass
 class Memory:
-    """What a decoder remembers: the source as each layer's keys and values, and the target read so far."""
+    """What a decoder remembers: the source as each layer's keys and values, and the target read so far.
 
-    source: list[KeysValues]
-    seen_B11S: Tensor | None
-    """Which source tokens are no padding; None for all."""
-    target: list[KeysValues | None] = field(default_factory=list[KeysValues | None])
-    length: int = 0
-    """Target positions read so far."""
+    Rows of different lengths all end at the same place: `starts_B` is where each begins. Several rows may read one source.
+    """
+
+    def __init__(self, source: Sequence[KeysValues], seen_B11S: Tensor | None) -> None:
+        keys = source[0][0]
+        self.source = list(source)
+        self.seen_B11S = seen_B11S
+        """Which source tokens are no padding; None for all."""
+        self.target: list[KeysValues | None] = [None] * len(self.source)
+        self.length = 0
+        """Target positions read so far, the longest row's."""
+        self.starts_B = torch.zeros(keys.size(0), dtype=torch.long, device=keys.device)
+        self._readers_B = torch.arange(keys.size(0), device=keys.device)
 
     def keeping(self, layer: int) -> Keep:
         """How one layer stores new keys and values and sees all so far."""
@@ -46,10 +52,53 @@ class Memory:
         return keep
 
     def keep(self, rows_B: Tensor) -> None:
-        """Keep these rows, in this order."""
-        self.source = [(k[rows_B], v[rows_B]) for k, v in self.source]
+        """Keep these rows, in this order; the source is left alone where every row goes on with the one it had (beams of one text)."""
+        readers_B = self._readers_B[rows_B]
+        if not torch.equal(readers_B, self._readers_B):
+            self.source = [(k[rows_B], v[rows_B]) for k, v in self.source]
+            self.seen_B11S = None if self.seen_B11S is None else self.seen_B11S[rows_B]
         self.target = [None if each is None else (each[0][rows_B], each[1][rows_B]) for each in self.target]
-        self.seen_B11S = None if self.seen_B11S is None else self.seen_B11S[rows_B]
+        self._readers_B, self.starts_B = readers_B, self.starts_B[rows_B]
+
+    def allowed(self, queries: int) -> Tensor | None:
+        """Which target positions the next `queries` ones see, [B, 1, T, keys]: those before them, from where their row begins."""
+        keys = self.length + queries
+        if not self.starts_B.any():
+            return None if queries == 1 else causal_mask(queries, keys, self.starts_B.device)[:, None]
+        places = torch.arange(keys, device=self.starts_B.device)
+        return causal_mask(queries, keys, self.starts_B.device)[:, None] & (places >= self.starts_B[:, None])[:, None, None]
+
+    @classmethod
+    def joined(cls, some: "Memory", others: "Memory") -> "Memory":
+        """The rows of two memories that have read something, one below the other; targets are padded on the left, sources on the right."""
+        both = (some, others)
+        longest = max(each.length - int(each.starts_B.min()) for each in both)
+        size = max(each.source[0][0].size(2) for each in both)
+        seen_B11S = torch.cat([each._seen(size) for each in both])
+        source = [_below(a, b, size, at_start=False) for a, b in zip(some.source, others.source, strict=True)]
+        made = cls(source, None if bool(seen_B11S.all()) else seen_B11S)
+        pairs = zip(some.target, others.target, strict=True)
+        made.target = [_below(a, b, longest, at_start=True) for a, b in pairs if a is not None and b is not None]
+        made.starts_B = torch.cat([each.starts_B + (longest - each.length) for each in both])
+        made.length = longest
+        return made
+
+    def _seen(self, size: int) -> Tensor:
+        """Which of `size` source places are no padding, [B, 1, 1, S]."""
+        keys = self.source[0][0]
+        seen_B11S = keys.new_ones(keys.size(0), 1, 1, keys.size(2), dtype=torch.bool) if self.seen_B11S is None else self.seen_B11S
+        return F.pad(seen_B11S, (0, size - keys.size(2)))
+
+
+def _below(some: KeysValues, others: KeysValues, size: int, *, at_start: bool) -> KeysValues:
+    """Keys and values one below the other, each `size` long: zeros are added, or padding cut, at the start or at the end."""
+
+    def sized(x_BHSW: Tensor) -> Tensor:
+        more = size - x_BHSW.size(2)
+        return F.pad(x_BHSW, (0, 0, more, 0) if at_start else (0, 0, 0, more))
+
+    keys, values = (torch.cat([sized(a), sized(b)]) for a, b in zip(some, others, strict=True))
+    return keys, values
 
 
 class Half(nn.Module):
@@ -143,19 +192,18 @@ class EncoderDecoder(nn.Module):
 
     def read(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> Float[Tensor, "B S D"]:
         """The encoder's last state; `source_seen_BS` is False where a row is padding."""
-        return self.encoder(self._embed(source_BS, 0), None if source_seen_BS is None else source_seen_BS[:, None, None])
+        return self.encoder(self._embed(source_BS), None if source_seen_BS is None else source_seen_BS[:, None, None])
 
     def remember(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> Memory:
         """Read the source, and make of it what every decoder layer attends to."""
         read_BSD = self.read(source_BS, source_seen_BS)
         source = [layer.remember(read_BSD) for layer in self.decoder.layers if isinstance(layer, EncoderBlock)]
-        return Memory(source, None if source_seen_BS is None else source_seen_BS[:, None, None], [None] * len(source))
+        return Memory(source, None if source_seen_BS is None else source_seen_BS[:, None, None])
 
     def decode(self, ids_BT: Int[Tensor, "B T"], memory: Memory, *, keep: bool = False) -> Float[Tensor, "B T D"]:
         """The last hidden state of target positions that follow those in `memory`, which grows by them when `keep` is asked for."""
-        past, length = memory.length, ids_BT.size(1)
-        allowed = None if length == 1 else causal_mask(length, past + length, ids_BT.device)[:, None]
-        x_BTD = self.decoder(self._embed(ids_BT, past), allowed, memory, keep=keep)
+        length = ids_BT.size(1)
+        x_BTD = self.decoder(self._embed(ids_BT, memory.length - memory.starts_B), memory.allowed(length), memory, keep=keep)
         if keep:
             memory.length += length
         return x_BTD
@@ -188,13 +236,18 @@ class EncoderDecoder(nn.Module):
     def _scaled(self, hidden: Tensor) -> Tensor:
         return hidden * self.config.hidden_size**-0.5 if self.config.scale_output else hidden
 
-    def _embed(self, ids_BT: Tensor, past: int) -> Tensor:
-        """Embedding, times sqrt(D) and with sines where the configuration says so (Vaswani et al. 2017, sections 3.4 and 3.5)."""
+    def _embed(self, ids_BT: Tensor, past_B: Tensor | None = None) -> Tensor:
+        """Embedding, times sqrt(D) and with sines where the configuration says so (Vaswani et al. 2017, sections 3.4 and 3.5).
+
+        `past_B` is how many tokens of each row were read before.
+        """
         x_BTD = self.embed_tokens(ids_BT)
         if self.config.scale_embedding:
             x_BTD = x_BTD * self.config.hidden_size**0.5
         if self.config.position_embedding != "relative":
-            table_TD = sinusoidal_positions(torch.arange(past, past + ids_BT.size(1)), self.config.hidden_size)
-            table_TD = halves(table_TD) if self.config.position_embedding == "sinusoidal_halves" else table_TD
-            x_BTD = x_BTD + table_TD.to(x_BTD)
+            end = ids_BT.size(1) + (0 if past_B is None else int(past_B.max()))
+            table_PD = sinusoidal_positions(torch.arange(end, device=ids_BT.device), self.config.hidden_size)
+            table_PD = halves(table_PD) if self.config.position_embedding == "sinusoidal_halves" else table_PD
+            own_BT = torch.arange(ids_BT.size(1), device=ids_BT.device)[None] + (0 if past_B is None else past_B[:, None])
+            x_BTD = x_BTD + table_PD.to(x_BTD)[own_BT]
         return drop(x_BTD, self.config.hidden_dropout) if self.training else x_BTD

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hanmo.base.errors import ModelError, StorageError
 from hanmo.base.storage import read_json
 
-PoolingKind = Literal["mean", "cls"]
-MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+PoolingKind = Literal["mean", "cls", "last"]
+MODES: dict[str, PoolingKind] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+}
 """Their words for it; everything else under `pooling_mode_` is refused when it is on."""
 
 
@@ -24,7 +29,7 @@ class Pooling:
     """How a text's vector is made."""
 
     kind: PoolingKind = "mean"
-    """The mean of all tokens' states, or the first token's."""
+    """The mean of all tokens' states, the first token's, or the last one's, which in a decoder alone has seen the whole text."""
     normalize: bool = False
     """Whether vectors get length 1."""
     max_tokens: int = 0
@@ -32,9 +37,14 @@ class Pooling:
 
 
 def pool(states_BTD: Float[Tensor, "B T D"], seen_BT: Bool[Tensor, "B T"], pooling: Pooling) -> Float[Tensor, "B D"]:
-    """The mean over seen tokens (Reimers and Gurevych 2019, section 3), or the first state; divided by its length if asked for."""
+    """The mean over seen tokens (Reimers and Gurevych 2019, section 3), the first or the last seen one's state; of length 1 if asked for.
+
+    Seen tokens stand at the beginning.
+    """
     if pooling.kind == "cls":
         pooled_BD = states_BTD[:, 0]
+    elif pooling.kind == "last":
+        pooled_BD = states_BTD[torch.arange(len(states_BTD)), seen_BT.sum(1) - 1]
     else:
         weights_BT1 = seen_BT[..., None].to(states_BTD.dtype)
         pooled_BD = (states_BTD * weights_BT1).sum(1) / weights_BT1.sum(1).clamp(min=1)
@@ -91,4 +101,4 @@ def _kind(values: dict[str, Any], folder: Path) -> PoolingKind:
     on = [key for key, value in values.items() if key.startswith("pooling_mode_") and value is True]
     if len(on) != 1 or on[0] not in MODES:
         raise ModelError(f"{folder}: its pooling ({', '.join(on) or 'none'}) is not done here: {' or '.join(MODES)} is")
-    return "cls" if MODES[on[0]] == "cls" else "mean"
+    return MODES[on[0]]

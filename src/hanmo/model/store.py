@@ -37,7 +37,9 @@ from hanmo.model.softmax_regression import SoftmaxRegression
 
 Model = Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression | Ngram
 """What gives a probability to every next token."""
-AnyModel = Model | Encoder | EncoderDecoder
+Writer = Model | EncoderDecoder
+"""What writes text: a model, or a network that reads one text and writes another."""
+AnyModel = Writer | Encoder
 Precision = Literal["float32", "bfloat16"]
 T = TypeVar("T")
 
@@ -198,16 +200,25 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> AnyModel
     return _assigned(network, state)
 
 
-def load_language_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
-    """As `load_model`, for who needs the probability of a next token.
+def load_writer(folder: Path, *, dtype: Precision | None = "float32") -> Writer:
+    """As `load_model`, for who lets it write.
 
     Raises ModelError when the folder holds an encoder.
     """
     model = load_model(folder, dtype=dtype)
     if isinstance(model, Encoder):
         raise ModelError(f"{folder} holds an encoder, which has seen every token: it gives embeddings (hanmo.load_encoder), no next token")
+    return model
+
+
+def load_language_model(folder: Path, *, dtype: Precision | None = "float32") -> Model:
+    """As `load_writer`, for who needs the probability of a text.
+
+    Raises ModelError when the folder holds an encoder, or an encoder-decoder.
+    """
+    model = load_writer(folder, dtype=dtype)
     if isinstance(model, EncoderDecoder):
-        raise ModelError(f"{folder} holds an encoder-decoder, which writes one text while reading another: not done here yet")
+        raise ModelError(f"{folder} holds an encoder-decoder: what it writes depends on what it reads, so a text alone has no probability")
     return model
 
 
@@ -246,16 +257,37 @@ def read_config(folder: Path) -> dict[str, object]:
 def read_generation(folder: Path) -> dict[str, object]:
     """What generation_config.json says, with every end token of config.json where it says none.
 
+    An encoder-decoder takes the likeliest token unless it says otherwise, as elsewhere.
+
     Raises ModelError when it is broken.
     """
     path = folder / "generation_config.json"
+    config = read_config(folder)
     try:
-        values = read_json(path) if path.exists() else {}
+        values = read_json(path) if path.exists() else _older_settings(config)
     except StorageError as error:
         raise ModelError(str(error)) from error
     if values.get("eos_token_id") is None:
-        values["eos_token_id"] = read_config(folder).get("eos_token_id")
+        values["eos_token_id"] = config.get("eos_token_id")
+    if _reads_another_text(config):
+        values = {"do_sample": False, **values}
+        if isinstance(most := values.get("max_length"), int) and values.get("max_new_tokens") is None:
+            values["max_new_tokens"] = most - 1  # the token that opens is counted there
     return values
+
+
+OLDER_SETTINGS = ("num_beams", "length_penalty", "early_stopping", "max_length", "no_repeat_ngram_size", "bad_words_ids")
+"""What a translator's config.json said before there was a generation_config.json, beside the forced tokens."""
+
+
+def _older_settings(config: Mapping[str, object]) -> dict[str, object]:
+    names = (*OLDER_SETTINGS, "forced_bos_token_id", "forced_eos_token_id") if _reads_another_text(config) else ()
+    return {name: config[name] for name in names if config.get(name) is not None}
+
+
+def _reads_another_text(config: Mapping[str, object]) -> bool:
+    layout = encoders.layout_named(config)
+    return layout is not None and layout.build is EncoderDecoder
 
 
 def _config(kind: type[T], values: Mapping[str, object]) -> T:

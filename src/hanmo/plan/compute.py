@@ -8,11 +8,12 @@ and twice that backward, so about 6N a token in training. Here the same is summe
 which a small model cannot neglect.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hanmo.model.config import DecoderConfig
+from hanmo.model.config import DecoderConfig, RecurrentConfig
 from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
-from hanmo.plan.parameters import MULTIPLE_OF_GATES, AnyNetworkConfig, NetworkConfig, count_parameters
+from hanmo.plan.parameters import MULTIPLE_OF_GATES, AnyNetworkConfig, count_parameters
 
 BACKWARD_OVER_FORWARD = 2
 """A product Y = X W^T needs two more for its gradients: dX = dY W and dW = dY^T X."""
@@ -44,9 +45,11 @@ class Compute:
         return self.per_step * steps
 
 
-def count_compute(config: NetworkConfig, *, context_length: int, batch_size: int, optimizer: str = "adamw") -> Compute:
-    """The arithmetic of training `config` on full rows."""
-    forward = forward_flops_per_token(config, context_length)
+def count_compute(
+    config: AnyNetworkConfig, *, context_length: int, batch_size: int, optimizer: str = "adamw", asked: float = 1.0
+) -> Compute:
+    """The arithmetic of training `config` on full rows; `asked` as in `forward_flops_per_token`."""
+    forward = forward_flops_per_token(config, context_length, asked)
     return Compute(
         forward_per_token=forward,
         backward_per_token=BACKWARD_OVER_FORWARD * forward,
@@ -55,20 +58,21 @@ def count_compute(config: NetworkConfig, *, context_length: int, batch_size: int
     )
 
 
-def forward_flops_per_token(config: AnyNetworkConfig, context_length: int) -> float:
+def forward_flops_per_token(config: AnyNetworkConfig, context_length: int, asked: float = 1.0) -> float:
     """FLOPs of one token's forward pass, averaged over the positions of a full context.
 
-    An encoder's query sees all T keys; of an encoder-decoder, a token of the source and one of the target count as one each,
-    both texts taken as T long.
+    An encoder's query sees all T keys, and it makes logits of the `asked` share of tokens. Of an encoder-decoder, one token of
+    the source counts, with the `asked` tokens that are written for it: a source of T, a target of `asked` T.
 
     Each weight of a matrix takes part once: 2 FLOPs. Attention adds 2 W for the score and 2 W for the mixture of every
     visible key, (T + 1) / 2 of them on average under a causal mask: 2 L H W (T + 1); a sliding layer sees fewer.
     """
     logits = 2.0 * config.hidden_size * config.vocab_size
     if isinstance(config, EncoderConfig):
-        return _encoder_flops_per_token(config, context_length) + (logits if config.masked_head else 0.0)
+        dense = 2.0 * config.hidden_size**2
+        return _encoder_flops_per_token(config, context_length) + (asked * (dense + logits) if config.masked_head else 0.0)
     if isinstance(config, EncoderDecoderConfig):
-        return _encoder_flops_per_token(config, context_length) + logits
+        return _pair_flops_per_token(config, context_length, asked) + asked * logits
     if not isinstance(config, DecoderConfig):
         cells = MULTIPLE_OF_GATES[config.cell] * 2 * config.hidden_size**2
         return 2.0 * config.num_hidden_layers * cells + logits
@@ -88,44 +92,50 @@ def visible_keys(context_length: int, window: int | None) -> float:
     return reach * (2 * context_length - reach + 1) / (2 * context_length)
 
 
-def _encoder_flops_per_token(config: EncoderConfig | EncoderDecoderConfig, context_length: int) -> float:
-    """All matrices once, and attention over every key: 4 L H W T, half of it in a decoder's own, causal attention."""
-    matrices = count_parameters(config).layer_matrices
+def _encoder_flops_per_token(config: EncoderConfig, context_length: int) -> float:
+    """All matrices of the layers once, and attention over every key: 4 L H W T."""
     keys = 4.0 * config.num_attention_heads * config.head_width * context_length
-    if isinstance(config, EncoderConfig):
-        dense = config.hidden_size**2 if config.masked_head else 0
-        return 2.0 * (matrices + dense) + keys * config.num_hidden_layers
-    return 2.0 * matrices + keys * (config.num_hidden_layers + 1.5 * config.decoder_layers)
+    return 2.0 * count_parameters(config).layer_matrices + keys * config.num_hidden_layers
 
 
-def train_flops_per_token(config: AnyNetworkConfig, context_length: int) -> float:
-    """Forward and backward FLOPs of one training token: three times the forward pass."""
-    return (1 + BACKWARD_OVER_FORWARD) * forward_flops_per_token(config, context_length)
+def _pair_flops_per_token(config: EncoderDecoderConfig, context_length: int, asked: float) -> float:
+    """An encoder's layers for a token of the source, a decoder's for the `asked` tokens of the target.
+
+    The decoder makes keys and values of each token of the source; its own attention sees half of what it writes, the other the source.
+    """
+    width, heads = config.hidden_size, config.num_attention_heads * config.head_width
+    mlp = (3.0 if config.gated_mlp else 2.0) * width * config.mlp_width
+    encoder = 2.0 * (4 * width * heads + mlp) + 4.0 * heads * context_length
+    decoder = 2.0 * (6 * width * heads + mlp) + 4.0 * heads * context_length * (0.5 * asked + 1)
+    return config.num_hidden_layers * encoder + config.decoder_layers * (asked * decoder + 2.0 * 2 * width * heads)
 
 
-def muon_flops_per_step(config: NetworkConfig) -> float:
+def train_flops_per_token(config: AnyNetworkConfig, context_length: int, asked: float = 1.0) -> float:
+    """Forward and backward FLOPs of one token of training text: three times the forward pass."""
+    return (1 + BACKWARD_OVER_FORWARD) * forward_flops_per_token(config, context_length, asked)
+
+
+def muon_flops_per_step(config: AnyNetworkConfig) -> float:
     """FLOPs of Muon's five Newton-Schulz iterations over every matrix inside the layers (Jordan et al. 2024).
 
     An iteration on an m x n matrix, m <= n, multiplies X X^T (2 m^2 n), its square (2 m^3) and their sum with X (2 m^2 n).
     Query, key and value, and the two halves of a gated MLP, are matrices of their own.
     """
-    if not isinstance(config, DecoderConfig):
+    if isinstance(config, RecurrentConfig):
         return 0.0
-    width, queries, keys = config.hidden_size, config.num_attention_heads * config.head_width, config.key_value_heads * config.head_width
-    ups = 2 if config.gated_mlp else 1
-    shapes = [
-        (queries, width),
-        (keys, width),
-        (keys, width),
-        (width, queries),
-        *[(config.mlp_width, width)] * ups,
-        (width, config.mlp_width),
-    ]
-    iteration = sum(4.0 * min(shape) ** 2 * max(shape) + 2.0 * min(shape) ** 3 for shape in shapes)
-    return NEWTON_SCHULZ_STEPS * config.num_hidden_layers * iteration
+    width, queries, layers = config.hidden_size, config.num_attention_heads * config.head_width, config.num_hidden_layers
+    keys = config.key_value_heads * config.head_width if isinstance(config, DecoderConfig) else queries
+    beside = config.decoder_layers if isinstance(config, EncoderDecoderConfig) else 0
+    attention = [(queries, width), (keys, width), (keys, width), (width, queries)]
+    mlp = [*[(config.mlp_width, width)] * (2 if config.gated_mlp else 1), (width, config.mlp_width)]
+    return NEWTON_SCHULZ_STEPS * ((layers + 2 * beside) * _iteration(attention) + (layers + beside) * _iteration(mlp))
 
 
-def kaplan_flops_per_token(config: NetworkConfig, context_length: int) -> float:
+def _iteration(shapes: Sequence[tuple[int, int]]) -> float:
+    return sum(4.0 * min(shape) ** 2 * max(shape) + 2.0 * min(shape) ** 3 for shape in shapes)
+
+
+def kaplan_flops_per_token(config: AnyNetworkConfig, context_length: int) -> float:
     """The common estimate 6N + 6 L T (H W) of training FLOPs a token (Kaplan et al. 2020, section 2.1), logits left out."""
     count = 6.0 * count_parameters(config).non_embedding
     if not isinstance(config, DecoderConfig):

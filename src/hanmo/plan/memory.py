@@ -10,7 +10,8 @@ D width, I inner width, U = I or, gated, 2 I, V vocabulary, H query heads, K key
 from dataclasses import dataclass
 
 from hanmo.model.config import DecoderConfig, RecurrentConfig
-from hanmo.plan.parameters import NetworkConfig, Parameters, count_parameters
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.plan.parameters import AnyNetworkConfig, Parameters, count_parameters
 
 FP32, BF16 = 4, 2
 
@@ -42,6 +43,8 @@ class Step:
     """Rows scored at once in evaluation; 0 for as many as in training."""
     fused: bool = True
     """Whether the compiled kernels work here; they do in bf16 only."""
+    asked: float = 1.0
+    """Tokens asked for, for each one of the text: an encoder's logits, and what a decoder beside an encoder writes."""
 
     @property
     def tokens(self) -> int:
@@ -111,12 +114,13 @@ class Memory:
         return {name: size for name, size in vars(self).items() if size and name != "accumulates"}
 
 
-def count_memory(config: NetworkConfig, step: Step, *, process_bytes: int = 0) -> Memory:
+def count_memory(config: AnyNetworkConfig, step: Step, *, process_bytes: int = 0) -> Memory:
     """The memory of training `config`; give `process_bytes` to count the process itself."""
     parameters = count_parameters(config)
     total = parameters.total
     activations = step.tokens * activation_bytes_per_token(config, step)
     evaluated = (step.evaluation_rows or step.rows) * step.context_length
+    asked = round(step.tokens * step.asked)
     inner = 2 * config.mlp_width if isinstance(config, DecoderConfig) else 4 * config.hidden_size
     return Memory(
         process=process_bytes,
@@ -127,8 +131,8 @@ def count_memory(config: NetworkConfig, step: Step, *, process_bytes: int = 0) -
         fresh_gradients=total * step.width,
         update=_update_bytes(config, parameters, step),
         activations=activations,
-        logits=loss_bytes(config, step, step.tokens) + step.width * config.hidden_size * (step.tokens + config.vocab_size),
-        evaluation=loss_bytes(config, step, evaluated) + evaluated * step.width * (3 * config.hidden_size + 2 * inner),
+        logits=loss_bytes(config, step, asked) + step.width * config.hidden_size * (asked + config.vocab_size),
+        evaluation=loss_bytes(config, step, round(evaluated * step.asked)) + evaluated * step.width * (3 * config.hidden_size + 2 * inner),
         saving=2 * total * FP32,
         holes=round(HOLES * activations),
         accumulates=step.accumulates,
@@ -149,7 +153,7 @@ def checkpoint_bytes(parameters: Parameters, optimizer: str) -> int:
     return FP32 * parameters.total + optimizer_bytes(parameters, optimizer)
 
 
-def loss_bytes(config: NetworkConfig, step: Step, tokens: int) -> int:
+def loss_bytes(config: AnyNetworkConfig, step: Step, tokens: int) -> int:
     """Logits of as many tokens as fit into LOGITS_AT_ONCE, and without the kernels two fp32 copies of a few rows of them."""
     entries = -(-config.vocab_size // LANES) * LANES
     at_once = min(tokens, max(1, LOGITS_AT_ONCE // max(1, entries * step.width)))
@@ -157,7 +161,7 @@ def loss_bytes(config: NetworkConfig, step: Step, tokens: int) -> int:
     return at_once * entries * step.width + copies
 
 
-def activation_bytes_per_token(config: NetworkConfig, step: Step) -> int:
+def activation_bytes_per_token(config: AnyNetworkConfig, step: Step) -> int:
     """Bytes that autograd keeps of one token after a forward pass, the loss left out."""
     width = step.width
     if isinstance(config, RecurrentConfig):
@@ -165,6 +169,8 @@ def activation_bytes_per_token(config: NetworkConfig, step: Step) -> int:
         dropped = 2 * width * between if config.cell == "lstm" else width * between
         return RECURRENT_BYTES[config.cell][width] * units + (dropped if config.hidden_dropout else 0) + 8
     fused = step.fused and step.low_precision
+    if isinstance(config, EncoderConfig | EncoderDecoderConfig):
+        return _both_ways(config, step, fused)
     block = (
         2 * _norm(config, width, fused) + _attention(config, step, fused) + _mlp(config, width, fused) + _post_norms(config, width, fused)
     )
@@ -173,11 +179,38 @@ def activation_bytes_per_token(config: NetworkConfig, step: Step) -> int:
     return config.num_hidden_layers * (block + masks) + last + 8 + _windows(config, step, fused)
 
 
-def _norm(config: DecoderConfig, width: int, fused: bool) -> int:
+def _norm(config: DecoderConfig | EncoderConfig | EncoderDecoderConfig, width: int, fused: bool) -> int:
     """Its input and its output, which the next projection keeps, and statistics; torch's RMSNorm keeps two fp32 copies inside."""
     if config.norm == "layer_norm" or fused:
         return 2 * width * config.hidden_size + 8
     return (2 * FP32 + width) * config.hidden_size + 4
+
+
+def _both_ways(config: EncoderConfig | EncoderDecoderConfig, step: Step, fused: bool) -> int:
+    """An encoder's blocks; with a decoder its blocks too, for each token it writes, and the keys and values it makes of the source."""
+    norm, width = _norm(config, step.width, fused), step.width * config.hidden_size
+    if isinstance(config, EncoderConfig):
+        head = round(step.asked * (5 * width + 8)) if config.masked_head else 0
+        return config.num_hidden_layers * _block(config, step, step.context_length, 2, fused) + norm + head + 8
+    inner = step.width * config.num_attention_heads * config.head_width
+    written = _block(config, step, round(step.asked * step.context_length), 3, fused) + 2 * inner + FP32 * config.num_attention_heads
+    decoder = config.decoder_layers * (2 * inner + round(step.asked * written))
+    return config.num_hidden_layers * _block(config, step, step.context_length, 2, fused) + decoder + round((1 + step.asked) * (norm + 8))
+
+
+def _block(config: EncoderConfig | EncoderDecoderConfig, step: Step, keys: int, norms: int, fused: bool) -> int:
+    """Norms, attention to its own text (query, key, value, mixed heads) and MLP, one token's.
+
+    Learned distances and dropout of weights take torch's formula in fp32, which keeps one matrix [T, T] a head, or three.
+    """
+    heads, inner = config.num_attention_heads, config.num_attention_heads * config.head_width
+    learned = isinstance(config, EncoderDecoderConfig) and config.position_embedding == "relative"
+    scores = FP32 * heads * (keys if learned else 1)
+    if config.attention_dropout:
+        scores = 3 * FP32 * heads * keys + (3 * step.width * inner if step.low_precision else 0)
+    masks = norms * step.width * config.hidden_size if config.hidden_dropout and not fused else 0
+    mlp = step.width * config.mlp_width * (4 if config.gated_mlp else 2)
+    return norms * _norm(config, step.width, fused) + 4 * step.width * inner + scores + mlp + masks
 
 
 def _post_norms(config: DecoderConfig, width: int, fused: bool) -> int:
@@ -220,9 +253,10 @@ def _mlp(config: DecoderConfig, width: int, fused: bool) -> int:
     return width * config.mlp_width * ((2 if gated else 1) + 1 + (1 if gated and not fused else 0))
 
 
-def _update_bytes(config: NetworkConfig, parameters: Parameters, step: Step) -> int:
+def _update_bytes(config: AnyNetworkConfig, parameters: Parameters, step: Step) -> int:
     """Muon holds its updates in fp32, and one stack of equal matrices with three of its size in the computing precision."""
-    if step.optimizer != "muon" or not isinstance(config, DecoderConfig):
+    if step.optimizer != "muon" or isinstance(config, RecurrentConfig):
         return 0
-    stack = config.num_hidden_layers * (2 if config.gated_mlp else 1) * config.mlp_width * config.hidden_size
+    layers = config.num_hidden_layers + (config.decoder_layers if isinstance(config, EncoderDecoderConfig) else 0)
+    stack = layers * (2 if config.gated_mlp else 1) * config.mlp_width * config.hidden_size
     return FP32 * parameters.layer_matrices + 4 * step.width * stack

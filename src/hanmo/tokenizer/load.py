@@ -153,6 +153,12 @@ class Tokenizer:
         arrays = iter([np.array(each.ids, dtype=np.int32) for each in encoded])
         return [next(arrays) if len(group) == 1 else np.concatenate([next(arrays) for _ in group]) for group in pieces]
 
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The tokens that tokenizer.json itself wants before and behind a text (its post_processor), often none."""
+        made = self._backend.encode("a")
+        inside = [place for place, added in enumerate(made.special_tokens_mask) if not added] or [0, -1]
+        return made.ids[: inside[0]], made.ids[inside[-1] + 1 :]
+
     def encode_spans(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]]:
         """The ids of each text, and the characters where each token begins and ends; slower than `encode_batch`."""
         pieces = self._cut(texts)

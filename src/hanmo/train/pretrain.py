@@ -262,13 +262,13 @@ def _batches(config: TrainConfig, context: int, rows: int, micro_rows: int) -> B
 def validation(
     store: TokenStore, config: TrainConfig, context: int, objective: Objective | None = None
 ) -> Callable[[Network], Mapping[str, float]]:
-    """A quick look at validation text in training: rows side by side, every token scored once.
+    """A quick look at validation text in training: rows packed as in training, every token scored once.
 
     Gives `validation_loss` (nats a token asked for) and, where that is every next token, `validation_bits_per_byte`;
     `hanmo evaluate` measures with sliding windows. What is hidden or cut out is the same in every look.
     """
     rows = min(config.batch_size, 16)
-    batches = dataclasses.replace(_batches(config, context, rows, rows), packing="concatenate", shuffle=False, repeat=False)
+    batches = dataclasses.replace(_batches(config, context, rows, rows), too_long="split", shuffle=False, repeat=False)
     stream = BatchStream(store, batches, objective)
     steps = stream.steps_per_epoch
     if config.eval_tokens:

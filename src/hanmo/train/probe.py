@@ -2,10 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from hanmo.base.runtime import keep_freed_memory, peak_memory_bytes
+from hanmo.batches.config import asked_share
+from hanmo.model.encoder import Encoder
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.train.config import TrainConfig
 from hanmo.train.loop import Network, compile_network
 from hanmo.train.optimizer import Blocks, Optimizer
@@ -53,14 +57,13 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
     rows = config.micro_batch_size or config.batch_size
     micro_batches = config.batch_size // rows
     generator = torch.Generator().manual_seed(config.seed)
-    ids = torch.randint(network.config.vocab_size, (rows, context_length + 1), generator=generator)
-    weights = torch.ones(rows, context_length)
+    given = _random_rows(network, config, rows, context_length, generator)
     times: list[float] = []
     deadline = time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < deadline:
         started = time.perf_counter()
         for _ in range(micro_batches):
-            nats, weight = network.loss(ids[:, :-1], ids[:, 1:], weights, label_smoothing=config.label_smoothing)
+            nats, weight = network.loss(*given, label_smoothing=config.label_smoothing)
             (nats / (weight * micro_batches)).backward()
             optimizer.collect()
         optimizer.clip()
@@ -69,7 +72,7 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
     started = time.perf_counter()
     with torch.no_grad():
         network.eval()
-        float(network.loss(ids[:, :-1], ids[:, 1:], weights)[0])
+        float(network.loss(*given)[0])
     evaluated = time.perf_counter() - started
     rest = times[1:]
     mean = sum(rest) / len(rest)
@@ -82,3 +85,18 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
         evaluation_tokens_per_second=rows * context_length / evaluated,
         peak_memory_bytes=peak_memory_bytes(),
     )
+
+
+def _random_rows(network: Network, config: TrainConfig, rows: int, context_length: int, generator: torch.Generator) -> tuple[Any, ...]:
+    """What `loss` takes, of the shape that the objective makes of full rows: an encoder is asked for some of its tokens, an
+    encoder-decoder reads a whole row and writes as many tokens as it is asked for."""
+    share, size = asked_share(config.objective), network.config.vocab_size
+    length = max(1, round(share * context_length)) if isinstance(network, EncoderDecoder) else context_length
+    ids = torch.randint(size, (rows, length + 1), generator=generator)
+    weights = torch.ones(rows, length)
+    if isinstance(network, Encoder):
+        weights[:, max(1, round(share * context_length)) :] = 0
+    if not isinstance(network, EncoderDecoder):
+        return ids[:, :-1], ids[:, 1:], weights
+    source = torch.randint(size, (rows, context_length), generator=generator)
+    return ids[:, :-1], ids[:, 1:], weights, None, source, torch.ones_like(source, dtype=torch.bool)
