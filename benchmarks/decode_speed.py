@@ -5,7 +5,8 @@
 
 SmolLM2-135M-Instruct (hanmo fetch) and a random model of a billion parameters in Llama's shape. Every contestant is a process that
 has loaded its model and waits; they work one at a time, round after round, on two threads, and draw greedily. llama.cpp reads what
-`hanmo export` wrote (Q4_0 with a Q8_0 output as ours, Q8_0, F16), with flash attention, its weights repacked (its default), as many sequences as there are rows.
+`hanmo export` wrote (Q4_0 with a Q8_0 output as ours, Q8_0, F16), with flash attention, its weights repacked (its default), as many
+sequences as there are rows.
 transformers has bf16 and its own cache, eager. Beside each speed stand the bits per byte that these weights need for --text in
 windows of 512 tokens, and the bytes of weights read a second beside what this memory can do.
 """

@@ -306,28 +306,27 @@ class PairReader:
         self._memory = Memory.joined(self._memory, other._memory)
 
 
-class FreshPairReader(RowsReader):
+class FreshPairReader:
     """An encoder-decoder that reads both texts anew each time: slow, and the measure for the one that remembers."""
 
     def __init__(self, network: EncoderDecoder, source: Sequence[int]) -> None:
-        super().__init__()
-        self.network, self._sources = network, [source]
+        self.network, self._source = network, source
+        self._pairs: list[tuple[Sequence[int], list[int]]] = []
 
     def read(self, new: Rows) -> Tensor:
         """As in Reader."""
-        self._rows = _appended(self._rows, new)
-        pairs = zip(self._sources, self._rows, strict=True)
-        return torch.cat([self.network(*(_tensor([ids], self.network) for ids in pair))[:, -1].float() for pair in pairs])
+        self._pairs = self._pairs or [(self._source, []) for _ in new]
+        for (_, row), more in zip(self._pairs, new, strict=True):
+            row.extend(more)
+        return torch.cat([self.network(*(_tensor([ids], self.network) for ids in pair))[:, -1].float() for pair in self._pairs])
 
     def keep(self, rows: Sequence[int]) -> None:
         """As in Reader."""
-        super().keep(rows)
-        self._sources = [self._sources[row] for row in rows]
+        self._pairs = [(self._pairs[row][0], list(self._pairs[row][1])) for row in rows]
 
     def join(self, other: Self) -> None:
         """As in Reader."""
-        super().join(other)
-        self._sources += other._sources
+        self._pairs += other._pairs
 
 
 def _side_by_side(some: State | None, others: State | None) -> State:
