@@ -17,6 +17,8 @@ from typing import Any
 
 PEERS = Path(__file__).parents[1] / ".venv-llama" / "bin" / "python"
 CONTEXT, THREADS = 2048, 2
+ERROR = 4
+"""ggml's level of a line that tells of one; a line goes on in levels above."""
 
 
 class LlamaCpp:
@@ -72,7 +74,7 @@ class _Model:
 
         self.api, self.numpy = llama_cpp, numpy
         llama_cpp.llama_backend_init()
-        self._quiet = llama_cpp.llama_log_callback(lambda level, text, _: sys.stderr.write(text.decode()) if level == llama_cpp.GGML_LOG_LEVEL_ERROR else None)
+        self._quiet = llama_cpp.llama_log_callback(lambda level, text, _: sys.stderr.write(text.decode()) if level == ERROR else None)
         llama_cpp.llama_log_set(self._quiet, None)
         loading, settings = llama_cpp.llama_model_default_params(), llama_cpp.llama_context_default_params()
         settings.n_ctx = settings.n_batch = CONTEXT
