@@ -44,6 +44,7 @@ FOR_TRAINING = dict.fromkeys(("embedding_dropout", "attention_dropout", "hidden_
 IDS = torch.arange(36).view(3, 12)
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
 SMOL = find(ENTRIES["smollm2-135m-instruct"])
+GEMMA = find(ENTRIES["gemma3-270m"])
 QUESTIONS = [
     "What is the capital of France?",
     "Name three colours.",
@@ -222,6 +223,25 @@ def test_smollm2_gives_the_logits_and_answers_of_transformers() -> None:
             answer = theirs.generate(torch.tensor([ids]), max_new_tokens=16, do_sample=False)[0, len(ids) :].tolist()
             equal += greedy(ours, ids, len(answer)) == answer
     assert equal == len(QUESTIONS)
+
+
+BEGINNINGS = {"The capital of France is": "Paris", "Water boils at 100 degrees": "Celsius", "中国的首都是": "北京", "一年有十二个": "月"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(GEMMA is None, reason="hanmo fetch gemma3-270m has not been run here")
+def test_gemma_gives_the_logits_of_transformers_and_goes_on_in_chinese_and_english() -> None:
+    assert GEMMA is not None
+    folder = local_model("gemma3-270m")
+    tokenizer, ours = Tokenizer.load(folder), decoder(folder)
+    for text, wanted in BEGINNINGS.items():
+        ids = tokenizer.encode(text).tolist()
+        assert wanted in tokenizer.decode(greedy(ours, ids, 12)), text
+    ids = tokenizer.encode(" ".join(BEGINNINGS)).tolist()
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(GEMMA, gguf_file=next(GEMMA.glob("*.gguf")).name, dtype=torch.float32)
+    with torch.no_grad():
+        assert (theirs.eval()(torch.tensor([ids])).logits - ours(torch.tensor([ids]))).abs().max() <= 1e-3
 
 
 def greedy(network: Decoder, ids: list[int], count: int) -> list[int]:
