@@ -27,7 +27,8 @@ FORMATS = ("f32", "f16", "q8_0", "q4_0")
 ALLOWED = {"q8_0": 0.01, "q4_0": 0.05}
 QUESTIONS = (
     "What is the capital of Norway?", "Name four birds.", "Write one sentence about an old bridge.", "How many minutes are in two hours?",
-    "Who painted the Mona Lisa?", "Explain what a lake is to a child.", "Give me three rules for a good letter.", "Is ice heavier than water?",
+    "Who painted the Mona Lisa?", "Explain what a lake is to a child.", "Give me three rules for a good letter.",
+    "Is ice heavier than water?",
     "用中文介绍一下你自己。", "把“早上好”翻译成英文。", "Turn this into a list: bread, milk, salt.", "Why do leaves fall in autumn?",
 )  # fmt: skip
 BEGINNINGS = (
@@ -36,12 +37,12 @@ BEGINNINGS = (
 )  # fmt: skip
 WORDS = (
     "The rain had stopped.", "她把信折好，放进抽屉，什么也没有说。", "两岸猿声啼不住 １２３，ＡＢＣ！", "🙂👩‍👩‍👧‍👦 🇳🇴 e\u0301 é", "  a   b\t\tc \n\n\n  d\r\n ", " ", "",
-    "12345678 3.14159 1,000,000", "don't WE'LL it'S", "x = {'a': [1, 2]}  # ok\n\tif not x:\n\t\treturn\n", "<|im_start|>user\n<|im_end|> </s>",
+    "12345678 3.14159 1,000,000", "don't WE'LL it'S", "x = {'a': [1, 2]}  # ok\n\tif not x:\n\t\treturn\n",
+    "<|im_start|>user\n<|im_end|> </s>",
     "Ελληνικά русский العربية हिन्दी 한국어 日本語", "\u00a0no-break\u3000ideographic\u200bzero", "ſ ﬁ Ⅷ ½ ² ㎏", "https://a.example/b?c=d&e=%20",
 )  # fmt: skip
-TEMPLATE = (
-    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 
 
 def read_alike(folder: Path, reader: LlamaCpp) -> dict[str, object]:
@@ -227,11 +228,16 @@ def small_family(place: Path, config: Any, words: dict[str, Any]) -> dict[str, o
     alike = read_alike(folder, reader)
     reader.end()
     likeliest = int((ours.argmax(-1) == theirs.argmax(-1)).sum())
-    return {**alike, "logits_differ_by": float((ours - theirs).abs().max()), "logits_spread": float(ours.std()), "likeliest_equal": likeliest}
+    return {
+        **alike,
+        "logits_differ_by": float((ours - theirs).abs().max()),
+        "logits_spread": float(ours.std()),
+        "likeliest_equal": likeliest,
+    }
 
 
 def show(result: dict[str, Any]) -> None:
-    """The tables."""
+    """What has been found so far."""
     if found := result.get("words"):
         print(f"ids: {found['texts_with_equal_ids']} of {found['texts']} texts equal, template equal: {found['template_equal']}")
         print("".join(f"  differs: {text!r}\n" for text in found["differing"]), end="")
@@ -245,7 +251,9 @@ def show(result: dict[str, Any]) -> None:
         for name in FORMATS:
             each = found[name]
             more = 100 * (each["llamacpp_vs_float32"] - 1)
-            print(f"  {name:5} {each['llamacpp']:9.4f} in llama.cpp ({more:+.2f} %), {each['our_float32_on_its_weights']:9.4f} ours on its weights")
+            print(
+                f"  {name:5} {each['llamacpp']:9.4f} in llama.cpp ({more:+.2f} %), {each['our_float32_on_its_weights']:9.4f} ours on its weights"
+            )
     for name, each in (result.get("families") or {}).items():
         said = f"logits differ by {each['logits_differ_by']:.1e} of a spread of {each['logits_spread']:.1f}"
         alike = f"{each['likeliest_equal']} of 90 likeliest equal, {each['texts_with_equal_ids']} of {each['texts']} texts"
@@ -265,12 +273,15 @@ def real_model(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     readers = {name: LlamaCpp(file) for name, file in files.items()}
     if "words" in options.parts:
         result["words"] = read_alike(folder, readers["f16"])
+        show({"words": result["words"]})
     if "text" in options.parts:
         usual = LlamaCpp(files["f16"], usual=True)
         result["text"] = same_text(folder, {**readers, "f16, usual settings": usual})
+        show({"text": result["text"]})
         usual.end()
     if "perplexity" in options.parts:
         result["perplexity"] = perplexities(folder, files, readers, windows_of(options.text, folder, options.windows))
+        show({"perplexity": result["perplexity"]})
         result["within"] = {name: result["perplexity"][name]["llamacpp_vs_float32"] <= 1 + most for name, most in ALLOWED.items()}
     result["llamacpp_version"] = readers["f16"].about["version"]
     for reader in readers.values():
@@ -297,10 +308,10 @@ def main() -> None:
         if set(options.parts) - {"families"}:
             result = real_model(options, Path(place))
         if "families" in options.parts:
-            result["families"] = {
-                name: small_family(Path(place) / name, config, words) for name, (config, words) in small_models().items()
-            }
-    show(result)
+            result["families"] = {}
+            for name, (config, words) in small_models().items():
+                result["families"][name] = small_family(Path(place) / name, config, words)
+                show({"families": {name: result["families"][name]}})
     if options.json:
         print(json.dumps({**result, "machine": machine(), "versions": versions()}))
 

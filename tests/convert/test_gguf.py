@@ -117,9 +117,7 @@ def test_transformers_reads_what_we_write(tmp_path: Path, name: str) -> None:
     ("factors", "theta", "message"),
     [(np.linspace(1, 9, 4), 1e4, "not Llama 3's"), (np.full(4, 2), 1e4, "not Llama 3's"), (np.full(4, 2), 10000, "contradicts itself")],
 )
-def test_divisors_of_frequencies_that_are_not_llama_3s_are_refused(
-    tmp_path: Path, factors: np.ndarray, theta: float, message: str
-) -> None:
+def test_divisors_of_frequencies_that_are_not_llama_3s_are_refused(tmp_path: Path, factors: np.ndarray, theta: float, message: str) -> None:
     export_gguf(model_folder(tmp_path / "m", SMALL), tmp_path / "m.gguf")
     file = GgufFile(tmp_path / "m.gguf")
     tensors = {name: outgoing(file.read(name)) for name in file.tensors} | {"rope_freqs.weight": outgoing(factors.astype(np.float32))}

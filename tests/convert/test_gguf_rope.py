@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hanmo.base.errors import ModelError
 from hanmo.convert.gguf_rope import factors_scaling, frequency_factors, scaling_settings, settings_scaling
 
-LLAMA_32 = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+LLAMA_32 = {
+    "rope_type": "llama3",
+    "factor": 32.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 
 
 def factors(scaling: dict[str, object], width: int = 64, theta: float = 500000.0) -> np.ndarray:

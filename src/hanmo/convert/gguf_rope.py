@@ -42,7 +42,9 @@ def scaling_settings(architecture: str, scaling: Mapping[str, object] | None) ->
         return {}
     for key, wanted in YARN.items() if kind == "yarn" else ():
         if (value := scaling.get(key, wanted)) != wanted:
-            raise ModelError(f"rope_scaling.{key} (={value}) has no place in a GGUF file: llama.cpp computes yarn with {wanted or 'its own'}")
+            raise ModelError(
+                f"rope_scaling.{key} (={value}) has no place in a GGUF file: llama.cpp computes yarn with {wanted or 'its own'}"
+            )
     found: dict[str, Value] = {"rope.scaling.type": str(kind), "rope.scaling.factor": float(str(scaling["factor"]))}
     if (context := scaling.get("original_max_position_embeddings")) is not None:
         found["rope.scaling.original_context_length"] = int(str(context))
@@ -65,7 +67,9 @@ def frequency_factors(values: Mapping[str, object]) -> Floats | None:
     table = values.get("rope_scaling")
     if not isinstance(table, Mapping) or table.get("rope_type") != "llama3":
         return None
-    given = {"original_max_position_embeddings": values["max_position_embeddings"]} | {key: table[key] for key in table if key != "rope_type"}
+    given = {"original_max_position_embeddings": values["max_position_embeddings"]} | {
+        key: table[key] for key in table if key != "rope_type"
+    }
     width, theta = int(str(values["head_dim"])), float(str(values["rope_theta"]))
     return _divisors(width // 2, theta, RopeScaling(rope_type="llama3", **given))  # pyright: ignore[reportArgumentType]
 
