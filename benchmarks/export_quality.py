@@ -36,10 +36,13 @@ BEGINNINGS = (
     "从前有一座山，山上有", "Ingredients:\n- 2 eggs\n- ", "The three states of matter are", "北京是中国的",
 )  # fmt: skip
 WORDS = (
-    "The rain had stopped.", "她把信折好，放进抽屉，什么也没有说。", "两岸猿声啼不住 １２３，ＡＢＣ！", "🙂👩‍👩‍👧‍👦 🇳🇴 e\u0301 é", "  a   b\t\tc \n\n\n  d\r\n ", " ", "",
+    "The rain had stopped.", "她把信折好，放进抽屉，什么也没有说。", "两岸猿声啼不住 １２３，ＡＢＣ！", "🙂👩‍👩‍👧‍👦 🇳🇴 e\u0301 é",
+    "  a   b\t\tc \n\n\n  d\r\n ", " ", "",
     "12345678 3.14159 1,000,000", "don't WE'LL it'S", "x = {'a': [1, 2]}  # ok\n\tif not x:\n\t\treturn\n",
     "<|im_start|>user\n<|im_end|> </s>",
-    "Ελληνικά русский العربية हिन्दी 한국어 日本語", "\u00a0no-break\u3000ideographic\u200bzero", "ſ ﬁ Ⅷ ½ ² ㎏", "https://a.example/b?c=d&e=%20",
+    "Ελληνικά русский العربية हिन्दी 한국어 日本語",
+    "\u00a0no-break\u3000ideographic\u200bzero", "ſ ﬁ Ⅷ ½ ² ㎏",
+    "https://a.example/b?c=d&e=%20",
 )  # fmt: skip
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -251,9 +254,8 @@ def show(result: dict[str, Any]) -> None:
         for name in FORMATS:
             each = found[name]
             more = 100 * (each["llamacpp_vs_float32"] - 1)
-            print(
-                f"  {name:5} {each['llamacpp']:9.4f} in llama.cpp ({more:+.2f} %), {each['our_float32_on_its_weights']:9.4f} ours on its weights"
-            )
+            ours = each["our_float32_on_its_weights"]
+            print(f"  {name:5} {each['llamacpp']:9.4f} in llama.cpp ({more:+.2f} %), {ours:9.4f} in our float32 on its weights")
     for name, each in (result.get("families") or {}).items():
         said = f"logits differ by {each['logits_differ_by']:.1e} of a spread of {each['logits_spread']:.1f}"
         alike = f"{each['likeliest_equal']} of 90 likeliest equal, {each['texts_with_equal_ids']} of {each['texts']} texts"
