@@ -44,8 +44,10 @@ WORDS = (
     "\u00a0no-break\u3000ideographic\u200bzero", "ſ ﬁ Ⅷ ½ ² ㎏",
     "https://a.example/b?c=d&e=%20",
 )  # fmt: skip
+TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 
 
 def read_alike(folder: Path, reader: LlamaCpp) -> dict[str, object]:
