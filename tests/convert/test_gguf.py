@@ -234,9 +234,9 @@ def test_gemma_gives_the_logits_of_transformers_and_goes_on_in_chinese_and_engli
     folder = local_model("gemma3-270m")
     tokenizer, ours = Tokenizer.load(folder), decoder(folder)
     for text, wanted in BEGINNINGS.items():
-        ids = tokenizer.encode(text).tolist()
+        ids = [tokenizer.eot_id, *tokenizer.encode(text).tolist()]
         assert wanted in tokenizer.decode(greedy(ours, ids, 12)), text
-    ids = tokenizer.encode(" ".join(BEGINNINGS)).tolist()
+    ids = [tokenizer.eot_id, *tokenizer.encode(" ".join(BEGINNINGS)).tolist()]
     theirs = transformers.AutoModelForCausalLM.from_pretrained(GEMMA, gguf_file=next(GEMMA.glob("*.gguf")).name, dtype=torch.float32)
     with torch.no_grad():
         assert (theirs.eval()(torch.tensor([ids])).logits - ours(torch.tensor([ids]))).abs().max() <= 1e-3
