@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+import transformers
 from tests.convert.conftest import model_folder
 from tests.model.families.conftest import SMALL
 
@@ -11,6 +13,7 @@ import hanmo
 from hanmo.base.errors import ModelError
 from hanmo.convert.gguf import export_gguf
 from hanmo.convert.sources import local_model
+from hanmo.data.catalogue import ENTRIES, find
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +82,23 @@ def test_what_is_nothing_says_what_there_could_be(tmp_path: Path) -> None:
         local_model(tmp_path / "nothing")
     with pytest.raises(ModelError, match=r"config.json is missing"):
         local_model(tmp_path)
+
+
+SENTENCES = ["A boat lies in the harbour.", "A small ship is moored in the port.", "The bank raised its rates.", "", "long " * 400]
+MINILM = find(ENTRIES["minilm-l6"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MINILM is None, reason="hanmo fetch minilm-l6 has not been run here")
+def test_a_fetched_encoder_gives_the_vectors_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MINILM is not None
+    monkeypatch.undo()  # where it has been fetched to, not the empty cache
+    vectors = hanmo.load_encoder("minilm-l6").embed(SENTENCES)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(MINILM)
+    given = tokenizer(SENTENCES, padding=True, truncation=True, max_length=256, return_tensors="pt")
+    with torch.no_grad():
+        states = transformers.AutoModel.from_pretrained(MINILM).eval()(**given).last_hidden_state
+    mask = given["attention_mask"][..., None]
+    expected = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1)).numpy()
+    assert (vectors * expected).sum(1).min() >= 0.9999
+    assert vectors[0] @ vectors[1] > 0.5 > vectors[0] @ vectors[2]

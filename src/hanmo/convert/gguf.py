@@ -1,7 +1,7 @@
 """A GGUF file becomes a model folder, and a model folder a GGUF file with an Ollama Modelfile beside it.
 
 In: a path. Out: the other form, with tokenizer, chat template and end tokens. Weights come back as float32, exactly the
-numbers that the blocks say; they go out as F16, Q8_0 or Q4_0, vectors and positions always as F32, and under Q4_0 the
+numbers that the blocks say; they go out as F32, F16, Q8_0 or Q4_0, vectors and positions always as F32, and under Q4_0 the
 embedding and the output projection as Q8_0, because every token pays for their error.
 """
 
@@ -26,8 +26,8 @@ from hanmo.model.store import load_model, read_generation, save_model
 from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
 from hanmo.tokenizer.load import Tokenizer
 
-GgufPrecision = Literal["f16", "q8_0", "q4_0"]
-FILE_TYPES = {"f16": 1, "q4_0": 2, "q8_0": 7}
+GgufPrecision = Literal["f32", "f16", "q8_0", "q4_0"]
+FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7}
 ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 

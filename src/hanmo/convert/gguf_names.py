@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hanmo.base.errors import ModelError
 from hanmo.convert.gguf_reader import GgufFile, Value
+from hanmo.convert.gguf_rope import FACTORS, factors_scaling, frequency_factors, scaling_settings, settings_scaling
 
 Floats = NDArray[np.float32]
 
@@ -106,6 +107,9 @@ ARCHITECTURES = (
     Architecture(name="gpt2", model_type="gpt2", settings=GPT2_SETTINGS, modules=GPT2_MODULES, transposed=True),
 )
 
+WRITTEN_AS = {"mistral": "llama"}
+"""Families that llama.cpp computes as another; Mistral's window is refused where it would act."""
+
 
 def architecture_of(file: GgufFile) -> Architecture:
     """The architecture that a file names.
@@ -128,10 +132,6 @@ def config_values(file: GgufFile) -> dict[str, object]:
     own = {key.removeprefix(f"{kind.name}."): _plain(file, key) for key in file.metadata if key.startswith(f"{kind.name}.")}
     if own.get("expert_count"):
         raise ModelError(f"{file.path}: expert_count (={own['expert_count']}) asks for a mixture of experts, which is not computed here")
-    if "rope_freqs.weight" in file.tensors and not (file.read("rope_freqs.weight") == 1).all():
-        raise ModelError(
-            f"{file.path}: rope_freqs.weight scales rotary frequencies one by one, which is not read here: import the original"
-        )
     values: dict[str, object] = {theirs: own[ours] for ours, theirs in kind.settings.items() if ours in own}
     embedding = file.tensors.get("token_embd.weight")
     values |= {
@@ -144,7 +144,8 @@ def config_values(file: GgufFile) -> dict[str, object]:
     if kind.model_type == "llama" and any(name.endswith("attn_q.bias") for name in file.tensors):
         values["attention_bias"] = True
     _check_heads(file, own, values)
-    _add_scaling(own, values)
+    if (scaling := _scaling(file, own, values)) is not None:
+        values["rope_scaling"] = scaling
     if kind.name == "gemma3" and own.get("block_count") == GEMMA_27B_LAYERS:  # llama.cpp knows the largest by its depth
         values["query_pre_attn_scalar"] = int(values["hidden_size"]) // int(values["num_attention_heads"])  # pyright: ignore[reportArgumentType]
     elif kind.name == "gemma3":
@@ -171,14 +172,18 @@ def _check_heads(file: GgufFile, own: Mapping[str, object], values: Mapping[str,
             raise ModelError(f"{file.path}: {key} (={own[key]!r}) is not the width of a head ({head}), which is not computed here")
 
 
-def _add_scaling(own: Mapping[str, object], values: dict[str, object]) -> None:
-    kind = own.get("rope.scaling.type", "none")
-    if kind == "none" or (kind == "linear" and own.get("rope.scaling.factor", 1.0) == 1.0):
-        return
-    scaling = {"rope_type": kind, "factor": own.get("rope.scaling.factor", 1.0)}
-    if "rope.scaling.original_context_length" in own:
-        scaling["original_max_position_embeddings"] = own["rope.scaling.original_context_length"]
-    values["rope_scaling"] = scaling
+def _scaling(file: GgufFile, own: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object] | None:
+    scaling = settings_scaling(own)
+    factors = file.read(FACTORS) if FACTORS in file.tensors else None
+    if factors is None or (factors == 1).all():
+        return scaling
+    theta = values.get("rope_theta", 10000.0)
+    if file.metadata["general.architecture"] != "llama" or scaling is not None or not isinstance(theta, float):
+        raise ModelError(f"{file.path}: {FACTORS} is for a llama without rope.scaling: the file contradicts itself")
+    try:
+        return factors_scaling(factors, theta)
+    except ModelError as error:
+        raise ModelError(f"{file.path}: {error}") from error
 
 
 def hf_names(file: GgufFile) -> dict[str, str]:
@@ -189,7 +194,7 @@ def hf_names(file: GgufFile) -> dict[str, str]:
     kind = architecture_of(file)
     found: dict[str, str] = {}
     for name in file.tensors:
-        if name == "rope_freqs.weight":
+        if name == FACTORS:
             continue
         module, _, part = name.rpartition(".")
         layer = re.match(r"blk\.(\d{1,6})\.", name)
@@ -233,6 +238,8 @@ def ggml_tensors(model_type: str, tensors: Mapping[str, Floats], values: Mapping
             numbers = numbers + np.float32(1)
         heads = _rotated_heads(kind, target, values)
         yield target, interleaved(numbers, heads) if heads else numbers
+    if (factors := frequency_factors(values)) is not None:
+        yield FACTORS, factors
 
 
 def architecture_for(model_type: str) -> Architecture:
@@ -241,9 +248,9 @@ def architecture_for(model_type: str) -> Architecture:
     Raises ModelError when there is none.
     """
     for each in ARCHITECTURES:
-        if each.model_type == model_type:
+        if each.model_type == WRITTEN_AS.get(model_type, model_type):
             return each
-    known = ", ".join(each.model_type for each in ARCHITECTURES)
+    known = ", ".join([*(each.model_type for each in ARCHITECTURES), *WRITTEN_AS])
     raise ModelError(f"a {model_type} model has no form in GGUF that other engines read: {known} have")
 
 
@@ -262,6 +269,9 @@ def ggml_settings(values: Mapping[str, object]) -> dict[str, Value]:
     head = values.get("head_dim")
     if isinstance(head, int):
         found |= {f"{kind.name}.attention.value_length": head, f"{kind.name}.rope.dimension_count": head}
+    scaling = values.get("rope_scaling")
+    settings = scaling_settings(kind.name, scaling if isinstance(scaling, Mapping) else None)
+    found |= {f"{kind.name}.{key}": value for key, value in settings.items()}
     found[f"{kind.name}.vocab_size"] = int(str(values["vocab_size"]))
     return found
 
@@ -274,8 +284,11 @@ def _refuse_unspoken(kind: Architecture, values: Mapping[str, object]) -> None:
         pattern = ["sliding_attention" if (layer + 1) % GEMMA_PATTERN else "full_attention" for layer in layers]
         fixed |= {"layer_types": pattern, "rope_local_base_freq": GEMMA_LOCAL_THETA, "query_pre_attn_scalar": values.get("head_dim")}
         fixed |= {"hidden_activation": "gelu_pytorch_tanh"}
+        if values.get("rope_theta") == GEMMA_LOCAL_THETA:  # one base for all layers: ours slows them all down, llama.cpp the full ones
+            fixed["rope_scaling"] = None
     elif kind.name != "gpt2":
-        fixed |= {"hidden_act": "silu", "sliding_window": None}
+        fixed["hidden_act"] = "silu"
+        _refuse_window(kind, values)
     if kind.name in ("qwen3", "gemma3"):
         fixed["attention_bias"] = False
     for key, wanted in fixed.items():
@@ -283,9 +296,16 @@ def _refuse_unspoken(kind: Architecture, values: Mapping[str, object]) -> None:
             raise ModelError(
                 f"{key} (={str(values[key])[:60]}) has no place in a GGUF file: llama.cpp computes a {kind.name} with {wanted}"
             )
-    scaling = values.get("rope_scaling")
-    if isinstance(scaling, Mapping) and scaling.get("rope_type", "default") != "default":
-        raise ModelError(f"rope_scaling (={scaling.get('rope_type')}) is not written to GGUF here: export it as hf")
+
+
+def _refuse_window(kind: Architecture, values: Mapping[str, object]) -> None:
+    """Raise ModelError for a sliding window that acts within the context: only Gemma's is computed by llama.cpp."""
+    window, context = values.get("sliding_window"), values["max_position_embeddings"]
+    if isinstance(window, int) and isinstance(context, int) and window < context:
+        raise ModelError(
+            f"sliding_window (={window}) has no place in a GGUF file: llama.cpp's {kind.name} sees all of the context "
+            f"(max_position_embeddings = {context}); a context of {window} in config.json would be computed alike"
+        )
 
 
 def _is_block_matrix(name: str, dimensions: int) -> bool:
