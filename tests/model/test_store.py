@@ -177,7 +177,7 @@ def test_generation_defaults_and_end_tokens_are_kept(tmp_path: Path) -> None:
 
 def test_an_encoder_decoder_tells_how_its_text_begins(tmp_path: Path) -> None:
     save_model(lively(ENCODER_DECODERS["marian"]), tmp_path / "m")
-    expected = {"eos_token_id": 1, "pad_token_id": 60, "decoder_start_token_id": 60}
+    expected = {"do_sample": False, "eos_token_id": 1, "pad_token_id": 60, "decoder_start_token_id": 60}
     assert read_generation(tmp_path / "m") == expected
     save_model(lively(ENCODERS["bert"]), tmp_path / "bert")
     assert not (tmp_path / "bert" / "generation_config.json").exists()
