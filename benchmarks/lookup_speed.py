@@ -87,10 +87,12 @@ class Answerer:
         from hanmo.generate import speculate as speculation
         from hanmo.generate.continuation import Continuation
         from hanmo.generate.options import SamplingOptions
+        from hanmo.generate.prompt import Opening
 
         network, tokenizer = self.model.network, self.model.tokenizer
         options = SamplingOptions(greedy=True, max_tokens=tokens, speculate=speculate, seed=0)
-        one = Continuation("", ids, 0, 0, tokenizer, engine.limits_of(network, tokenizer, options, self.model.end_ids))
+        limits = engine.limits_of(network, tokenizer, options, self.model.end_ids)
+        one = Continuation(Opening("", ids), 0, 0, tokenizer, limits)
         counts = speculation.Counts()
         started = time.perf_counter()
         if speculate:
