@@ -99,6 +99,15 @@ def test_the_earliest_piece_merges_first_and_a_blank_comes_before_a_text() -> No
     assert tokenizer.eot_id == 1 and tokenizer.settings["add_bos_token"]
 
 
+def test_a_text_is_opened_as_the_file_says_and_ours_always() -> None:
+    assert read_tokenizer(SENTENCEPIECE).opening == [1]
+    assert read_tokenizer({**SENTENCEPIECE, "tokenizer.ggml.add_bos_token": False}).opening == []
+    ours = trained()
+    assert ours.opening == [ours.eot_id]
+    written = tokenizer_metadata(ours, ours.vocab_size)
+    assert written["tokenizer.ggml.add_bos_token"] and read_tokenizer(written).opening == ours.opening
+
+
 @pytest.mark.parametrize("prefix", [True, False])
 def test_pieces_come_back_with_the_same_ids(prefix: bool) -> None:
     tokenizer = read_tokenizer({**SENTENCEPIECE, "tokenizer.ggml.add_space_prefix": prefix})

@@ -74,7 +74,7 @@ FREE = Price(0.0, 0.0)
 def test_lookup_takes_the_longest_end_and_of_its_places_the_last() -> None:
     """A copy that reaches the end goes on with itself."""
     limits = limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions())
-    one = continuations("", 0, TOKENIZER, limits)[0]
+    one = continuations(NETWORKS["decoder"], "", 0, TOKENIZER, limits)[0]
     for ids, expected in (([1, 2, 3, 7, 2, 3, 8, 9, 2, 3], [8, 9, 2]), ([5, 1, 5, 2, 5], [2, 5, 2]), ([1, 2, 3], []), ([4, 4], [4] * 3)):
         one.prompt_ids = ids
         assert list(Lookup(FREE).guess(one, 3)) == expected
@@ -82,7 +82,7 @@ def test_lookup_takes_the_longest_end_and_of_its_places_the_last() -> None:
 
 def test_lookup_guesses_as_far_as_it_pays_and_learns_from_what_came() -> None:
     """Short copies are trusted for little, long ones for more; after guesses that did not come, for nothing."""
-    one = continuations("", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions()))[0]
+    one = continuations(NETWORKS["decoder"], "", 0, TOKENIZER, limits_of(NETWORKS["decoder"], TOKENIZER, SamplingOptions()))[0]
     price = Price(0.0, 0.25)
     counts = []
     for size in (1, 4, 12):

@@ -185,15 +185,8 @@ def tokenizer_metadata(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value
         token = token.get("content") if isinstance(token, dict) else token
         if token in ids:
             found[f"tokenizer.ggml.{key}"] = ids[token]
-    opens = tokenizer.settings.get("add_bos_token")
-    found["tokenizer.ggml.add_bos_token"] = _opens(form) if opens is None else bool(opens)
+    found["tokenizer.ggml.add_bos_token"] = bool(tokenizer.opening)
     return found
-
-
-def _opens(form: Mapping[str, Any]) -> bool:
-    """Whether the post-processor puts a token before a text."""
-    single = (form.get("post_processor") or {}).get("single") or []
-    return bool(single) and "SpecialToken" in single[0]
 
 
 def _written_bytes(form: Mapping[str, Any]) -> dict[str, Value]:

@@ -31,7 +31,7 @@ class Opening:
 
 
 def opening(network: Writer, tokenizer: Tokenizer, prompt: Prompt) -> Opening:
-    """The ids of a prompt: a text is opened by the token that opens every text, a conversation as its template says.
+    """The ids of a prompt: a text is opened as the tokenizer's makers have it, a conversation as its template says.
 
     What an encoder reads stands in the frame that tokenizer.json asks for; its decoder begins with its start token.
     Raises UsageError when the tokenizer has no tokens for a gap.
@@ -44,7 +44,8 @@ def opening(network: Writer, tokenizer: Tokenizer, prompt: Prompt) -> Opening:
         return Opening(text, [start, *written], [*before, *ids, *after] or [start], end_ids)
     if isinstance(prompt, Gap):
         return Opening(text, middle_ids(tokenizer, prompt))
-    return Opening(text, [tokenizer.eot_id, *tokenizer.encode(prompt).tolist()] if isinstance(prompt, str) else prompt.ids.tolist())
+    ids = [*tokenizer.opening, *tokenizer.encode(prompt).tolist()] if isinstance(prompt, str) else prompt.ids.tolist()
+    return Opening(text, ids or [tokenizer.eot_id])
 
 
 def _read(tokenizer: Tokenizer, prompt: Prompt) -> tuple[list[int], list[int], tuple[int, ...]]:

@@ -129,7 +129,7 @@ class Draft:
 
     def __init__(self, network: Writer, vocab_size: int, max_tokens: int) -> None:
         if isinstance(network, Recurrent | EncoderDecoder):
-            raise UsageError("only a decoder or an n-gram model can guess ahead: it takes tokens back")
+            raise UsageError("this network cannot take tokens back, so it does not guess ahead: draft with a decoder or an n-gram model")
         self.vocab_size, self.context = vocab_size, context_of(network)
         self._reader: Rewinder = make_reader(network, max_tokens)  # pyright: ignore[reportAttributeAccessIssue]
         self._read: list[int] = []

@@ -83,6 +83,15 @@ class Tokenizer:
             return found
         raise ModelError("this tokenizer names neither a bos_token nor an eos_token in tokenizer_config.json, so no document can be opened")
 
+    @property
+    def opening(self) -> list[int]:
+        """What its makers put before a text that stands alone: ours the token that opens every document, others often nothing."""
+        if self._ours:
+            return [self.eot_id]
+        before, _ = self.frame()
+        bos = self.special_id("bos_token")
+        return before or ([bos] if self._settings.get("add_bos_token") and bos is not None else [])
+
     def special_id(self, role: str) -> int | None:
         """The token that `tokenizer_config.json` names under a role (cls_token, sep_token, mask_token, pad_token ...), or None."""
         token = self._settings.get(role)
