@@ -29,7 +29,8 @@ def gist(answer: str) -> str:
     if place:
         return place[0]
     plain = re.sub(r"/[^ ']*", "PATH", answer)
-    plain = re.sub(r"\\?['\"][^'\"]{0,200}?\\?['\"]", "Q", plain.partition(": ")[2] or plain)
+    plain = (plain.partition(": ")[2] or plain).strip("'\"")
+    plain = re.sub(r"\\?['\"][^'\"]{0,200}?\\?['\"]", "Q", plain)
     plain = re.sub(r"(\(=).*?(\))", r"\1V\2", plain)
     plain = re.sub(r"\[[^\]]*\]", "[]", plain)
     return f"{answer.partition(': ')[0]}: {re.sub(r'[0-9][0-9,.]*', 'N', plain)}"[:160] if ": " in answer else answer

@@ -69,7 +69,7 @@ class Interrupted(HanmoError):
 
 
 def one_line(text: str) -> str:
-    """Text as one line: blanks for line ends, numbers for what cannot be printed, dots in the middle of what is too long.
+    r"""Text as one line: blanks for line ends, numbers for what cannot be printed, dots in the middle of what is too long.
 
     >>> one_line("a name\n\x1b[31m in red")
     'a name \\x1b[31m in red'
