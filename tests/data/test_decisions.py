@@ -14,7 +14,7 @@ from hanmo.data.duplicates.signatures import SIGNATURE_VALUES
 from hanmo.data.mixing.mix import MixConfig
 from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.shards import VERDICT_COLUMNS, documents_file, signatures_file, verdicts_file
-from hanmo.data.tables import ColumnKind, Table, TableWriter
+from hanmo.data.tables import BlockWriter, ColumnKind, Table, TableWriter
 
 
 def digests(numbers: list[int]) -> np.ndarray:
@@ -61,7 +61,7 @@ def write_verdicts(folder: Path, count: int) -> None:
     values[1::100, :70] = values[::100, :70]
     signatures_file(folder, 0).write_bytes(values.tobytes())
     columns: dict[str, ColumnKind] = {"row": "row", "text": "text"}
-    with TableWriter(documents_file(folder, 0), columns) as writer:
+    with BlockWriter(documents_file(folder, 0), columns) as writer:
         for start in range(0, count, 1000):
             writer.write(Table.of([{"row": i, "text": f"a text of its own {i} {'x' * 60}"} for i in range(start, start + 1000)], columns))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from hanmo.data.tables import Table, TableError, TableWriter, column_names, first_ids, read_rows, row_groups
+from hanmo.data.tables import BlockWriter, Table, TableError, TableWriter, column_names, read_rows, row_groups
 
 COLUMNS = {"id": "text", "metadata": "metadata", "n": "count", "share": "number", "kept": "flag", "digest": "digest"}
 ROWS = [
@@ -28,7 +28,16 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         assert column_names(stream) == list(COLUMNS)
         assert list(read_rows(stream)) == [*ROWS, ROWS[0]]
     assert list(read_rows(path, columns=("n", "absent"), groups=[1])) == [{"n": 1}]
-    assert first_ids(path) == ["a", "a"]
+    assert [table.texts("id") for table in Table.groups(path, ("id",))] == [["a", "b"], ["a"]]
+
+
+def test_blocks_are_read_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "blocks"
+    with BlockWriter(path, COLUMNS) as writer:
+        for piece in (ROWS, ROWS[1:], ROWS[:1]):
+            writer.write(Table.of(piece, COLUMNS))
+    assert [table.rows() for table in Table.blocks(path)] == [ROWS, ROWS[1:], ROWS[:1]]
+    assert [table.rows() for table in Table.blocks(path, ("n",), [2, 0])] == [[{"n": 1}], [{"n": 1}, {"n": 2}]]
 
 
 def test_numbers_of_a_column_with_nulls_have_zeros(tmp_path: Path) -> None:

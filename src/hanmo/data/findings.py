@@ -21,7 +21,7 @@ from hanmo.data.quotations import Quote, differing, sharing
 from hanmo.data.receipts import Counts
 from hanmo.data.shards import documents_file, verdicts_file
 from hanmo.data.statistics import Statistics, statistics
-from hanmo.data.tables import Row, Table, row_groups
+from hanmo.data.tables import Row, Table
 
 EXAMPLES = 5
 DOMAINS = ("url", "domain")
@@ -72,8 +72,8 @@ def find(work: Path, counts: Counts, against: Sequence[str], keep_columns: Seque
 def _from_metadata(documents: Path, has_domains: bool) -> tuple[Counter[str], Counter[str]]:
     domains, operations = Counter[str](), Counter[str]()
     for path in sorted(documents.glob("*.parquet")):
-        for group in range(len(row_groups(path))):
-            for row in Table.read(path, columns=("metadata",), groups=[group]).rows():
+        for table in Table.groups(path, ("metadata",)):
+            for row in table.rows():
                 metadata = cast("dict[str, str]", row["metadata"])
                 if AUGMENTED_BY in metadata:
                     operations[metadata[AUGMENTED_BY]] += 1
@@ -92,11 +92,11 @@ def _texts(work: Path, wanted: set[str]) -> dict[str, Quote]:
     """Source and text of some documents that passed the filters, by id."""
     found: dict[str, Quote] = {}
     for path in _shards(work, documents_file) if wanted else ():
-        for group in range(len(row_groups(path))):
-            ids = Table.read(path, columns=("id",), groups=[group]).texts("id")
-            if places := [place for place, name in enumerate(ids) if name in wanted]:
-                rows = Table.read(path, columns=("id", "source", "text"), groups=[group]).take(np.array(places)).rows()
-                found |= {str(row["id"]): Quote(str(row["source"]), str(row["text"])) for row in rows}
+        for number, ids in enumerate(Table.blocks(path, ("id",))):
+            if places := [place for place, name in enumerate(ids.texts("id")) if name in wanted]:
+                for table in Table.blocks(path, ("id", "source", "text"), [number]):
+                    rows = table.take(np.array(places)).rows()
+                    found |= {str(row["id"]): Quote(str(row["source"]), str(row["text"])) for row in rows}
     return found
 
 

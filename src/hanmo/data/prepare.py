@@ -24,6 +24,7 @@ from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
 from hanmo.data.alarms import Alarm, alarms, loud
+from hanmo.data.buckets import BucketJob, copies_file, do_bucket, split_file
 from hanmo.data.budget import FILE_BYTES, Budget, budget, memory_bytes
 from hanmo.data.card import card
 from hanmo.data.catalogue import resolve
@@ -46,7 +47,7 @@ from hanmo.data.reading.read import SPLITS, ReadConfig
 from hanmo.data.reading.scan import Plan, make_plan
 from hanmo.data.receipts import Counts, count, write_receipts
 from hanmo.data.report import report
-from hanmo.data.shards import HELD, BucketJob, ShardJob, copies_file, do_bucket, do_shard, split_file, verdicts_file
+from hanmo.data.shards import HELD, ShardJob, do_shard, verdicts_file
 
 FORMAT = "hanmo-dataset-1"
 LIBRARIES = (

@@ -21,7 +21,7 @@ from hanmo.base.errors import ConfigError, DataError
 from hanmo.base.storage import read_json
 from hanmo.data.cleaning.filters import MILD, RULES, FilterConfig, limits
 from hanmo.data.cleaning.language import is_wanted
-from hanmo.data.tables import Table, column_names, row_groups
+from hanmo.data.tables import Table, column_names
 
 SECTION = "filters"
 EXAMPLES = 5
@@ -142,8 +142,8 @@ def judge_again(path: Path, config: FilterConfig) -> Replay:
     """Judge all rows of a file of receipts, one row group at a time."""
     columns = _columns(path, config)
     result, lost, copies = Replay(), set[str](), dict[str, Row]()
-    for group in range(len(row_groups(path))):
-        for row in _rows(Table.read(path, columns=columns, groups=[group]), config):
+    for table in Table.groups(path, columns):
+        for row in _rows(table, config):
             result.add(row)
             if row.after and not row.before:
                 lost.add(row.identifier)

@@ -1,23 +1,20 @@
-"""Two kinds of jobs: a shard of inputs becomes clean documents and receipts; a bucket of ids becomes files of the data set.
+"""A shard of inputs becomes clean documents and verdicts.
 
-In: units to read, later the split of every document. Out: files in a work folder, each whole or absent, so that work goes on
-where a kill struck. The idea: a shard writes what it holds whenever that is enough, its documents in row groups by the leading digits of
-their ids (parts); a bucket, one file of each split, then takes part after part from every shard, sorts it by id and writes it. So
-no process holds more than its share or a part, and how much that is shows nowhere in the files: buckets and their row
-groups are cut by what the documents are.
+In: units to read. Out: files in a work folder, each whole or absent, so that work goes on where a kill struck. The idea: a shard writes
+what it holds whenever that is enough, its documents in blocks by the leading digits of their ids (parts), which buckets then
+collect from all shards. So no process holds more than its share.
 """
 
 import contextlib
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hanmo.base.storage import storage_errors, write_atomically, write_json
+from hanmo.base.storage import storage_errors, write_atomically
 from hanmo.data.budget import Share, room_for
 from hanmo.data.cleaning.clean import CleanConfig, clean
 from hanmo.data.cleaning.filters import FilterConfig, judge
@@ -27,18 +24,14 @@ from hanmo.data.cleaning.measures import COUNTS, MEASURES, TEXTS, measure
 from hanmo.data.duplicates.contamination import CONTAMINATED, ContaminationConfig, detail_of, load_index, passage, worst_hit
 from hanmo.data.duplicates.exact import DuplicateConfig, text_digest
 from hanmo.data.duplicates.signatures import signature
-from hanmo.data.mixing.augment import AugmentConfig
-from hanmo.data.mixing.copies import Sums, with_copies
-from hanmo.data.mixing.folds import FOLD
 from hanmo.data.mixing.groups import group_of, source_of
 from hanmo.data.mixing.split import SplitConfig, unit_digest
 from hanmo.data.privacy.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.reading.normalize import mend, normalized, without_surrogates
-from hanmo.data.reading.read import SPLITS, ReadConfig, document_id, read_unit
-from hanmo.data.tables import ColumnKind, Row, Table, TableWriter, first_ids
+from hanmo.data.reading.read import ReadConfig, document_id, read_unit
+from hanmo.data.tables import BlockWriter, ColumnKind, Row, Table, TableWriter
 
-N = TypeVar("N", bound=np.integer)
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "text": "text",
@@ -72,7 +65,6 @@ VERDICT_COLUMNS: dict[str, ColumnKind] = {
 }
 VERDICT_BYTES = 6_000  # of a verdict before it is written
 HELD = 1 / 12  # of a share: what is written goes through several forms
-GROUP_BYTES = 4 * 2**20  # of text in a row group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,28 +98,19 @@ class ShardJob:
         return self.folder / "contamination"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BucketJob:
-    """One range of ids to collect from all shards: parts `first` to `stop` - 1 of `num_parts`, one at a time."""
-
-    number: int
-    first: int
-    stop: int
-    num_parts: int
-    num_shards: int
-    folder: Path
-    out: Path
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-
 def verdicts_file(folder: Path, shard: int) -> Path:
     """Verdicts of a shard; it exists when the shard is done."""
     return folder / f"shard-{shard:05d}.verdicts.parquet"
 
 
 def documents_file(folder: Path, shard: int) -> Path:
-    """Documents of a shard that passed the filters."""
-    return folder / f"shard-{shard:05d}.documents.parquet"
+    """Documents of a shard that passed the filters, in blocks."""
+    return folder / f"shard-{shard:05d}.documents.arrow"
+
+
+def parts_file(folder: Path, shard: int) -> Path:
+    """The part of each block of documents of a shard."""
+    return folder / f"shard-{shard:05d}.parts.npy"
 
 
 def signatures_file(folder: Path, shard: int) -> Path:
@@ -148,16 +131,6 @@ def folds_file(folder: Path, shard: int) -> Path:
 def repeats_file(folder: Path, shard: int) -> Path:
     """How often every row of a shard stands in its split; it exists when documents are mixed."""
     return folder / f"shard-{shard:05d}.repeats.npy"
-
-
-def split_file(folder: Path, split: str, bucket: int) -> Path:
-    """A file of the finished data set."""
-    return folder / f"{split}-{bucket:05d}.parquet"
-
-
-def copies_file(folder: Path, bucket: int) -> Path:
-    """Sums over the augmented copies in a bucket; it exists when the bucket is done."""
-    return folder / f"bucket-{bucket:05d}.copies.json"
 
 
 def part_of(identifier: str, num_parts: int) -> int:
@@ -182,11 +155,12 @@ def do_shard(job: ShardJob) -> int:
 def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
     with (
         TableWriter(verdicts, VERDICT_COLUMNS) as verdict_writer,
-        TableWriter(documents, {"row": "row", **DOCUMENT_COLUMNS}) as writer,
+        BlockWriter(documents, {"row": "row", **DOCUMENT_COLUMNS}) as writer,
         _signature_stream(job) as signatures,
     ):
         rows: list[Row] = []
         kept: list[Row] = []
+        parts: list[int] = []
         done = held = 0
         for unit in job.units:
             for entry in read_unit(unit, job.read):
@@ -200,9 +174,11 @@ def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
                     kept.append({"row": done + len(rows) - 1, **document})
                     held += sys.getsizeof(document["text"])
                 if held > job.share.held * HELD:
-                    _flush(verdict_writer, rows, writer, kept, job.num_parts)
+                    parts += _flush(verdict_writer, rows, writer, kept, job.num_parts)
                     done, held, rows, kept = done + len(rows), 0, [], []
-        _flush(verdict_writer, rows, writer, kept, job.num_parts)
+        parts += _flush(verdict_writer, rows, writer, kept, job.num_parts)
+    with storage_errors(job.folder):
+        np.save(parts_file(job.folder, job.number), np.array(parts, dtype=np.int32))
 
 
 @contextlib.contextmanager
@@ -279,118 +255,12 @@ def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tupl
     return {**row, **verdict, "passage": passage(text, hit.span)}, None
 
 
-def _flush(verdicts: TableWriter, rows: list[Row], documents: TableWriter, kept: list[Row], num_parts: int) -> None:
+def _flush(verdicts: TableWriter, rows: list[Row], documents: BlockWriter, kept: list[Row], num_parts: int) -> list[int]:
+    """Write rows, and documents in a block for each part; gives the parts."""
     verdicts.write(Table.of(rows, VERDICT_COLUMNS))
     parts: dict[int, list[Row]] = {}
     for row in kept:
         parts.setdefault(part_of(str(row["id"]), num_parts), []).append(row)
-    for _, members in sorted(parts.items()):
-        documents.write(Table.of(members, {"row": "row", **DOCUMENT_COLUMNS}), group_rows=len(members))
-
-
-def do_bucket(job: BucketJob) -> int:
-    """Collect one range of ids from all shards and write a file for each split; gives the number of documents."""
-    paths = [split_file(job.out, split, job.number) for split in SPLITS]
-    count = 0
-
-    def write(temporaries: tuple[Path, ...]) -> None:
-        nonlocal count
-        if len(temporaries) < len(paths):
-            write_atomically(paths[-1 - len(temporaries)], lambda path: write((path, *temporaries)))
-            return
-        with contextlib.ExitStack() as stack:
-            writers = [
-                stack.enter_context(SplitWriter(path, job.augment if not i else AugmentConfig())) for i, path in enumerate(temporaries)
-            ]
-            for part, splits, times in _parts(job):
-                count += len(part)
-                for number, writer in enumerate(writers):
-                    rows = np.flatnonzero(splits == number)
-                    writer.add(part.take(rows), times[rows])
-        write_json(copies_file(job.folder, job.number), writers[0].sums)
-
-    write(())
-    return count
-
-
-class SplitWriter:
-    """One file of documents in the making: rows come by id, and leave with their copies in groups of a few MB of text."""
-
-    def __init__(self, path: Path, augment: AugmentConfig) -> None:
-        self._writer, self._augment = TableWriter(path, DOCUMENT_COLUMNS), augment
-        self._waiting: list[tuple[Table, NDArray[np.int32]]] = []
-        self._bytes = 0
-        self.sums: Sums = {}
-
-    def add(self, table: Table, times: NDArray[np.int32]) -> None:
-        """Take rows; a group ends with the document that fills it, wherever the tables end."""
-        start = 0
-        for row, size in enumerate(table.lengths("text").tolist()):
-            self._bytes += size
-            if self._bytes >= GROUP_BYTES:
-                self._wait(table, times, start, row + 1)
-                self._put()
-                start = row + 1
-        self._wait(table, times, start, len(table))
-
-    def _wait(self, table: Table, times: NDArray[np.int32], start: int, stop: int) -> None:
-        if start < stop:
-            self._waiting.append((table.take(np.arange(start, stop)), times[start:stop]))
-
-    def _put(self) -> None:
-        if self._waiting:
-            whole, times = Table.concatenate([table for table, _ in self._waiting]), np.concatenate([each for _, each in self._waiting])
-            table, more = with_copies(whole, times, self._augment, DOCUMENT_COLUMNS)
-            self.sums = {name: self.sums.get(name, 0) + number for name, number in more.items()}
-            self._writer.write(table, group_rows=len(table))
-        self._waiting, self._bytes = [], 0
-
-    def __enter__(self) -> "SplitWriter":
-        self._writer.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._put()
-        self._writer.__exit__(kind)
-
-
-def _parts(job: BucketJob) -> Iterator[tuple[Table, NDArray[np.int8], NDArray[np.int32]]]:
-    """The documents of each part that are in some split, in the order of their ids, with their splits and how often they stand there."""
-    places: dict[int, list[tuple[int, int]]] = {}
-    for shard in range(job.num_shards):
-        for group, smallest in enumerate(first_ids(documents_file(job.folder, shard))):
-            if job.first <= (part := part_of(smallest, job.num_parts)) < job.stop:
-                places.setdefault(part, []).append((shard, group))
-    for part in range(job.first, job.stop):
-        found = [_dealt(job.folder, shard, group) for shard, group in places.get(part, [])]
-        if found:
-            whole = Table.concatenate([table for table, _, _ in found])
-            order = whole.order_by("id")
-            splits, times = np.concatenate([each for _, each, _ in found]), np.concatenate([each for _, _, each in found])
-            yield whole.take(order), splits[order], times[order]
-
-
-def _dealt(folder: Path, shard: int, group: int) -> tuple[Table, NDArray[np.int8], NDArray[np.int32]]:
-    """The documents of a row group that are in some split, with their splits and how often they stand there."""
-    table = Table.read(documents_file(folder, shard), groups=[group])
-    rows = table.numbers("row")
-    splits = _values(splits_file(folder, shard), np.int8)[rows]
-    kept = np.flatnonzero(splits >= 0)
-    repeats, folds = repeats_file(folder, shard), folds_file(folder, shard)
-    times = _values(repeats, np.int32)[rows[kept]] if repeats.exists() else np.ones(len(kept), dtype=np.int32)
-    table = table.take(kept).select(DOCUMENT_COLUMNS)
-    if folds.exists():
-        noted = zip(table.rows(), _values(folds, np.int16)[rows[kept]].tolist(), strict=True)
-        table = Table.of([_with_fold(row, fold) for row, fold in noted], DOCUMENT_COLUMNS)
-    return table, splits[kept], times
-
-
-def _with_fold(row: Row, fold: int) -> Row:
-    return {**row, "metadata": {**cast("dict[str, str]", row["metadata"]), FOLD: str(fold)}}
-
-
-def _values(path: Path, kind: type[N]) -> NDArray[N]:
-    values: NDArray[N] = np.load(path, mmap_mode="r")
-    assert values.dtype == kind
-    return values
+    for part in sorted(parts):
+        documents.write(Table.of(parts[part], {"row": "row", **DOCUMENT_COLUMNS}))
+    return sorted(parts)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hanmo.data.duplicates.contamination import CONTAMINATED, item_of
 from hanmo.data.receipts import NEAR_DUPLICATE
-from hanmo.data.tables import Table, column_names, row_groups
+from hanmo.data.tables import Table, column_names
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)")
 PII = "pii_"
@@ -85,8 +85,8 @@ def statistics(receipts: Path) -> Statistics:
     personal = [name for name in there if name.startswith(PII)]
     columns = [name for name in there if name in NEEDED or name in personal]
     found = Statistics()
-    for group in range(len(row_groups(receipts))):
-        _add(found, Table.read(receipts, columns=columns, groups=[group]), personal)
+    for table in Table.groups(receipts, columns):
+        _add(found, table, personal)
     most = sorted(found.copies.items(), key=lambda pair: (-pair[1], pair[0]))[:LARGEST]
     names = _sources(receipts, {identifier for identifier, _ in most})
     found.largest = [Cluster(names.get(name, name), number - found.near[name], found.near[name]) for name, number in most]
@@ -151,7 +151,6 @@ def _group(groups: dict[str, Group], names: Iterable[str], kept: Iterable[bool],
 def _sources(receipts: Path, wanted: set[str]) -> dict[str, str]:
     """Sources of some ids."""
     names: dict[str, str] = {}
-    for group in range(len(row_groups(receipts)) if wanted else 0):
-        table = Table.read(receipts, columns=("id", "source"), groups=[group])
+    for table in Table.groups(receipts, ("id", "source")) if wanted else ():
         names |= {i: name for i, name in zip(table.texts("id"), table.texts("source"), strict=True) if i in wanted}
     return names

@@ -2,7 +2,9 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 """Parquet in and out, with types: the only file of this room that speaks to pyarrow.
 
-In: rows as plain values, or files. Out: files whose bytes depend on the rows alone, or rows a few at a time.
+In: rows as plain values, or files. Out: files whose bytes depend on the rows alone, or rows a few at a time. What is written to be read in
+pieces soon after goes into blocks (Arrow's IPC format): the end of a Parquet file describes every column of every row group, and
+reading one of hundreds means reading that.
 """
 
 import contextlib
@@ -101,14 +103,33 @@ class Table:
         return cast("list[str]", self._table.column_names)
 
     @classmethod
-    def read(cls, path: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> "Table":
-        """A whole file, or some columns or row groups of it."""
+    def read(cls, path: Path, columns: Sequence[str] | None = None) -> "Table":
+        """A whole Parquet file, or some columns of it."""
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(path) as file:
-            names = None if columns is None else list(columns)
-            wanted = range(file.num_row_groups) if groups is None else groups
-            return cls(file.read_row_groups(list(wanted), columns=names, use_threads=False))
+            return cls(file.read(columns=None if columns is None else list(columns), use_threads=False))
+
+    @classmethod
+    def groups(cls, path: Path, columns: Sequence[str] | None = None) -> Iterator["Table"]:
+        """The row groups of a Parquet file, one at a time in memory."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield cls(file.read_row_group(group, columns=None if columns is None else list(columns), use_threads=False))
+
+    @classmethod
+    def blocks(cls, path: Path, columns: Sequence[str] | None = None, chosen: Iterable[int] | None = None) -> Iterator["Table"]:
+        """The blocks that a BlockWriter wrote, all or those chosen, one at a time in memory."""
+        import pyarrow as pa
+        from pyarrow import ipc
+
+        with storage_errors(path), pa.OSFile(str(path)) as file:
+            fields = [] if columns is None else [ipc.open_file(file).schema.get_field_index(name) for name in columns]
+            blocks = ipc.open_file(file, options=ipc.IpcReadOptions(included_fields=fields, use_threads=False))
+            for number in range(blocks.num_record_batches) if chosen is None else chosen:
+                yield cls(pa.Table.from_batches([blocks.get_batch(number)]))
 
     @classmethod
     def of(cls, rows: Sequence[Row], columns: Mapping[str, ColumnKind]) -> "Table":
@@ -214,23 +235,44 @@ class TableWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            with storage_errors(self._path):
-                self._writer.close()
-            return
-        try:
-            self._writer.close()
-        except OSError:
-            return  # the first error is the one to tell
+        _close(self._writer, self._path, kind)
 
 
-def first_ids(path: Path) -> list[str]:
-    """The smallest `id` of each row group, from the file's statistics."""
-    import pyarrow.parquet as pq
+class BlockWriter:
+    """A file of tables, each of which can be read alone as cheaply as from a file of its own."""
 
-    facts = pq.read_metadata(path)
-    column = facts.schema.names.index("id")
-    return [cast("str", facts.row_group(i).column(column).statistics.min) for i in range(facts.num_row_groups)]
+    def __init__(self, path: Path, columns: Mapping[str, ColumnKind]) -> None:
+        from pyarrow import ipc
+
+        self._path = path
+        with storage_errors(path):
+            self._writer = ipc.new_file(str(path), _schema(columns), options=ipc.IpcWriteOptions(compression="zstd", use_threads=False))
+
+    def write(self, table: Table) -> None:
+        """Append a block.
+
+        Raises StorageError when the disk is full.
+        """
+        with storage_errors(self._path):
+            for batch in table._table.combine_chunks().to_batches():  # pyright: ignore[reportPrivateUsage]
+                self._writer.write_batch(batch)
+
+    def __enter__(self) -> "BlockWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _close(self._writer, self._path, kind)
+
+
+def _close(writer: Any, path: Path, kind: type[BaseException] | None) -> None:
+    if kind is None:
+        with storage_errors(path):
+            writer.close()
+        return
+    try:
+        writer.close()
+    except OSError:
+        return  # the first error is the one to tell
 
 
 def _schema(columns: Mapping[str, ColumnKind]) -> Any:

@@ -32,8 +32,7 @@ class Verdicts:
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[Table]:
         """A row group after the other."""
         for path in self._paths:
-            for group in range(len(row_groups(path))):
-                yield Table.read(path, columns=columns, groups=[group])
+            yield from Table.groups(path, columns)
 
     def ids(self) -> NDArray[np.bytes_]:
         """The ids."""

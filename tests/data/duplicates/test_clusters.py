@@ -9,7 +9,7 @@ from hanmo.data.duplicates.clusters import Clusters, Room, chosen, find_clusters
 from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.duplicates.opened import Corpus, lay_signatures
 from hanmo.data.duplicates.signatures import signature
-from hanmo.data.tables import Table, TableWriter
+from hanmo.data.tables import BlockWriter, Table
 
 
 def test_plays_of_one_author_all_stay(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def clusters_of(
     """Two files of documents, each with a row between that is no document."""
     half = len(texts) // 2
     for number, part in enumerate((texts[:half], texts[half:])):
-        with TableWriter(folder / f"{number}.parquet", {"row": "row", "text": "text"}) as writer:
+        with BlockWriter(folder / f"{number}.parquet", {"row": "row", "text": "text"}) as writer:
             rows = [{"row": 2 * place, "text": text} for place, text in enumerate(part)]
             writer.write(Table.of(rows[::-1], {"row": "row", "text": "text"}))
     files = np.array([0] * half + [1] * (len(texts) - half))

@@ -8,7 +8,7 @@ from hanmo.data.duplicates.compare import similarity
 from hanmo.data.duplicates.letters import letters, spell
 from hanmo.data.duplicates.opened import Corpus, Laid, Opened, lay_signatures
 from hanmo.data.duplicates.signatures import SIGNATURE_VALUES, Held, candidate_codes
-from hanmo.data.tables import Table, TableWriter
+from hanmo.data.tables import BlockWriter, Table
 
 
 def test_signatures_on_disk_are_those_in_memory(tmp_path: Path) -> None:
@@ -27,11 +27,11 @@ def test_signatures_on_disk_are_those_in_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pairs_are_compared_wherever_their_texts_lie(tmp_path: Path, workers: int) -> None:
-    """Row groups in any order, rows between that are not wanted, letters of one to four bytes."""
+    """Blocks in any order, rows between that are not wanted, letters of one to four bytes."""
     dice = random.Random(2)
     texts = ["".join(dice.choices("abc deé山水𠀀", k=60)) for _ in range(12)]
     for number in range(2):
-        with TableWriter(tmp_path / f"{number}.parquet", {"row": "row", "text": "text"}) as writer:
+        with BlockWriter(tmp_path / f"{number}.parquet", {"row": "row", "text": "text"}) as writer:
             rows = [{"row": 3 * place, "text": text} for place, text in enumerate(texts[6 * number : 6 * number + 6])]
             rows += [{"row": 1, "text": "not wanted"}]
             dice.shuffle(rows)

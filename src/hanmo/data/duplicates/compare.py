@@ -19,6 +19,7 @@ from hanmo.data.duplicates.letters import Hashes, letters, mix, windows
 from hanmo.data.duplicates.signatures import DENSE_WIDTH, WIDTH, jaccard, shingles
 
 LONGEST_ALIGNED = 20_000  # letters
+BRIEF = 1000  # letters, of which a sample of shingles says little, and an alignment costs no more than a look
 BLOCK, BLOCKS = 512, 32  # of a longer text, so many letters are compared in so many places
 BLOCKS_APART = 8  # of each so many blocks one is looked at first
 UNLIKE = 0.4  # where those blocks are no more alike than this, as unrelated texts are, the others are not looked at
@@ -130,7 +131,7 @@ def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> ND
     """Of pairs of one text with others, which a look leaves hope for: `is_worth_comparing`, from a quarter of the sample, all at once."""
     lengths, length = others["length"], int(one["length"])
     near = np.minimum(lengths, length) >= least * np.maximum(lengths, length)
-    long = near & (np.maximum(lengths, length) > LONGEST_ALIGNED)
+    sure = near & ((np.maximum(lengths, length) > LONGEST_ALIGNED) | (np.minimum(lengths, length) <= BRIEF))
     bounds = np.minimum(others["bound"], one["bound"])
     shares: list[NDArray[np.float64]] = []
     for name, doubtful in (("short", False), ("wide", True)):
@@ -142,7 +143,7 @@ def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> ND
         shares.append(2 * least_shared / np.maximum(1, both))
     dense = (others["dense"] + float(one["dense"])) / 2
     looks = np.array([_unchanged(*each) for each in zip(*(column.tolist() for column in (*shares, dense)), strict=True)])
-    return long | ((looks >= least - MARGIN - DOUBT) & (near | (looks >= REPEATED - DOUBT)))
+    return sure | ((looks >= least - MARGIN - DOUBT) & (near | (looks >= REPEATED - DOUBT)))
 
 
 def _shared_hashes(mine: Hashes, theirs: NDArray[np.uint64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -181,9 +182,10 @@ def compare(a: Side, b: Side, least: float) -> float:
 
 
 def is_worth_comparing(a: Side, b: Side, least: float) -> bool:
-    """Whether a glance leaves hope for a similarity of `least`; of long texts the lengths alone say it, since blocks cost little."""
-    near = min(len(a), len(b)) >= least * max(len(a), len(b), 1)
-    if near and max(len(a), len(b)) > LONGEST_ALIGNED:
+    """Whether a glance leaves hope for a similarity of `least`; of brief and long texts, which cost little, the lengths say it."""
+    shorter, longer = sorted((len(a), len(b)))
+    near = shorter >= least * max(longer, 1)
+    if near and (longer > LONGEST_ALIGNED or shorter <= BRIEF):
         return True
     look = _glance(a.outline, b.outline)
     return look >= least - MARGIN and (near or look >= REPEATED)

@@ -19,7 +19,7 @@ from hanmo.data.duplicates.compare import LOOKS, Side, Sides, compare, hopeful, 
 from hanmo.data.duplicates.letters import letters, spell
 from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Held, Pairs, Signatures, Store
 from hanmo.data.parallel import run_jobs
-from hanmo.data.tables import Table, row_groups
+from hanmo.data.tables import Table
 
 ROW_BYTES = 4 * SIGNATURE_VALUES
 COLUMNS = BANDS + FOLLOWING
@@ -153,8 +153,7 @@ def _copy(job: CopyJob) -> int:
     def write(path: Path) -> None:
         done = 0
         with path.open("wb") as stream:
-            for group in range(len(row_groups(job.path))):
-                table = Table.read(job.path, columns=("row", "text"), groups=[group])
+            for table in Table.blocks(job.path, ("row", "text")):
                 rows = table.numbers("row")
                 places = np.minimum(np.searchsorted(job.rows, rows), len(job.rows) - 1)
                 wanted = np.flatnonzero(job.rows[places] == rows)
