@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hanmo.data.duplicates.opened as opened_module
 from hanmo.data.duplicates.compare import similarity
 from hanmo.data.duplicates.letters import letters, spell
 from hanmo.data.duplicates.opened import Corpus, Laid, Opened, lay_signatures
@@ -25,9 +26,10 @@ def test_signatures_on_disk_are_those_in_memory(tmp_path: Path) -> None:
     assert len(pairs[0]) > 100 and (pairs[0] == pairs[1]).all()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_pairs_are_compared_wherever_their_texts_lie(tmp_path: Path, workers: int) -> None:
-    """Blocks in any order, rows between that are not wanted, letters of one to four bytes."""
+@pytest.mark.parametrize(("workers", "most_open"), [(1, 192), (1, 2), (2, 192)])
+def test_pairs_are_compared_wherever_their_texts_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, most_open: int) -> None:
+    """Blocks in any order, rows between that are not wanted, letters of one to four bytes, more files than stay open."""
+    monkeypatch.setattr(opened_module, "MOST_OPEN", most_open)
     dice = random.Random(2)
     texts = ["".join(dice.choices("abc deé山水𠀀", k=60)) for _ in range(12)]
     for number in range(2):

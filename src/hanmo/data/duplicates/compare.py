@@ -19,7 +19,7 @@ from hanmo.data.duplicates.letters import Hashes, letters, mix, windows
 from hanmo.data.duplicates.signatures import DENSE_WIDTH, WIDTH, jaccard, shingles
 
 LONGEST_ALIGNED = 20_000  # letters
-BRIEF = 1000  # letters, of which a sample of shingles says little, and an alignment costs no more than a look
+BRIEF = 1000  # letters, whose shingles say too little to rule anything out, while an alignment costs next to nothing
 BLOCK, BLOCKS = 512, 32  # of a longer text, so many letters are compared in so many places
 BLOCKS_APART = 8  # of each so many blocks one is looked at first
 UNLIKE = 0.4  # where those blocks are no more alike than this, as unrelated texts are, the others are not looked at
@@ -131,7 +131,7 @@ def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> ND
     """Of pairs of one text with others, which a look leaves hope for: `is_worth_comparing`, from a quarter of the sample, all at once."""
     lengths, length = others["length"], int(one["length"])
     near = np.minimum(lengths, length) >= least * np.maximum(lengths, length)
-    sure = near & ((np.maximum(lengths, length) > LONGEST_ALIGNED) | (np.minimum(lengths, length) <= BRIEF))
+    long = near & (np.maximum(lengths, length) > LONGEST_ALIGNED)
     bounds = np.minimum(others["bound"], one["bound"])
     shares: list[NDArray[np.float64]] = []
     for name, doubtful in (("short", False), ("wide", True)):
@@ -143,7 +143,13 @@ def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> ND
         shares.append(2 * least_shared / np.maximum(1, both))
     dense = (others["dense"] + float(one["dense"])) / 2
     looks = np.array([_unchanged(*each) for each in zip(*(column.tolist() for column in (*shares, dense)), strict=True)])
-    return sure | ((looks >= least - MARGIN - DOUBT) & (near | (looks >= REPEATED - DOUBT)))
+    return long | ((looks >= least - MARGIN - DOUBT) & (near | (looks >= REPEATED - DOUBT)))
+
+
+def brief(one: NDArray[np.void], others: NDArray[np.void], least: float) -> NDArray[np.bool_]:
+    """Of pairs of one text with others, those too brief for a look to rule them out, where the lengths do not."""
+    shorter, longer = np.minimum(others["length"], one["length"]), np.maximum(others["length"], one["length"])
+    return (shorter >= least * longer) & (shorter <= BRIEF)
 
 
 def _shared_hashes(mine: Hashes, theirs: NDArray[np.uint64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -174,18 +180,23 @@ def compare(a: Side, b: Side, least: float) -> float:
         return 1.0
     short, long = sorted((a, b), key=len)
     if len(long) <= LONGEST_ALIGNED:
-        return max(_shared(a, b), Levenshtein.normalized_similarity(a.text, b.text, score_cutoff=least))
+        return max(_shared(a, b), aligned(a, b, least))
     shared = _shared(a, b) if _sampled(a.outline, b.outline) >= least - MARGIN else 0.0
     if len(short) < least * len(long):  # no more than this share of the longer can stand in the shorter
         return shared
     return max(shared, _unchanged_in_blocks(short, long))
 
 
+def aligned(a: Side, b: Side, least: float) -> float:
+    """1 - distance / length of the longer, by Levenshtein; 0 where it is below `least`."""
+    return Levenshtein.normalized_similarity(a.text, b.text, score_cutoff=least)
+
+
 def is_worth_comparing(a: Side, b: Side, least: float) -> bool:
-    """Whether a glance leaves hope for a similarity of `least`; of brief and long texts, which cost little, the lengths say it."""
+    """Whether a glance leaves hope for a similarity of `least`; of long texts the lengths alone say it, since blocks cost little."""
     shorter, longer = sorted((len(a), len(b)))
     near = shorter >= least * max(longer, 1)
-    if near and (longer > LONGEST_ALIGNED or shorter <= BRIEF):
+    if near and (longer > LONGEST_ALIGNED or (shorter <= BRIEF and aligned(a, b, least) >= least)):
         return True
     look = _glance(a.outline, b.outline)
     return look >= least - MARGIN and (near or look >= REPEATED)

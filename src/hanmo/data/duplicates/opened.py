@@ -5,17 +5,18 @@ read piece by piece at the place that is wanted, never mapped, so nothing of it 
 read often is held, up to a bound.
 """
 
-import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import storage_errors, write_atomically, write_bytes
-from hanmo.data.duplicates.compare import LOOKS, Side, Sides, compare, hopeful, is_worth_comparing, look_of
+from hanmo.data.duplicates.compare import LOOKS, Side, Sides, aligned, brief, compare, hopeful, is_worth_comparing, look_of
 from hanmo.data.duplicates.letters import letters, spell
 from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Held, Pairs, Signatures, Store
 from hanmo.data.parallel import run_jobs
@@ -28,6 +29,7 @@ PAIRS_PER_JOB = 2048
 GAP, RUN = 32, 2048  # rows that are read along sooner than one by one, and rows read in one go
 TEXTS_HELD = 64
 LOOKS_AT_ONCE = 256
+MOST_OPEN = 192  # files of one process; systems allow 256 and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,48 +178,59 @@ def _texts(table: Table, places: NDArray[np.int64]) -> Iterator[str]:
 
 
 def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
-    def text(file: int, place: int) -> str:
-        path = job.paths[file]
-        start, stop = np.frombuffer(_piece(_borders_file(path), 16 * place, 16), "<i8").tolist()
-        return _piece(_letters_file(path), start, stop - start).decode()
-
-    sides = Sides(job.held_bytes)
     values = np.zeros(len(job.places), np.float64)
-    for pair in _hopeful_pairs(job):
-        a, i, b, j = job.places[pair].tolist()
-        one, other = sides.get((a, i), lambda: text(a, i)), sides.get((b, j), lambda: text(b, j))  # noqa: B023 - called at once
-        values[pair] = compare(one, other, job.least) if is_worth_comparing(one, other, job.least) else 0.0
+    with _Pieces() as pieces:
+
+        def look(file: int, place: int) -> bytes:
+            return pieces.read(_looks_file(job.paths[file]), LOOKS.itemsize * place, LOOKS.itemsize)
+
+        def text(file: int, place: int) -> str:
+            path = job.paths[file]
+            start, stop = np.frombuffer(pieces.read(_borders_file(path), 16 * place, 16), "<i8").tolist()
+            return pieces.read(_letters_file(path), start, stop - start).decode()
+
+        sides = Sides(job.held_bytes)
+        for pair, hope in _looked_at(job, look):
+            a, i, b, j = job.places[pair].tolist()
+            one, other = sides.get((a, i), lambda: text(a, i)), sides.get((b, j), lambda: text(b, j))  # noqa: B023 - called at once
+            worth = is_worth_comparing(one, other, job.least) if hope else aligned(one, other, job.least) >= job.least
+            values[pair] = compare(one, other, job.least) if worth else 0.0
     return job.number, values
 
 
-def _hopeful_pairs(job: CompareJob) -> Iterator[int]:
-    """The pairs that a first look does not rule out, those of one text together."""
-
-    with contextlib.ExitStack() as stack:
-        files: list[int] = np.unique(job.places[:, ::2]).tolist()
-        streams = {file: stack.enter_context(_looks_file(job.paths[file]).open("rb", buffering=0)) for file in files}
-
-        def look(file: int, place: int) -> bytes:
-            streams[file].seek(LOOKS.itemsize * place)
-            return streams[file].read(LOOKS.itemsize)
-
-        yield from _looked_at(job, look)
-
-
-def _looked_at(job: CompareJob, look: Callable[[int, int], bytes]) -> Iterator[int]:
+def _looked_at(job: CompareJob, look: Callable[[int, int], bytes]) -> Iterator[tuple[int, bool]]:
+    """Pairs that a first look does not rule out, those of one text together, and whether it leaves hope or is no judge of texts so brief."""
     changes = np.flatnonzero((job.places[1:, :2] != job.places[:-1, :2]).any(axis=1)) + 1
     for start, stop in pairwise([0, *changes.tolist(), len(job.places)]):
         for first in range(start, stop, LOOKS_AT_ONCE):
             group = job.places[first : min(first + LOOKS_AT_ONCE, stop)].tolist()
             one = np.frombuffer(look(*group[0][:2]), LOOKS)[0]
             others = np.frombuffer(b"".join(look(file, place) for _, _, file, place in group), LOOKS)
-            yield from (first + np.flatnonzero(hopeful(one, others, job.least))).tolist()
+            hope = hopeful(one, others, job.least)
+            chosen = np.flatnonzero(hope | brief(one, others, job.least))
+            yield from zip((first + chosen).tolist(), hope[chosen].tolist(), strict=True)
 
 
-def _piece(path: Path, start: int, size: int) -> bytes:
-    with path.open("rb", buffering=0) as stream:
+class _Pieces:
+    """Pieces of many files; those read last stay open."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[Path, BinaryIO] = OrderedDict()
+
+    def read(self, path: Path, start: int, size: int) -> bytes:
+        stream = self._open.pop(path, None) or path.open("rb", buffering=0)
+        self._open[path] = stream
+        if len(self._open) > MOST_OPEN:
+            self._open.popitem(last=False)[1].close()
         stream.seek(start)
         return stream.read(size)
+
+    def __enter__(self) -> "_Pieces":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in self._open.values():
+            stream.close()
 
 
 def _looks_file(path: Path) -> Path:
