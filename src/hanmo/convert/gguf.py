@@ -22,6 +22,7 @@ from hanmo.convert.gguf_tokenizer import read_tokenizer, tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
+from hanmo.model.hollow import hollow
 from hanmo.model.store import load_model, read_generation, save_model
 from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
 from hanmo.tokenizer.load import Tokenizer
@@ -67,7 +68,7 @@ def read_decoder(file: GgufFile) -> Decoder:
         state = layout.from_hf_weights(tensors, config)
     except ModelError as error:
         raise ModelError(f"{file.path}: {str(error).removeprefix('config.json: ').replace('config.json', 'its metadata')}") from error
-    with torch.device("meta"):
+    with hollow():
         network = Decoder(config)
     network.load_state_dict(state, assign=True)
     return network.eval()

@@ -199,7 +199,7 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
 
 
 def _looked_at(job: CompareJob, look: Callable[[int, int], bytes]) -> Iterator[tuple[int, bool]]:
-    """Pairs that a first look does not rule out, those of one text together, and whether it leaves hope or is no judge of texts so brief."""
+    """Pairs that a first look does not rule out, those of one text together, and whether it leaves hope or judges no text so brief."""
     changes = np.flatnonzero((job.places[1:, :2] != job.places[:-1, :2]).any(axis=1)) + 1
     for start, stop in pairwise([0, *changes.tolist(), len(job.places)]):
         for first in range(start, stop, LOOKS_AT_ONCE):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hanmo.base.errors import ConfigError, ModelError
 from hanmo.model.families.fields import Fields
 from hanmo.model.families.weights import Entry, Rule, Shape, check_entries, join_entries, split_entries
+from hanmo.model.hollow import hollow
 
 C = TypeVar("C")
 Names = frozenset[str]
@@ -93,7 +94,7 @@ class NetworkLayout(Generic[C]):
     def entries(self, config: C) -> Iterator[Entry]:
         """One entry a parameter or buffer, in order; shapes are those of the network itself, built without memory."""
         by_module = {rule.ours: rule for rule in self.rules(config)}
-        with torch.device("meta"):
+        with hollow():
             network = self.build(config)
         for name, tensor in network.state_dict().items():
             module, _, kind = name.rpartition(".")
