@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int8
 from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
@@ -65,7 +65,7 @@ class Packed:
 class Rounded:
     """A matrix as whole numbers: w = scale code, plus the least value of the group where there is one."""
 
-    code_NGC: Float[Tensor, "N G C"]
+    code_NGC: Int8[Tensor, "N G C"]
     scale_NG: Float[Tensor, "N G"]
     least_NG: Float[Tensor, "N G"] | None = None
 
@@ -80,7 +80,7 @@ def round_int8(weight_NK: Float[Tensor, "N K"]) -> Rounded:
     """Codes in -127 ... 127, scale = max |w| / 127 of the group (ggml's Q8_0)."""
     groups_NGC = _groups(weight_NK)
     scale_NG = _kept(groups_NGC.abs().amax(-1) / 127)
-    return Rounded(_nearest(groups_NGC, scale_NG).clamp(-127, 127), scale_NG)
+    return Rounded(_nearest(groups_NGC, scale_NG).clamp(-127, 127).to(torch.int8), scale_NG)
 
 
 def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
@@ -94,7 +94,7 @@ def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
         error_NG = (restored_NGC - groups_NGC).square().sum(-1)
         better = error_NG < smallest_NG
         best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
-    return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7), best_NG)
+    return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
 
 
 def round_int4_with_least(weight_NK: Float[Tensor, "N K"]) -> Rounded:
@@ -102,7 +102,7 @@ def round_int4_with_least(weight_NK: Float[Tensor, "N K"]) -> Rounded:
     groups_NGC = _groups(weight_NK)
     least_NG, largest_NG = groups_NGC.aminmax(dim=-1)
     scale_NG = _kept((largest_NG - least_NG) / 15)
-    return Rounded(_nearest(groups_NGC - least_NG[..., None], scale_NG).clamp(0, 15), scale_NG, _kept(least_NG))
+    return Rounded(_nearest(groups_NGC - least_NG[..., None], scale_NG).clamp(0, 15).to(torch.int8), scale_NG, _kept(least_NG))
 
 
 def round_weights(weight_NK: Float[Tensor, "N K"], bits: Literal["int4", "int8"]) -> Rounded:
@@ -110,17 +110,19 @@ def round_weights(weight_NK: Float[Tensor, "N K"], bits: Literal["int4", "int8"]
 
     One that already has 16 even steps a group, as a file of 4 bits may, keeps them; half a bit more a weight then holds the least values.
     """
-    if bits == "int8":
-        return round_int8(weight_NK)
     parts = weight_NK.split(BLOCK)
-    if all(_has_even_steps(part) for part in parts):
-        return _one_below_the_other([round_int4_with_least(part) for part in parts])
-    return _one_below_the_other([round_int4(part) for part in parts])
+    if bits == "int8":
+        return _one_below_the_other([round_int8(part) for part in parts])
+    stepped: list[Rounded] = []
+    for part in parts:
+        stepped.append(round_int4_with_least(part))
+        if not _keeps(stepped[-1], part):
+            return _one_below_the_other([round_int4(each) for each in parts])
+    return _one_below_the_other(stepped)
 
 
-def _has_even_steps(weight_NK: Tensor) -> bool:
-    """Whether 16 even steps a group are these weights already."""
-    stepped = round_int4_with_least(weight_NK)
+def _keeps(stepped: Rounded, weight_NK: Tensor) -> bool:
+    """Whether the even steps are the weights themselves."""
     step_NG1 = stepped.scale_NG[..., None]
     return bool(((stepped.weight_NK - weight_NK).unflatten(1, (-1, GROUP)).abs() <= step_NG1 * A_STEP).all())
 
@@ -164,8 +166,9 @@ def pack(weight_NK: Float[Tensor, "N K"], bias_N: Tensor | None, bits: Bits) -> 
         return Packed(codes, torch.empty(0), None, bias, rows, columns, 16)
     found = round_weights(weight_NK, bits)
     zero, kind = (128, 8) if bits == "int8" else (8, 4) if found.least_NG is None else (0, 5)
-    codes = _padded((found.code_NGC + zero).to(torch.uint8))
-    tiles = codes.view(-1, LANES, columns // GROUP, 8, 4).permute(0, 2, 3, 1, 4)  # (tiles, G, quads, lanes, 4)
+    codes = _padded(found.code_NGC.view(torch.uint8) + zero)
+    quads = codes.view(torch.int32).view(-1, LANES, columns // GROUP, 8)  # four codes in each number
+    tiles = quads.permute(0, 2, 3, 1)  # (tiles, G, quads, lanes)
     if bits == "int4":
         pairs = tiles.unflatten(2, (4, 2))
         tiles = pairs[:, :, :, 0] | pairs[:, :, :, 1] << 4
