@@ -14,7 +14,7 @@ from hanmo.generate.loaded import TextModel
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.encoder_config import EncoderDecoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
-from hanmo.model.quantized import Bits
+from hanmo.model.rounding import Bits
 from hanmo.model.scoring import language_model
 from hanmo.model.store import Precision
 

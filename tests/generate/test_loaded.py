@@ -11,8 +11,8 @@ from hanmo.generate.loaded import TextModel
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
-from hanmo.model.quantized import Bits
 from hanmo.model.recurrent import Recurrent
+from hanmo.model.rounding import Bits
 from hanmo.model.scoring import language_model
 from hanmo.model.store import save_model
 from hanmo.tokenizer.load import Tokenizer

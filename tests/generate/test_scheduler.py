@@ -14,7 +14,8 @@ from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prefixes import Prefixes
 from hanmo.generate.scheduler import Scheduler
 from hanmo.model.decoder import Decoder
-from hanmo.model.quantized import Bits, quantized
+from hanmo.model.quantized import quantized
+from hanmo.model.rounding import Bits
 from hanmo.model.store import Model
 
 CHUNK = 4

@@ -18,7 +18,8 @@ from hanmo.generate.speculate import PRICES, Counts, Draft, Lookup, Price, price
 from hanmo.model.config import NgramConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
-from hanmo.model.quantized import Bits, QuantizedDecoder, quantized
+from hanmo.model.quantized import QuantizedDecoder, quantized
+from hanmo.model.rounding import Bits
 from hanmo.model.store import Model
 
 BITS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")

@@ -11,19 +11,8 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.quantized import (
-    BLOCK,
-    Bits,
-    QuantizedDecoder,
-    head_bits,
-    pack,
-    quantized,
-    round_int4,
-    round_int4_with_least,
-    round_weights,
-    rounded,
-    runs_here,
-)
+from hanmo.model.quantized import Packed, QuantizedDecoder, head_bits, pack, quantized, runs_here
+from hanmo.model.rounding import Bits, round_int4_with_least, rounded
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 KINDS: tuple[Bits, ...] = ("int4", "int8", "bfloat16")
@@ -134,6 +123,7 @@ def test_zeros_stay_zeros_and_single_spikes_survive() -> None:
         assert torch.allclose(rounded(weight, bits), weight, rtol=2e-3), bits
 
 
+@needs_kernels
 def test_packed_bytes_are_four_and_a_half_bits_a_weight() -> None:
     packed = pack(torch.randn(64, 128), None, "int4")
     assert packed.bytes * 8 / (64 * 128) == 4.5
@@ -163,6 +153,37 @@ def test_without_kernels_a_plain_decoder_has_the_same_rounded_weights() -> None:
     assert not torch.equal(plain.layers[0].mlp.up.weight, network.layers[0].mlp.up.weight)
 
 
+def unpacked(packed: Packed) -> Tensor:
+    """The matrix [N, K] that a packed one stands for, read as product.h says."""
+    tiles, groups = packed.scales.shape[:2]
+    if packed.bits == 8:
+        codes = packed.codes.view(tiles, groups, 8, 16, 4).float() - 128
+    else:
+        pairs = packed.codes.view(tiles, groups, 4, 1, 16, 4)
+        codes = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2, 3).float() - (8 if packed.bits == 4 else 0)
+    weight = codes.permute(0, 3, 1, 2, 4).flatten(3) * packed.scales.float().transpose(1, 2)[..., None]
+    if packed.leasts is not None:
+        weight = weight + packed.leasts.float().transpose(1, 2)[..., None]
+    return weight.flatten(2).flatten(0, 1)[: packed.rows]
+
+
+@needs_kernels
+@pytest.mark.parametrize("rows", [64, 5, 2 * 16 + 3])
+def test_what_the_kernel_packs_is_what_rounding_says(rows: int) -> None:
+    torch.manual_seed(rows)
+    weight = torch.randn(rows, 128) * torch.rand(rows, 1) * 0.1
+    weight[1, 32:64] = 0
+    weight[2] = weight[2] * 1e-6  # scales below the smallest normal fp16
+    assert torch.equal(unpacked(pack(weight, None, "int8")), rounded(weight, "int8"))
+    even = round_int4_with_least(weight[:, :96]).weight_NK
+    packed = pack(even, None, "int4")
+    assert packed.bits == 5 and torch.equal(unpacked(packed), rounded(even, "int4"))
+    found, wanted = unpacked(pack(weight, None, "int4")), rounded(weight, "int4")
+    assert ((found != wanted).unflatten(1, (-1, 32)).any(-1).float().mean()) < 0.01  # two scales may be equally good
+    assert torch.allclose((found - weight).square().sum(1), (wanted - weight).square().sum(1), rtol=1e-5)
+
+
+@needs_kernels
 def test_sixteen_even_steps_a_group_are_kept_as_they_are() -> None:
     generator = torch.Generator().manual_seed(0)
     codes = torch.randint(0, 16, (40, 3, 32), generator=generator).float()
@@ -186,14 +207,3 @@ def test_logits_of_kept_steps_are_those_of_the_plain_decoder() -> None:
     assert {each.bits for each in quantized._matrices} == {5}
     wanted = network.hidden(ids) @ rounded(network.output_weight, "int8").T
     assert ((logits_of(quantized, ids, memory(quantized, 2)) - wanted).square().mean().sqrt() / wanted.std()).item() < LOST["int4"]
-
-
-def test_rounding_block_by_block_is_rounding_the_whole_also_when_only_some_rows_have_even_steps() -> None:
-    torch.manual_seed(4)
-    uneven = torch.randn(2 * BLOCK + 5, 64)
-    even = round_int4_with_least(uneven).weight_NK
-    mixed = torch.cat([even[:BLOCK], uneven[BLOCK:]])
-    for weight, expected in ((uneven, round_int4(uneven)), (even, round_int4_with_least(even)), (mixed, round_int4(mixed))):
-        found = round_weights(weight, "int4")
-        assert torch.equal(found.weight_NK, expected.weight_NK)
-        assert (found.least_NG is None) == (expected.least_NG is None)

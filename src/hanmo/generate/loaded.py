@@ -20,7 +20,8 @@ from hanmo.generate.prompt import Prompt
 from hanmo.generate.reader import context_of
 from hanmo.model.decoder import Decoder
 from hanmo.model.pooling import PoolingKind, read_pooling
-from hanmo.model.quantized import Bits, quantized
+from hanmo.model.quantized import quantized
+from hanmo.model.rounding import Bits
 from hanmo.model.store import Precision, Writer, load_writer, read_generation
 from hanmo.tokenizer.chat import Chat, Messages
 from hanmo.tokenizer.load import Tokenizer

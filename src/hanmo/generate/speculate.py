@@ -18,8 +18,9 @@ from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.reader import DecoderReader, Rewinder, context_of, make_reader
 from hanmo.model.decoder import Decoder
 from hanmo.model.encoder_decoder import EncoderDecoder
-from hanmo.model.quantized import Bits, QuantizedDecoder
+from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
+from hanmo.model.rounding import Bits
 from hanmo.model.store import Writer
 
 LONGEST_END = 16
