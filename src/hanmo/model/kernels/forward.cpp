@@ -36,10 +36,10 @@ struct Place {
 
 // What the threads share between two barriers.
 struct Scratch {
-  std::vector<float> qkv, mixed, inner;
+  std::vector<float> qkv, mixed, update, inner;
   std::vector<int8_t> codes;
   Scratch(const Shape& s, Size widest)
-      : qkv(s.tokens * (s.query_heads + 2 * s.key_heads) * s.width), mixed(s.tokens * std::max(s.hidden, s.query_heads * s.width)),
+      : qkv(s.tokens * (s.query_heads + 2 * s.key_heads) * s.width), mixed(s.tokens * s.query_heads * s.width), update(s.tokens * s.hidden),
         inner(s.tokens * s.inner), codes(Codes::bytes(s.tokens, widest)) {}
 };
 
@@ -179,7 +179,8 @@ static void attend_any(Size width, Size heads, const float* q, const bf16* keys,
   }
 }
 
-// The threads of one call walk through the blocks together; `from` and `to` share out n things.
+// The threads of one call walk through the blocks together; `from` and `to` share out n things. They wait for each other as seldom as
+// may be: with one token each of them prepares it for itself, and a head is turned by who attends with it where no other token needs it.
 struct Walk {
   const Shape& s;
   const Numbers& n;
@@ -187,6 +188,7 @@ struct Walk {
   float* x;
   bf16 *keys, *values;
   Scratch& scratch;
+  int8_t* own_codes;
   Size thread, threads;
 
   Place place(Size token) const {
@@ -198,14 +200,17 @@ struct Walk {
 
   // Normalise (when given a norm) and encode each token for the next product.
   Codes prepare(const float* source, Size columns, const Norm* norm, Size bits) {
-    const Codes codes = {scratch.codes.data(), columns};
+    const bool alone = s.tokens == 1;
+    const Codes codes = {alone ? own_codes : scratch.codes.data(), columns};
     std::vector<float> row(norm ? columns : 0);
-    for (Size t = from(s.tokens); t < to(s.tokens); t++) {
+    for (Size t = alone ? 0 : from(s.tokens); t < (alone ? 1 : to(s.tokens)); t++) {
       const float* from_t = source + t * columns;
       if (norm) normalise(from_t, *norm, s.centred, n.eps, row.data(), columns);
       encode(norm ? row.data() : from_t, bits, codes, t);
     }
+    if (!alone) {
 #pragma omp barrier
+    }
     return codes;
   }
 
@@ -217,7 +222,7 @@ struct Walk {
         store(to, load(to) + y);
       });
     } else {
-      float* update = scratch.mixed.data();
+      float* update = scratch.update.data();
       product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens,
               [&](Size tile, Size t, Floats y) { store(update + t * s.hidden + tile * LANES, y); });
 #pragma omp barrier
@@ -236,12 +241,21 @@ struct Walk {
     product(l.qkv, from(l.qkv.tiles()), to(l.qkv.tiles()), codes, s.tokens,
             [&](Size tile, Size t, Floats y) { store(qkv + t * row + tile * LANES, y); });
 #pragma omp barrier
-    remember(l, layer);
-    const Size share = s.query_heads / s.key_heads;
+    const Size share = s.query_heads / s.key_heads, heads = s.query_heads + 2 * s.key_heads;
+    const bool own = s.new_tokens == 1;
+    if (!own) {
+#pragma omp for schedule(static)
+      for (Size item = 0; item < s.tokens * heads; item++) remember(l, layer, item / heads, item % heads);
+    }
 #pragma omp for schedule(dynamic, 1)
     for (Size item = 0; item < s.tokens * s.key_heads; item++) {
       const Size t = item / s.key_heads, h = item % s.key_heads;
       const Place p = place(t);
+      if (own) {
+        for (Size i = 0; i < share; i++) remember(l, layer, t, h * share + i);
+        remember(l, layer, t, s.query_heads + h);
+        remember(l, layer, t, s.query_heads + s.key_heads + h);
+      }
       const Size at = layer * s.layer_stride + p.row * s.row_stride + h * s.head_stride;
       const Size first = l.window ? std::max(p.start, p.slot - l.window + 1) : p.start;
       attend_any(s.width, share, qkv + t * row + h * share * s.width, keys + at, values + at, first, p.slot,
@@ -251,27 +265,22 @@ struct Walk {
     add(l.out, mixed, l.after_attention);
   }
 
-  // Turn queries and keys, scale queries, keep keys and values.
-  void remember(const Layer& l, Size layer) {
-    const Size heads = s.query_heads + 2 * s.key_heads;
-#pragma omp for schedule(static)
-    for (Size item = 0; item < s.tokens * heads; item++) {
-      const Size t = item / heads, h = item % heads;
-      const Place p = place(t);
-      float* one = scratch.qkv.data() + t * l.qkv.rows + h * s.width;
-      const Size angle = p.position * s.width / 2;
-      const float *cos = l.cos ? l.cos + angle : nullptr, *sin = l.sin ? l.sin + angle : nullptr;
-      if (h < s.query_heads) {
-        turn(one, l.query_norm, cos, sin, n.eps, s.width);
-        for (Size j = 0; j < s.width; j += LANES) store(one + j, load(one + j) * n.scale);
-        continue;
-      }
-      const bool is_key = h < s.query_heads + s.key_heads;
-      if (is_key) turn(one, l.key_norm, cos, sin, n.eps, s.width);
-      const Size head = is_key ? h - s.query_heads : h - s.query_heads - s.key_heads;
-      bf16* to = (is_key ? keys : values) + layer * s.layer_stride + p.row * s.row_stride + head * s.head_stride + p.slot * s.width;
-      for (Size j = 0; j < s.width; j += LANES) store(to + j, load(one + j));
+  // Head h of a token among queries, keys and values: queries and keys are turned, queries scaled, keys and values kept.
+  void remember(const Layer& l, Size layer, Size t, Size h) {
+    const Place p = place(t);
+    float* one = scratch.qkv.data() + t * l.qkv.rows + h * s.width;
+    const Size angle = p.position * s.width / 2;
+    const float *cos = l.cos ? l.cos + angle : nullptr, *sin = l.sin ? l.sin + angle : nullptr;
+    if (h < s.query_heads) {
+      turn(one, l.query_norm, cos, sin, n.eps, s.width);
+      for (Size j = 0; j < s.width; j += LANES) store(one + j, load(one + j) * n.scale);
+      return;
     }
+    const bool is_key = h < s.query_heads + s.key_heads;
+    if (is_key) turn(one, l.key_norm, cos, sin, n.eps, s.width);
+    const Size head = is_key ? h - s.query_heads : h - s.query_heads - s.key_heads;
+    bf16* to = (is_key ? keys : values) + layer * s.layer_stride + p.row * s.row_stride + head * s.head_stride + p.slot * s.width;
+    for (Size j = 0; j < s.width; j += LANES) store(to + j, load(one + j));
   }
 
   template <class Act, bool GATED>
@@ -304,10 +313,12 @@ EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape
                            const float* norm_bias, const Size* starts, float* x, bf16* keys, bf16* values) {
   const Shape& s = *shape;
   const Numbers numbers = {eps, scale};
-  Scratch scratch(s, std::max({s.hidden, s.inner, s.query_heads * s.width}));
+  const Size widest = std::max({s.hidden, s.inner, s.query_heads * s.width});
+  Scratch scratch(s, widest);
 #pragma omp parallel num_threads(threads)
   {
-    Walk walk = {s, numbers, starts, x, keys, values, scratch, omp_get_thread_num(), omp_get_num_threads()};
+    std::vector<int8_t> own_codes(Codes::bytes(1, widest));
+    Walk walk = {s, numbers, starts, x, keys, values, scratch, own_codes.data(), omp_get_thread_num(), omp_get_num_threads()};
     for (Size layer = 0; layer < s.layers; layer++) {
       walk.attention(layers[layer], layer);
       walk.mlp(layers[layer]);
