@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
@@ -16,7 +15,7 @@ class Options:
     """List every item of the second file or data set that the first one holds: 13 words in a row, or a short item whole."""
 
     paths: Positional[tuple[str, ...]] = ()
-    """What a model learns from, then what it is measured on: files (txt, jsonl, json, csv, tsv, parquet), folders or data sets."""
+    """What a model learns from, then what it is measured on: files (txt, jsonl, json, csv, tsv, parquet), folders, URLs or data sets."""
     most: int = 10
     """Hits to print; --json lists all of them."""
     most_texts: int = 10
@@ -38,7 +37,7 @@ def run(options: Options) -> dict[str, Any]:
     from hanmo.data.duplicates.comparison import compare_files
 
     training, evaluation = options.paths
-    found = compare_files(Path(training), Path(evaluation), options.most_texts)
+    found = compare_files(training, evaluation, options.most_texts)
     return {"training": training, "evaluation": evaluation, "most": options.most, **found}
 
 

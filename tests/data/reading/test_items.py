@@ -71,3 +71,21 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: byt
         list(read_items(tmp_path / name))
     with pytest.raises(DataError, match="does not exist"):
         list(read_items(tmp_path / "nothing"))
+
+
+def test_files_behind_a_url_are_read_like_files_here(tmp_path: Path) -> None:
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    (tmp_path / "exam").mkdir()
+    with TableWriter(tmp_path / "exam" / "b.parquet", {"text": "text"}) as writer:
+        writer.write(Table.of([{"text": "河岸上的灯"}], {"text": "text"}))
+    (tmp_path / "exam" / "a.tsv").write_text("one\ttwo\n")
+    for path in (tmp_path / "exam").iterdir():
+        system.pipe_file(f"/items/exam/{path.name}", path.read_bytes())
+    assert {item.name: item.text for item in read_items("memory://items/exam")} == items(tmp_path / "exam")
+    with pytest.raises(DataError, match="memory://items/nothing does not exist"):
+        list(read_items("memory://items/nothing"))
+    system.pipe_file("/items/exam/manifest.json", b"{}")
+    system.pipe_file("/items/exam/documents/train-00000.parquet", b"")
+    with pytest.raises(DataError, match="a data set of ours behind a URL"):
+        list(read_items("memory://items/exam"))
+    system.rm("/items", recursive=True)

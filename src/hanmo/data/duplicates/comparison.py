@@ -30,8 +30,8 @@ class Frequencies:
     whole: Integers
 
 
-def compare_files(training: Path, evaluation: Path, most_texts: int = MOST_TEXTS) -> dict[str, Any]:
-    """Every hit of the items of one file or data set in the texts of another, both texts beside each other, and counts.
+def compare_files(training: Path | str, evaluation: Path | str, most_texts: int = MOST_TEXTS) -> dict[str, Any]:
+    """Every hit of the items of one file or data set in the texts of another (paths or URLs), both texts beside each other, and counts.
 
     A hit's `own` words stand in passages that at most `most_texts` training texts hold (0: any number); a row, a cell and a line of a
     text file count as texts. `own_items` have such words, `leaked_items` are those of 13 words or more of which more than half are
@@ -78,7 +78,7 @@ def without_common(index: Index, frequencies: Frequencies, most_texts: int) -> I
     )
 
 
-def _frequencies(training: Path, index: Index) -> Frequencies:
+def _frequencies(training: Path | str, index: Index) -> Frequencies:
     found = Frequencies(np.zeros(len(index.windows), np.int64), np.zeros(len(index.whole), np.int64))
     with Progress("counting passages", total=None, unit="texts") as progress:
         for item in read_items(training):

@@ -1,8 +1,8 @@
 """Files of examples become items: every text in every row and column, with a name that says where it stands.
 
-In: txt, jsonl, json, csv, tsv and parquet files, packed or not, folders of them, or data set folders. Out: items in the order of
-the file. The idea: what may be a question, an answer or a passage is not ours to guess, so every text counts, however deep
-it lies in a row. A text file is one item of many lines. Nothing is normalised here.
+In: txt, jsonl, json, csv, tsv and parquet files, packed or not, folders of them here or behind a URL, or data set folders. Out:
+items in the order of the file. The idea: what may be a question, an answer or a passage is not ours to guess, so every text counts,
+however deep it lies in a row. A text file is one item of many lines. Nothing is normalised here.
 """
 
 import csv
@@ -17,9 +17,10 @@ from hanmo.base.errors import DataError
 from hanmo.data.reading.contents import ReadConfig
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.formats import suffix_of
-from hanmo.data.reading.inputs import InputFile, Source, list_files, name_sources
+from hanmo.data.reading.inputs import InputFile, list_files, name_sources, place
 from hanmo.data.reading.read import SPLITS, is_dataset, open_content, read_dataset
-from hanmo.data.reading.streams import READ_ERRORS
+from hanmo.data.reading.remote import is_url, without_secrets
+from hanmo.data.reading.streams import READ_ERRORS, open_file
 from hanmo.data.tables import read_rows
 
 
@@ -36,18 +37,18 @@ class Item:
         return f"{self.name}#{line + 1}" if self.by_line else self.name
 
 
-def read_items(path: Path) -> Iterator[Item]:
-    """All items of a file or folder, one file at a time in memory.
+def read_items(source: Path | str) -> Iterator[Item]:
+    """All items of a file or folder, a path or a URL, one file at a time in memory.
 
     Raises DataError when it does not exist, cannot be read, or holds no text.
     """
-    found = False
-    for item in _from_dataset(path) if is_dataset(path) else _from_files(path):
+    found, remote = False, is_url(str(source))
+    for item in _from_dataset(Path(source)) if not remote and is_dataset(source) else _from_files(source):
         if item.text.strip():
             found = True
             yield item
     if not found:
-        raise DataError(f"{path} gives no text: nothing to compare")
+        raise DataError(f"{without_secrets(str(source)) if remote else source} gives no text: nothing to compare")
 
 
 def _from_dataset(path: Path) -> Iterator[Item]:
@@ -56,14 +57,17 @@ def _from_dataset(path: Path) -> Iterator[Item]:
             yield Item(f"{split}:{document.id}", document.text)
 
 
-def _from_files(path: Path) -> Iterator[Item]:
-    files, _ = list_files(name_sources([Source(path=path)]))
+def _from_files(source: Path | str) -> Iterator[Item]:
+    files, _ = list_files(name_sources([place(source)]))
+    for file in files:
+        if file.url and file.name == "manifest.json" and any("/documents/" in other.url for other in files):
+            raise DataError(f"{without_secrets(str(source))} is a data set of ours behind a URL: copy it here first")
     for file in files:
         reader = READERS.get(suffix_of(file.name), _from_text)
         try:
             yield from reader(file)
         except (*READ_ERRORS, ValueError, csv.Error, RecursionError) as error:
-            raise DataError(f"{file.path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+            raise DataError(f"{without_secrets(file.url) or file.path} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
 def _content(file: InputFile) -> str:
@@ -97,7 +101,7 @@ def _from_jsonl(file: InputFile) -> Iterator[Item]:
 def _from_csv(file: InputFile) -> Iterator[Item]:
     """Cells, named by the first row; that row is read as well, since many files have no header."""
     csv.field_size_limit(2**31 - 1)
-    tabs = ".tsv" in file.path.suffixes
+    tabs = ".tsv" in Path(file.name).suffixes
     stream = io.StringIO(_content(file), newline="")
     rows = csv.reader(stream, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
     for number, row in enumerate(rows, 1):
@@ -106,8 +110,9 @@ def _from_csv(file: InputFile) -> Iterator[Item]:
 
 
 def _from_parquet(file: InputFile) -> Iterator[Item]:
-    for number, row in enumerate(read_rows(file.path), 1):
-        yield from _walk(row, f"{file.label}#{number}")
+    with open_file(file) as stream:
+        for number, row in enumerate(read_rows(stream), 1):
+            yield from _walk(row, f"{file.label}#{number}")
 
 
 def _walk(value: object, name: str) -> Iterator[Item]:
