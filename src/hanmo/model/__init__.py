@@ -1,8 +1,8 @@
 """Ids become logits, and logits become log-probabilities.
 
 In: ids. Out: logits, scores; the Hugging Face folder.
-Reading order: config, attention, positions, norms, mlp, linear, kernels, decoder, hollow, rounding, quantized, cache,
-likelihood, encoder_config, cross_attention, block, encoder, encoder_decoder, pooling, ngram, softmax_regression, recurrent,
+Reading order: config, attention, positions, norms, mlp, linear, kernels, cache, likelihood, next_token, decoder, hollow, rounding,
+quantized, encoder_config, cross_attention, block, encoder, encoder_decoder, pooling, ngram, softmax_regression, recurrent,
 scoring, families, shards, card, store.
 Never here: no training loop, no text, no sampling.
 """

@@ -15,8 +15,8 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig, LayerType
 from hanmo.model.kernels.functions import dropout
 from hanmo.model.kernels.library import usable
-from hanmo.model.likelihood import linear_negative_log_likelihood
 from hanmo.model.mlp import MLP
+from hanmo.model.next_token import NextToken
 from hanmo.model.norms import Norm
 from hanmo.model.positions import rotary_angles, sinusoidal_positions
 
@@ -63,7 +63,7 @@ def drop(x: Tensor, share: float) -> Tensor:
     return dropout(x, share) if usable(x) else F.dropout(x, share)
 
 
-class Decoder(nn.Module):
+class Decoder(NextToken):
     """A causal language model.
 
     Raises ModelError when `config.vocab_size` is not set.
@@ -106,10 +106,6 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "B T V"]:
         """Logits of what follows each position."""
         return self.logits(self.hidden(ids_BT, segments_BT, cache))
-
-    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
-        """The output projection of some hidden states."""
-        return F.linear(hidden_D, self.output_weight)
 
     def new_cache(self, rows: int, slots: int, starts_B: Tensor | None = None) -> KVCache:
         """Empty memory for some rows, in the weights' type."""
@@ -154,18 +150,6 @@ class Decoder(nn.Module):
             table = sinusoidal_positions(torch.arange(int(positions_BT.max()) + 1, device=ids_BT.device), self.config.hidden_size)
             x_BTD = x_BTD + table.to(x_BTD.dtype)[positions_BT]
         return drop(x_BTD, self.config.embedding_dropout) if self.training else x_BTD
-
-    def loss(
-        self,
-        ids_BT: Int[Tensor, "B T"],
-        targets_BT: Int[Tensor, "B T"],
-        weights_BT: Float[Tensor, "B T"],
-        segments_BT: Int[Tensor, "B T"] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
-        hidden_BTD = self.hidden(ids_BT, segments_BT)
-        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)
 
 
 def _sight(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Sight:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import RecurrentConfig
-from hanmo.model.likelihood import linear_negative_log_likelihood
+from hanmo.model.next_token import NextToken
 
 State = Tensor | tuple[Tensor, Tensor]
 """Hidden state [L, B, D] of a GRU; hidden state and cell of an LSTM."""
@@ -37,7 +37,7 @@ class StateCache:
             self.state = self.state[:, rows_B]
 
 
-class Recurrent(nn.Module):
+class Recurrent(NextToken):
     """A causal language model that reads one token after another.
 
     LSTM (Hochreiter and Schmidhuber 1997, with forget gates that open at first, Jozefowicz et al. 2015):
@@ -83,10 +83,6 @@ class Recurrent(nn.Module):
         """Logits of what follows each position."""
         return self.logits(self.hidden(ids_BT, segments_BT, cache))
 
-    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
-        """The output projection of some hidden states."""
-        return F.linear(hidden_D, self.output_weight)
-
     def hidden(
         self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: StateCache | None = None
     ) -> Float[Tensor, "B T D"]:
@@ -119,15 +115,3 @@ class Recurrent(nn.Module):
         last_B = starts_BT.sum(1).cumsum(0) - 1
         state = (state[0][:, last_B], state[1][:, last_B]) if isinstance(state, tuple) else state[:, last_B]
         return torch.cat(unpack_sequence(packed)).view_as(x_BTD), state
-
-    def loss(
-        self,
-        ids_BT: Int[Tensor, "B T"],
-        targets_BT: Int[Tensor, "B T"],
-        weights_BT: Float[Tensor, "B T"],
-        segments_BT: Int[Tensor, "B T"] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
-        hidden_BTD = self.hidden(ids_BT, segments_BT)
-        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)

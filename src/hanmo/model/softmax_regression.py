@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import SoftmaxRegressionConfig
-from hanmo.model.likelihood import linear_negative_log_likelihood
+from hanmo.model.next_token import NextToken
 
 
 def softmax(logits_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
@@ -43,7 +43,7 @@ def previous_tokens(ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] 
     return torch.stack(columns, -1)
 
 
-class SoftmaxRegression(nn.Module):
+class SoftmaxRegression(NextToken):
     """z = b + sum_k W_k onehot(x_{t-k}) with W_k = U C_k of rank D (log-bilinear, Mnih and Hinton 2007).
 
     Convex but for the factoring: it learns what each token at each distance says, and nothing about their combinations.
@@ -79,19 +79,3 @@ class SoftmaxRegression(nn.Module):
     def forward(self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B T V"]:
         """Logits of what follows each position."""
         return self.logits(self.hidden(ids_BT, segments_BT))
-
-    def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
-        """The output projection of some hidden states."""
-        return F.linear(hidden_D, self.output_weight)
-
-    def loss(
-        self,
-        ids_BT: Int[Tensor, "B T"],
-        targets_BT: Int[Tensor, "B T"],
-        weights_BT: Float[Tensor, "B T"],
-        segments_BT: Int[Tensor, "B T"] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Weighted sum of the negative log-likelihoods, and the sum of weights, both fp32."""
-        hidden_BTD = self.hidden(ids_BT, segments_BT)
-        return linear_negative_log_likelihood(hidden_BTD, self.output_weight, targets_BT, weights_BT, label_smoothing)
