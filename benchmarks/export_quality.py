@@ -3,11 +3,11 @@
     make peers-llama                                       # llama.cpp, compiled here, in an environment of its own
     .venv/bin/python benchmarks/export_quality.py [--parts words text perplexity families] [--windows 16] [--text FILE] --json
 
-SmolLM2-135M-Instruct (hanmo fetch), whose matrices come as Q4_1, is loaded in float32 and exported as F32, F16, Q8_0 and Q4_0; llama.cpp
-reads each file (benchmarks/llama_reader.py says how). words: ids of texts, ids of conversations, the chat template. text: 64 greedy
-tokens after 20 prompts, and, where they part, by how much our logits prefer ours to theirs. perplexity: of --text in windows of 512
-tokens, every token but the first of each; llama.cpp on a file, and our float32 on the weights that are in it, against our float32 on the
-model's own. families: a random small model of each layout that GGUF has, as F32, its ids and logits against ours.
+SmolLM2-135M-Instruct (hanmo fetch), whose matrices come as Q4_1, is loaded in float32 and exported as F32, F16, Q8_0, Q4_1 and
+Q4_0; llama.cpp reads each file (benchmarks/llama_reader.py says how). words: ids of texts, ids of conversations, the chat template. text:
+64 greedy tokens after 20 prompts, and, where they part, by how much our logits prefer ours to theirs. perplexity: of --text in windows of
+512 tokens, every token but the first of each; llama.cpp on a file, and our float32 on the weights that are in it, against our float32
+on the model's own. families: a random small model of each layout that GGUF has, as F32, its ids and logits against ours.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from llama_reader import PEERS, LlamaCpp
 
 TEXT = Path(__file__).parents[2] / "shared" / "data" / "wikitext2" / "valid.txt"
 MODEL, WINDOW, NEW = "smollm2-135m-instruct", 512, 64
-FORMATS = ("f32", "f16", "q8_0", "q4_0")
-ALLOWED = {"q8_0": 0.01, "q4_0": 0.05}
+FORMATS = ("f32", "f16", "q8_0", "q4_1", "q4_0")
+ALLOWED = {"q8_0": 0.01, "q4_1": 0.05, "q4_0": 0.05}
 QUESTIONS = (
     "What is the capital of Norway?", "Name four birds.", "Write one sentence about an old bridge.", "How many minutes are in two hours?",
     "Who painted the Mona Lisa?", "Explain what a lake is to a child.", "Give me three rules for a good letter.",

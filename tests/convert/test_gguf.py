@@ -129,17 +129,33 @@ def test_divisors_of_frequencies_that_are_not_llama_3s_are_refused(tmp_path: Pat
     assert read_decoder(GgufFile(tmp_path / "ones.gguf")).config.rope_scaling.rope_type == "default"
 
 
-@pytest.mark.parametrize(("precision", "worst"), [("f16", 2e-2), ("q8_0", 0.5), ("q4_0", 8.0)])
+@pytest.mark.parametrize(("precision", "worst"), [("f16", 2e-2), ("q8_0", 0.5), ("q4_1", 8.0), ("q4_0", 8.0)])
 def test_a_shorter_precision_stays_near(tmp_path: Path, precision: str, worst: float) -> None:
     folder = model_folder(tmp_path / "m", dataclasses.replace(SMALL, intermediate_size=64))
     facts = export_gguf(folder, tmp_path / "m.gguf", precision)  # pyright: ignore[reportArgumentType]
     file = GgufFile(tmp_path / "m.gguf")
     stored = {each.format.name for each in file.tensors.values()}
-    assert stored == {"f16": {"F16", "F32"}, "q8_0": {"Q8_0", "F32"}, "q4_0": {"Q4_0", "Q8_0", "F32"}}[precision]
+    assert (
+        stored
+        == {"f16": {"F16", "F32"}, "q8_0": {"Q8_0", "F32"}, "q4_1": {"Q4_1", "Q8_0", "F32"}, "q4_0": {"Q4_0", "Q8_0", "F32"}}[precision]
+    )
     assert facts["tensors"] == len(file.tensors)
     with torch.no_grad():
         difference = (decoder(folder)(IDS) - read_decoder(file)(IDS)).abs().max()
     assert 0 < difference <= worst
+
+
+def test_even_steps_are_kept_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = model_folder(tmp_path / "m", dataclasses.replace(SMALL, intermediate_size=64))
+    export_gguf(folder, tmp_path / "m.gguf", "q4_1")
+    import_gguf(tmp_path / "m.gguf", tmp_path / "even")
+    export_gguf(tmp_path / "even", tmp_path / "again.gguf", "q4_1")
+    one, other = GgufFile(tmp_path / "m.gguf"), GgufFile(tmp_path / "again.gguf")
+    kept = [name for name, each in one.tensors.items() if each.format.name == "Q4_1"]
+    assert kept and all(np.allclose(one.read(name), other.read(name), atol=1e-6) for name in kept)
+    assert "even steps" not in capsys.readouterr().err
+    export_gguf(tmp_path / "even", tmp_path / "four.gguf", "q4_0")
+    assert "--precision q4_1 keeps them" in capsys.readouterr().err
 
 
 def test_a_modelfile_stands_beside(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_numbers_beyond_half_precision_are_refused() -> None:
 
 
 def test_formats_that_are_only_read_say_so() -> None:
-    with pytest.raises(ModelError, match="Q6_K is read, not written: write F32, F16, Q4_0, Q8_0"):
+    with pytest.raises(ModelError, match="Q6_K is read, not written: write F32, F16, Q4_0, Q4_1, Q8_0"):
         quantized(np.zeros(256, np.float32), BY_NAME["Q6_K"])
     with pytest.raises(ModelError, match="33 numbers are no whole blocks of 32"):
         quantized(np.zeros(33, np.float32), BY_NAME["Q8_0"])

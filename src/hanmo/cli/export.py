@@ -1,4 +1,4 @@
-"""`hanmo export MODEL --to hf|gguf [--precision f32|f16|q8_0|q4_0] --out PATH`: a model for other tools."""
+"""`hanmo export MODEL --to hf|gguf [--precision f32|f16|q8_0|q4_1|q4_0] --out PATH`: a model for other tools."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Options:
     """Model folder, run, GGUF file, fetched name or hub name."""
     to: Literal["hf", "gguf"]
     """hf for transformers and vLLM, gguf for llama.cpp and Ollama."""
-    precision: Literal["f32", "f16", "q8_0", "q4_0"] | None = None
-    """How a GGUF file stores matrices: 32, 16, 8.5 or 4.5 bits a weight; f16 by default."""
+    precision: Literal["f32", "f16", "q8_0", "q4_1", "q4_0"] | None = None
+    """How a GGUF file stores matrices: 32, 16, 8.5, 5 or 4.5 bits a weight; f16 by default."""
     out: Path
     """Folder (hf) or file (gguf) to write."""
 

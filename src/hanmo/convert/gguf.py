@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hanmo.base.errors import ModelError
+from hanmo.base.progress import say
 from hanmo.base.storage import write_text
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
@@ -23,12 +24,13 @@ from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
 from hanmo.model.hollow import hollow
+from hanmo.model.rounding import has_even_steps
 from hanmo.model.store import load_model, read_generation, save_model
 from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
 from hanmo.tokenizer.load import Tokenizer
 
-GgufPrecision = Literal["f32", "f16", "q8_0", "q4_0"]
-FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7}
+GgufPrecision = Literal["f32", "f16", "q8_0", "q4_1", "q4_0"]
+FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7}
 ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -98,6 +100,8 @@ def export_gguf(folder: Path, path: Path, precision: GgufPrecision = "f16") -> d
     values = {"rope_scaling": None, **layout.to_hf(network.config)}
     state: dict[str, Tensor] = {name: each.detach() for name, each in network.state_dict().items()}
     arrays = {name: tensor.float().numpy() for name, tensor in layout.to_hf_weights(state, network.config).items()}
+    if precision == "q4_0" and any(map(has_even_steps, (block.mlp.down.weight.detach() for block in network.blocks()))):
+        say("note: these weights have 16 even steps a group already, which q4_0 rounds once more: --precision q4_1 keeps them")
     settings = ggml_settings(values)
     template = read_template(folder)
     metadata: dict[str, Value] = {
@@ -122,7 +126,7 @@ def export_gguf(folder: Path, path: Path, precision: GgufPrecision = "f16") -> d
 def _format(name: str, shape: tuple[int, ...], precision: GgufPrecision) -> Format:
     if len(shape) == 1 or name == "position_embd.weight":
         return BY_NAME["F32"]
-    wanted = "Q8_0" if precision == "q4_0" and name in ("token_embd.weight", "output.weight") else precision.upper()
+    wanted = "Q8_0" if precision in ("q4_0", "q4_1") and name in ("token_embd.weight", "output.weight") else precision.upper()
     return BY_NAME[wanted] if shape[-1] % BY_NAME[wanted].size == 0 else BY_NAME["F16"]
 
 

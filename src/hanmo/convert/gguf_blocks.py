@@ -210,6 +210,14 @@ def _encode_q4_0(values: Floats) -> Bytes:
     return np.concatenate([_encode_f16(scale), q[:, :16] | q[:, 16:] << 4], axis=1)  # pyright: ignore[reportReturnType]
 
 
+def _encode_q4_1(values: Floats) -> Bytes:
+    """m = min w, d = (max w - m) / 15, q = floor((w - m) / d + 0.5)."""
+    least = values.min(axis=1, keepdims=True)
+    scale = (values.max(axis=1, keepdims=True) - least) / np.float32(15)
+    q = np.trunc((values - least) * _inverse(scale) + np.float32(0.5)).astype(np.uint8)
+    return np.concatenate([_encode_f16(scale), _encode_f16(least), q[:, :16] | q[:, 16:] << 4], axis=1)  # pyright: ignore[reportReturnType]
+
+
 def _inverse(scale_N1: Floats) -> Floats:
     """1 / d, and 0 where d is 0."""
     return np.divide(np.float32(1), scale_N1, out=np.zeros_like(scale_N1), where=scale_N1 != 0)
@@ -221,7 +229,7 @@ FORMATS = {
         Format("F32", 0, 1, 4, _decode_f32, _encode_f32),
         Format("F16", 1, 1, 2, _decode_f16, _encode_f16),
         Format("Q4_0", 2, 32, 18, _decode_q4_0, _encode_q4_0),
-        Format("Q4_1", 3, 32, 20, _decode_q4_1),
+        Format("Q4_1", 3, 32, 20, _decode_q4_1, _encode_q4_1),
         Format("Q5_0", 6, 32, 22, _decode_q5_0),
         Format("Q5_1", 7, 32, 24, _decode_q5_1),
         Format("Q8_0", 8, 32, 34, _decode_q8_0, _encode_q8_0),

@@ -83,6 +83,11 @@ def round_weights(weight_NK: Float[Tensor, "N K"], bits: Literal["int4", "int8"]
     return _one_below_the_other(stepped)
 
 
+def has_even_steps(weight_NK: Float[Tensor, "N K"]) -> bool:
+    """Whether a matrix has 16 even steps a group, as a file of 4 bits with least values gives it."""
+    return weight_NK.size(1) % GROUP == 0 and all(_keeps(round_int4_with_least(part), part) for part in weight_NK.split(BLOCK))
+
+
 def _keeps(stepped: Rounded, weight_NK: Tensor) -> bool:
     """Whether the even steps are the weights themselves."""
     step_NG1 = stepped.scale_NG[..., None]
