@@ -4,6 +4,8 @@ In: the hidden states and the matrix of a network. Out: logits, and the loss of 
 at once (likelihood).
 """
 
+from abc import ABC, abstractmethod
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -11,17 +13,17 @@ from torch import Tensor, nn
 from hanmo.model.likelihood import linear_negative_log_likelihood
 
 
-class NextToken(nn.Module):
+class NextToken(nn.Module, ABC):
     """A network with `hidden` states and an `output_weight`."""
 
     @property
+    @abstractmethod
     def output_weight(self) -> Tensor:
         """The matrix [V, D] that turns the last hidden state into logits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hidden(self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B T D"]:
         """The last hidden state; `segments_BT` isolates documents that share a row."""
-        raise NotImplementedError
 
     def logits(self, hidden_D: Float[Tensor, "*n D"]) -> Float[Tensor, "*n V"]:
         """The output projection of some hidden states."""
