@@ -67,6 +67,7 @@ PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.js
 BUCKET_BYTES = 64 * 2**20
 PART_BYTES = 2**20  # the least of a bucket that is worth a round
 BEGUN = "begun.json"
+LAYOUT = 2  # of what lies in the work folder; another number begins anew
 WITHOUT_EFFECT = ("workers", "memory", "shard_bytes")  # on the data set
 
 
@@ -143,7 +144,7 @@ def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | No
     facts = _facts(named, plan, config)
     num_buckets = max(1, -(-sum(unit.bytes for shard in plan.shards for unit in shard) // BUCKET_BYTES))
     num_parts = num_buckets * max(1, min(BUCKET_BYTES // PART_BYTES, int(BUCKET_BYTES / (HELD * allowed.share.held))))
-    begun = {"fingerprint": facts["fingerprint"], "shard_bytes": config.shard_bytes, "num_parts": num_parts}
+    begun = {"fingerprint": facts["fingerprint"], "shard_bytes": config.shard_bytes, "num_parts": num_parts, "layout": LAYOUT}
     known = read_manifest(out)
     if known.get("fingerprint") == facts["fingerprint"] and _is_whole(out, known):
         if (out / ".partial").exists():  # killed while tidying up
