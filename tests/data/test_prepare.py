@@ -386,6 +386,19 @@ def test_work_begun_with_other_settings_is_not_gone_on_with(texts: Path, tmp_pat
     assert sha256(tmp_path / "data") == sha256(tmp_path / "wanted")
 
 
+def test_work_of_an_older_layout_is_begun_anew(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(prepare_module, "decide", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(prepare_module, "LAYOUT", prepare_module.LAYOUT - 1)
+        with pytest.raises(KeyboardInterrupt):
+            prepare([texts], tmp_path / "data", SMALL)
+    for file in (tmp_path / "data" / ".partial").glob("*.documents.*"):
+        file.rename(file.with_suffix(".old"))
+    prepare([texts], tmp_path / "data", SMALL)
+    prepare([texts], tmp_path / "wanted", SMALL)
+    assert sha256(tmp_path / "data") == sha256(tmp_path / "wanted")
+
+
 def test_groups_too_few_for_the_splits_are_told_as_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = make_texts(tmp_path / "texts", 20)
     prepare([texts], tmp_path / "data", dataclasses.replace(SMALL, split=SplitConfig(group_by="source")))
