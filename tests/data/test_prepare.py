@@ -374,28 +374,19 @@ def test_a_killed_parent_takes_its_workers_along(texts: Path, tmp_path: Path) ->
             pytest.fail("a worker outlived its parent")
 
 
-def test_work_begun_with_other_settings_is_not_gone_on_with(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("older", [False, True])
+def test_work_begun_otherwise_is_not_gone_on_with(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool) -> None:
+    """With other settings, or by a version whose work folder holds other files."""
     stricter = dataclasses.replace(SMALL, filters=FilterConfig(min_words=60))
     prepare([texts], tmp_path / "wanted", stricter)
     with monkeypatch.context() as broken:
         broken.setattr(prepare_module, "decide", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(prepare_module, "LAYOUT", prepare_module.LAYOUT - older)
         with pytest.raises(KeyboardInterrupt):
-            prepare([texts], tmp_path / "data", SMALL)
-    assert (tmp_path / "data" / ".partial").exists()
-    prepare([texts], tmp_path / "data", stricter)
-    assert sha256(tmp_path / "data") == sha256(tmp_path / "wanted")
-
-
-def test_work_of_an_older_layout_is_begun_anew(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as broken:
-        broken.setattr(prepare_module, "decide", lambda *arguments, **named: (_ for _ in ()).throw(KeyboardInterrupt))
-        broken.setattr(prepare_module, "LAYOUT", prepare_module.LAYOUT - 1)
-        with pytest.raises(KeyboardInterrupt):
-            prepare([texts], tmp_path / "data", SMALL)
+            prepare([texts], tmp_path / "data", stricter if older else SMALL)
     for file in (tmp_path / "data" / ".partial").glob("*.documents.*"):
-        file.rename(file.with_suffix(".old"))
-    prepare([texts], tmp_path / "data", SMALL)
-    prepare([texts], tmp_path / "wanted", SMALL)
+        file.rename(file.with_suffix(".old" if older else file.suffix))
+    prepare([texts], tmp_path / "data", stricter)
     assert sha256(tmp_path / "data") == sha256(tmp_path / "wanted")
 
 
