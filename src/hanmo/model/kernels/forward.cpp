@@ -288,12 +288,14 @@ struct Walk {
     const Size tiles = s.inner / LANES;
     float* inner = scratch.inner.data();
     for (Size tile = from(tiles); tile < to(tiles); tile++) {  // the gate waits in the cache for its partner
-      product(l.up, tile, tile + 1, codes, s.tokens, [&](Size, Size t, Floats y) { store(inner + t * s.inner + tile * LANES, Act::at(y).value); });
-      if (GATED)
-        product(l.up, tiles + tile, tiles + tile + 1, codes, s.tokens, [&](Size, Size t, Floats y) {
-          float* to = inner + t * s.inner + tile * LANES;
-          store(to, load(to) * y);
-        });
+      const Size partner = tiles + tile, next = tile + 1 < to(tiles) ? tile + 1 : -1;
+      const auto put = [&](Size, Size t, Floats y) { store(inner + t * s.inner + tile * LANES, Act::at(y).value); };
+      const auto times = [&](Size, Size t, Floats y) {
+        float* to = inner + t * s.inner + tile * LANES;
+        store(to, load(to) * y);
+      };
+      product(l.up, tile, tile + 1, codes, s.tokens, put, GATED ? partner : next);
+      if (GATED) product(l.up, partner, partner + 1, codes, s.tokens, times, next);
     }
 #pragma omp barrier
   }

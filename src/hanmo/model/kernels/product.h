@@ -19,6 +19,7 @@ struct Matrix {
   Size rows, columns, bits;
   Size tiles() const { return (rows + LANES - 1) / LANES; }
   Size groups() const { return columns / GROUP; }
+  Size width() const { return bits == FOUR_WITH_LEAST ? 4 : bits; }
 };
 
 // A group of the vectors on the other side.
@@ -87,11 +88,30 @@ static inline void unpack(const uint8_t* from, Words* codes) {
   }
 }
 
+// What comes next is asked of the main memory while this is computed: each pass over a tile fetches a slice of the following one,
+// so that reading and computing go on at the same time. (A core's own foresight ends where the same tile is read a second time;
+// where there is one vector, computing is nothing beside reading, and that foresight is enough.)
+constexpr Size LINE = 64, MOST_SLICES = 4;
+
+struct Ahead {
+  const uint8_t* from;
+  Size each;  // bytes for every group of columns
+  void fetch(Size group) const {
+    for (Size b = 0; b < each; b += LINE) __builtin_prefetch(from + group * each + b, 0, 2);
+  }
+};
+
+// The slice for pass `pass` of `passes`; `bytes` are those of a group of the next tile. The last passes fetch.
+static inline Ahead slice_of(const uint8_t* next, Size groups, Size bytes, Size pass, Size passes) {
+  const Size slices = passes < MOST_SLICES ? passes : MOST_SLICES, slice = pass - (passes - slices), each = (bytes + slices - 1) / slices;
+  return slice < 0 ? Ahead{next, 0} : Ahead{next + slice * groups * each, each};
+}
+
 static constexpr Size zero_of(Size bits) { return bits == EIGHT ? 128 : bits == FOUR ? 8 : 0; }
 
 // 16 rows (one tile) times N vectors from `start` on.
 template <Size BITS, int N>
-static inline void tile_product(const Matrix& m, Size tile, const Codes& x, Size start, Floats* y) {
+static inline void tile_product(const Matrix& m, Size tile, const Codes& x, Size start, const Ahead& ahead, Floats* y) {
   constexpr Size BYTES = BITS == EIGHT ? 512 : 256;
   const Size groups = m.groups();
   const uint8_t* codes = m.codes + tile * groups * BYTES;
@@ -99,6 +119,7 @@ static inline void tile_product(const Matrix& m, Size tile, const Codes& x, Size
   const Group* from = x.group(start);
   Floats total[N] = {};
   for (Size g = 0; g < groups; g++, from++) {
+    ahead.fetch(g);
     Words w[8];
     unpack<BITS>(codes + g * BYTES, w);
     Integers sums[N];
@@ -126,11 +147,12 @@ static inline void tile_product(const Matrix& m, Size tile, const Codes& x, Size
 
 // The same for bf16: pairs of columns, no scales.
 template <int N>
-static inline void tile_product_bf16(const Matrix& m, Size tile, const Codes& x, Size start, Floats* y) {
+static inline void tile_product_bf16(const Matrix& m, Size tile, const Codes& x, Size start, const Ahead& ahead, Floats* y) {
   const uint8_t* codes = m.codes + tile * m.columns * 2 * LANES;
   const bf16* from = x.halves(start);
   Floats total[N] = {};
   for (Size k = 0; k < m.columns; k += 2) {
+    if (k % GROUP == 0) ahead.fetch(k / GROUP);
     const Words w = load_words(codes + k * 2 * LANES);
 #pragma GCC unroll 16
     for (int n = 0; n < N; n++) {
@@ -148,12 +170,12 @@ static inline void tile_product_bf16(const Matrix& m, Size tile, const Codes& x,
 }
 
 template <int N>
-static inline void one_tile(const Matrix& m, Size tile, const Codes& x, Size start, Floats* y) {
+static inline void one_tile(const Matrix& m, Size tile, const Codes& x, Size start, const Ahead& ahead, Floats* y) {
   switch (m.bits) {
-    case FOUR: tile_product<FOUR, N>(m, tile, x, start, y); break;
-    case FOUR_WITH_LEAST: tile_product<FOUR_WITH_LEAST, N>(m, tile, x, start, y); break;
-    case EIGHT: tile_product<EIGHT, N>(m, tile, x, start, y); break;
-    default: tile_product_bf16<N>(m, tile, x, start, y);
+    case FOUR: tile_product<FOUR, N>(m, tile, x, start, ahead, y); break;
+    case FOUR_WITH_LEAST: tile_product<FOUR_WITH_LEAST, N>(m, tile, x, start, ahead, y); break;
+    case EIGHT: tile_product<EIGHT, N>(m, tile, x, start, ahead, y); break;
+    default: tile_product_bf16<N>(m, tile, x, start, ahead, y);
   }
   if (m.bias) {
     const Floats bias = load_some(m.bias + tile * LANES, m.rows - tile * LANES < LANES ? m.rows - tile * LANES : LANES);
@@ -163,21 +185,27 @@ static inline void one_tile(const Matrix& m, Size tile, const Codes& x, Size sta
 
 // N vectors from `start` on, then as many of the rest at once as there are (a tile is read once for all of them).
 template <int N, class Emit>
-static inline void several(const Matrix& m, Size tile, const Codes& x, Size start, Size count, Emit emit) {
+static inline void several(const Matrix& m, Size tile, const Codes& x, Size start, Size count, const Ahead& ahead, Emit emit) {
   if (count - start < N) {
-    if constexpr (N > 1) several<N - 1>(m, tile, x, start, count, emit);
+    if constexpr (N > 1) several<N - 1>(m, tile, x, start, count, ahead, emit);
     return;
   }
   Floats y[N];
-  one_tile<N>(m, tile, x, start, y);
+  one_tile<N>(m, tile, x, start, ahead, y);
   for (int n = 0; n < N; n++) emit(tile, start + n, y[n]);
 }
 
-// emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors.
+// emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors; `after` is the tile that is wanted next, if any.
 template <class Emit>
-static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit) {
-  for (Size tile = from; tile < to; tile++)
-    for (Size start = 0; start < count; start += ROWS_AT_ONCE) several<ROWS_AT_ONCE>(m, tile, x, start, count, emit);
+static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit, Size after = -1) {
+  const Size bytes = GROUP * LANES * m.width() / 8, passes = (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+  for (Size tile = from; tile < to; tile++) {
+    const Size next = count == 1 ? -1 : tile + 1 < to ? tile + 1 : after;
+    for (Size pass = 0; pass < passes; pass++) {
+      const Ahead ahead = next < 0 ? Ahead{} : slice_of(m.codes + next * m.groups() * bytes, m.groups(), bytes, pass, passes);
+      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, ahead, emit);
+    }
+  }
 }
 
 // x [columns] as vector `at`, in the form that a matrix of `bits` is multiplied with.
