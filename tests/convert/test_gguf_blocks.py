@@ -71,6 +71,14 @@ def test_a_written_number_is_off_by_half_a_step(name: str, steps: int) -> None:
     assert np.corrcoef(back, values)[0, 1] > 0.99
 
 
+@pytest.mark.parametrize(("least", "most"), [(-8, 7), (-7, 7), (-3, 5), (-1, 1), (0, 6), (0, 0)])
+def test_whole_multiples_of_a_step_are_written_as_they_are(least: int, most: int) -> None:
+    rng = np.random.default_rng(3)
+    step = rng.normal(size=(200, 1)).astype(np.float16).astype(np.float32)
+    values = (step * rng.integers(least, most + 1, (200, 32))).astype(np.float32)
+    assert np.array_equal(dequantized(quantized(values, BY_NAME["Q4_0"]), BY_NAME["Q4_0"]).reshape(values.shape), values)
+
+
 def test_blocks_by_hand() -> None:
     """Q4_0: d = 2, the first byte says 9 below and 7 above; Q8_0: d = 0.5, q = -3."""
     two, half = np.float16(2).tobytes(), np.float16(0.5).tobytes()

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from hanmo.model.rounding import BLOCK, round_int4, round_int4_with_least, round_weights
+from hanmo.model.rounding import BLOCK, rounded, round_int4, round_int4_with_least, round_weights
 
 
 def test_rounding_block_by_block_is_rounding_the_whole_also_when_only_some_rows_have_even_steps() -> None:
@@ -12,3 +13,12 @@ def test_rounding_block_by_block_is_rounding_the_whole_also_when_only_some_rows_
         found = round_weights(weight, "int4")
         assert torch.equal(found.weight_NK, expected.weight_NK)
         assert (found.least_NG is None) == (expected.least_NG is None)
+
+
+@pytest.mark.parametrize(("least", "most"), [(-8, 7), (-7, 7), (-3, 5), (-1, 1), (0, 6)])
+def test_whole_multiples_of_a_step_keep_it_whatever_the_largest_of_them(least: int, most: int) -> None:
+    torch.manual_seed(5)
+    step_NG1 = torch.randn(40, 3, 1).half().float()
+    weight = (step_NG1 * torch.randint(least, most + 1, (40, 3, 32))).flatten(1)
+    assert torch.equal(rounded(weight, "int4"), weight)
+    assert torch.equal(round_int4(weight).weight_NK, weight)

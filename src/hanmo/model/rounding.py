@@ -17,6 +17,8 @@ from torch import Tensor
 Bits = Literal["int4", "int8", "bfloat16"]
 GROUP = 32
 SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
+WHOLE_CODES = (-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1)
+"""What the largest value of a group of whole multiples may be, the likeliest first."""
 BLOCK = 256
 """Rows that are rounded at once: few enough to stay near the processor."""
 A_STEP = 0.001
@@ -46,7 +48,10 @@ def round_int8(weight_NK: Float[Tensor, "N K"]) -> Rounded:
 
 
 def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
-    """Codes in -8 ... 7: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller."""
+    """Codes in -8 ... 7: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller.
+
+    A group of whole multiples of a step, as a file of 4 bits gives it, keeps its step.
+    """
     groups_NGC = _groups(weight_NK)
     largest_NG = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))[..., 0]
     best_NG, smallest_NG = torch.zeros_like(largest_NG), torch.full_like(largest_NG, float("inf"))
@@ -56,6 +61,11 @@ def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
         error_NG = (restored_NGC - groups_NGC).square().sum(-1)
         better = error_NG < smallest_NG
         best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
+    for code in reversed(WHOLE_CODES):
+        scale_NG = largest_NG / code
+        codes_NGC = groups_NGC * _inverse(scale_NG)
+        whole_NG = ((codes_NGC - codes_NGC.round()).abs() <= A_STEP).all(-1) & (codes_NGC < 7.5).all(-1)
+        best_NG = torch.where(whole_NG & (_kept(scale_NG) == scale_NG), scale_NG, best_NG)
     return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
 
 
@@ -110,8 +120,11 @@ def _kept(x: Tensor) -> Tensor:
 
 
 def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
-    inverse_NG1 = torch.where(scale_NG == 0, 0.0, 1 / scale_NG)[..., None]
-    return (groups_NGC * inverse_NG1).round()
+    return (groups_NGC * _inverse(scale_NG)).round()
+
+
+def _inverse(scale_NG: Tensor) -> Tensor:
+    return torch.where(scale_NG == 0, 0.0, 1 / scale_NG)[..., None]
 
 
 def rounded(weight_NK: Float[Tensor, "N K"], bits: Bits) -> Float[Tensor, "N K"]:

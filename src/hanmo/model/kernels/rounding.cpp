@@ -4,6 +4,7 @@
 #include "product.h"
 
 constexpr float SHRINKAGES[] = {1.0f, 0.95f, 0.9f, 0.85f, 0.8f}, A_STEP = 0.001f;
+constexpr float WHOLE_CODES[] = {-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1};
 
 // Round to nearest, ties to even.
 static uint16_t to_fp16(float x) {
@@ -71,10 +72,27 @@ static Rounded in_even_steps(Floats left, Floats right) {
   return to;
 }
 
+// The step of which all of a group are whole multiples -8 ... 7, or 0; `size` is the value farthest from zero.
+static float whole_step(Floats left, Floats right, float size) {
+  for (float code : WHOLE_CODES) {
+    const float step = size / code, inverse = 1 / step;
+    if (as_fp16_keeps(step) != step || size == 0) continue;
+    const Floats x = left * inverse, y = right * inverse;
+    const float off = largest(larger(size_of(x - nearest(x)), size_of(y - nearest(y))));
+    if (off <= A_STEP && largest(larger(x, y)) < 7.5f) return step;
+  }
+  return 0;
+}
+
 static Rounded in_four_bits(Floats left, Floats right) {
   Rounded to{};
   const float most = largest(larger(left, right)), least = -largest(larger(-left, -right));
   const float size = most > -least ? most : least;
+  if (const float step = whole_step(left, right, size)) {
+    to.scale = step;
+    put(to, nearest(left * (1 / step)), nearest(right * (1 / step)), 8);
+    return to;
+  }
   float smallest = INFINITY;
   Floats a = {}, b = {};
   for (float shrinkage : SHRINKAGES) {
