@@ -56,6 +56,15 @@ def test_generate_gives_text_for_text_and_a_list_for_a_list(folder: Path) -> Non
         model.generate("the", num_return_sequences=3)
 
 
+def test_a_model_writes_as_many_ids_as_wanted_and_the_same_for_a_seed(folder: Path) -> None:
+    model = TextModel(folder)
+    ids = model.write(300, window=16, seed=1)
+    assert ids.shape == (300,) and ids[0] == model.tokenizer.eot_id
+    assert np.array_equal(ids, model.write(300, window=16, seed=1)) and not np.array_equal(ids, model.write(300, window=16, seed=2))
+    pieces = np.split(ids, np.flatnonzero(ids == model.tokenizer.eot_id))
+    assert len({tuple(piece) for piece in pieces}) > 10, "every piece is drawn anew"
+
+
 def test_streamed_pieces_join_to_what_generate_gives(folder: Path) -> None:
     model = TextModel(folder)
     pieces = list(model.stream("山", seed=5, max_tokens=30))

@@ -91,6 +91,7 @@ def test_lookup_guesses_as_far_as_it_pays_and_learns_from_what_came() -> None:
         counts.append(len(Lookup(price).guess(one, 16)))
     assert 0 < counts[0] < counts[1] < counts[2] < 16
     assert not Lookup(Price(1.0, 0.25)).guess(_with_row(one, [5, 1, 2, 5]), 16)
+    assert len(Lookup(Price(-0.75, 0.25)).guess(_with_row(one, [5, 1, 2, 5]), 16)) >= 3, "three that cost nothing are always worth it"
     lookup, row, tried = Lookup(price), [7, 1], []
     for other in range(20, 40):
         row += [7]

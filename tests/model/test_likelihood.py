@@ -4,7 +4,7 @@ from torch import Tensor
 
 from hanmo.model import likelihood
 from hanmo.model.kernels.library import switched_off
-from hanmo.model.likelihood import linear_negative_log_likelihood, negative_log_likelihood, token_log_probs
+from hanmo.model.likelihood import divergence, linear_negative_log_likelihood, negative_log_likelihood, token_log_probs
 
 Problem = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -24,6 +24,14 @@ def test_token_log_probs_are_those_of_softmax() -> None:
     logits, targets = torch.randn(2, 5, 11), torch.randint(11, (2, 5))
     expected = logits.softmax(-1).gather(-1, targets[..., None])[..., 0].log()
     torch.testing.assert_close(token_log_probs(logits, targets), expected)
+
+
+def test_divergence_is_that_of_kullback_and_leibler() -> None:
+    p, q = torch.randn(2, 3, 7), torch.randn(2, 3, 7)
+    shares, others = p.softmax(-1), q.softmax(-1)
+    torch.testing.assert_close(divergence(p, q), (shares * (shares / others).log()).sum(-1))
+    assert (divergence(p, q) > 0).all() and not torch.equal(divergence(p, q), divergence(q, p))
+    torch.testing.assert_close(divergence(p, p + 5), torch.zeros(2, 3), atol=1e-6, rtol=0)
 
 
 def test_log_probs_of_all_tokens_sum_to_one() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hanmo.model.rounding import BLOCK, rounded, round_int4, round_int4_with_least, round_weights
+from hanmo.model.rounding import BLOCK, round_int4, round_int4_with_least, round_weights, rounded
 
 
 def test_rounding_block_by_block_is_rounding_the_whole_also_when_only_some_rows_have_even_steps() -> None:

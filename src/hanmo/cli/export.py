@@ -1,15 +1,21 @@
-"""`hanmo export MODEL --to hf|gguf [--precision f32|f16|q8_0|q4_1|q4_0] --out PATH`: a model for other tools."""
+"""`hanmo export MODEL --to hf|gguf [--precision f32|f16|q8_0|q4_1|q4_0] [--calibrate self|TEXT] --out PATH`: a model for other tools."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from tyro.conf import Positional, arg
 
 from hanmo.base.errors import UsageError
-from hanmo.base.progress import size
+from hanmo.base.progress import say, size
 from hanmo.cli.arguments import parse as parse_arguments
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hanmo.model.decoder import Decoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,8 @@ class Options:
     """hf for transformers and vLLM, gguf for llama.cpp and Ollama."""
     precision: Literal["f32", "f16", "q8_0", "q4_1", "q4_0"] | None = None
     """How a GGUF file stores matrices: 32, 16, 8.5, 5 or 4.5 bits a weight; f16 by default."""
+    calibrate: str | None = None
+    """Text to fit the steps of q4_0 to: a file, folder or data set, or `self` for text that the model writes. Takes minutes, loses less."""
     out: Path
     """Folder (hf) or file (gguf) to write."""
 
@@ -29,23 +37,63 @@ class Options:
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb.
 
-    Raises UsageError for a precision that a folder does not have.
+    Raises UsageError for a precision that a folder does not have, and for a text where nothing is fitted.
     """
     options = parse_arguments(Options, words, "export")
     if options.to == "hf" and options.precision is not None:
         raise UsageError(f"--precision {options.precision} is for --to gguf; a folder keeps the precision of its weights: leave it out")
+    if options.calibrate is not None and options.precision != "q4_0":
+        raise UsageError("--calibrate fits the steps of --precision q4_0: add that, or leave it out")
     return options
 
 
 def run(options: Options) -> dict[str, object]:
-    """Export; gives where it is and how large."""
+    """Export; gives where it is and how large, and what fitting won."""
     from hanmo.convert.folders import write_folder_of
     from hanmo.convert.gguf import export_gguf
     from hanmo.convert.sources import local_model
 
+    model = {"model": str(options.model)}
     if options.to == "hf":
-        return {"model": str(options.model), **write_folder_of(options.model, options.out)}
-    return {"model": str(options.model), **export_gguf(local_model(options.model), options.out, options.precision or "f16")}
+        return {**model, **write_folder_of(options.model, options.out)}
+    folder, precision = local_model(options.model), options.precision or "f16"
+    if options.calibrate is None:
+        return {**model, **export_gguf(folder, options.out, precision)}
+    source, fits = options.calibrate, list[dict[str, float]]()
+    written = export_gguf(folder, options.out, precision, lambda network: fits.append(_fit(network, folder, source)))
+    return {**model, **written, "nats_from_full_precision": fits[0]}
+
+
+def _fit(network: "Decoder", folder: Path, source: str) -> dict[str, float]:
+    """Round the network with care, in the number format in which this machine computes faster."""
+    import torch
+
+    from hanmo.convert.quantize import FitConfig, fit_q4_0, windows_of
+    from hanmo.train.probe import matrix_flops
+
+    config = FitConfig()
+    ids_RT = windows_of(_ids(folder, source, config.windows * config.window), config.window)
+    low = matrix_flops(torch.bfloat16) > matrix_flops(torch.float32)
+    return dataclasses.asdict(fit_q4_0(network, ids_RT, config, torch.bfloat16 if low else torch.float32))
+
+
+def _ids(folder: Path, source: str, count: int) -> "Tensor":
+    """Up to `count` ids of a text, or that many of what the model writes."""
+    import torch
+
+    from hanmo.data.reading.read import read_any
+    from hanmo.generate.loaded import TextModel
+    from hanmo.tokenizer.load import Tokenizer
+
+    if source == "self":
+        say("the model writes the text that its steps are fitted to")
+        return torch.from_numpy(TextModel(folder, dtype="int8").write(count))
+    tokenizer, ids = Tokenizer.load(folder), list[int]()
+    for document in read_any(source, "train"):
+        ids += [tokenizer.eot_id, *tokenizer.encode(document.text).tolist()]
+        if len(ids) >= count:
+            break
+    return torch.tensor(ids[:count])
 
 
 def show(result: dict[str, object]) -> str:
@@ -53,4 +101,11 @@ def show(result: dict[str, object]) -> str:
     held = result["bytes"]
     assert isinstance(held, int)
     beside = f"\nollama create NAME -f {result['modelfile']}" if "modelfile" in result else ""
-    return f"{result['model']} is now in {result['path']} ({size(held)}){beside}"
+    text = f"{result['model']} is now in {result['path']} ({size(held)}){beside}"
+    if "nats_from_full_precision" not in result:
+        return text
+    nats = cast("dict[str, float]", result["nats_from_full_precision"])
+    return (
+        f"{text}\na token's distribution is {nats['learned']:.4f} nats from full precision (KL on text that was not learned from; "
+        f"{nats['plain']:.4f} without fitting, {nats['weighted']:.4f} before learning)"
+    )

@@ -1,7 +1,7 @@
 """`hanmo tokenizer train|show|extend|import|encode`: text to ids and back, made, measured and used."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,6 @@ from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.tokenizer.config import TokenizerConfig
 
 if TYPE_CHECKING:
-    from hanmo.base.records import Document
     from hanmo.batches.store import TokenStore
     from hanmo.tokenizer.load import Tokenizer
 
@@ -138,14 +137,16 @@ def run(options: Options) -> dict[str, object]:
 
 
 def _train(action: Train) -> dict[str, object]:
+    from hanmo.data.reading.read import read_any
     from hanmo.tokenizer.train import train_tokenizer
 
-    tokenizer = train_tokenizer((document.text for document in _documents(action.data, "train")), action.tokenizer)
+    tokenizer = train_tokenizer((document.text for document in read_any(action.data, "train")), action.tokenizer)
     tokenizer.save(action.out)
     return {"folder": str(action.out), **_facts(tokenizer, 10)}
 
 
 def _show(action: Show) -> dict[str, object]:
+    from hanmo.data.reading.read import read_any
     from hanmo.tokenizer.fertility import fertility, language, origin, summed
 
     folder, tokenizer = _load(action.folder)
@@ -154,7 +155,7 @@ def _show(action: Show) -> dict[str, object]:
         ids = tokenizer.encode(action.text).tolist()
         result |= {"ids": ids, "tokens": [tokenizer.visible(id) for id in ids], "recovered": tokenizer.decode(ids) == action.text}
     if action.data is not None:
-        documents = _documents(action.data, "validation")
+        documents = read_any(action.data, "validation")
         measured = fertility(documents, tokenizer, key=lambda document: (language(document), origin(document)))
         for name, part in (("fertility", 0), ("fertility_by_source", 1)):
             result[name] = {key: counts.rates() for key, counts in summed(measured, part).items()}
@@ -162,6 +163,7 @@ def _show(action: Show) -> dict[str, object]:
 
 
 def _extend(action: Extend) -> dict[str, object]:
+    from hanmo.data.reading.read import read_any
     from hanmo.tokenizer.extend import extend
 
     folder, old = _load(action.folder)
@@ -170,7 +172,7 @@ def _extend(action: Extend) -> dict[str, object]:
     if action.data is not None and not action.words and action.add < 1:
         raise UsageError(f"--add (={action.add}) says how many tokens --data may give: at least 1")
     words = _read_words(action.words) if action.words else []
-    texts = (document.text for document in _documents(action.data, "train")) if action.data and action.add else ()
+    texts = (document.text for document in read_any(action.data, "train")) if action.data and action.add else ()
     extension = extend(old, words=words, texts=texts, add=action.add)
     new = extension.tokenizer
     new.save(action.out)
@@ -189,8 +191,10 @@ def _extend(action: Extend) -> dict[str, object]:
 
 def _saved(data: str, old: "Tokenizer", new: "Tokenizer") -> dict[str, object]:
     """What the validation split of a data set, or a text, costs with both; unknown tokens, for they are cheap and worthless."""
+    from hanmo.data.reading.read import read_any
+
     sums = {"before": [0, 0], "after": [0, 0]}
-    for document in _documents(data, "validation"):
+    for document in read_any(data, "validation"):
         for name, tokenizer in (("before", old), ("after", new)):
             ids = tokenizer.encode(document.text)
             sums[name][0] += len(ids)
@@ -281,12 +285,6 @@ def _facts(tokenizer: "Tokenizer", top: int) -> dict[str, object]:
         "most_frequent": [{"token": token, "id": id, "count": count} for token, id, count in rows[:top]],
         "never_used": sum(count == 0 for _, _, count in rows),
     }
-
-
-def _documents(data: str, split: str) -> "Iterator[Document]":
-    from hanmo.data.reading.read import is_dataset, read_dataset, read_texts
-
-    return read_dataset(data, split) if is_dataset(data) else read_texts(data)
 
 
 def show(result: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ embedding and the output projection as Q8_0, because every token pays for their 
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -88,20 +88,24 @@ def _ends(metadata: Mapping[str, Value]) -> dict[str, object]:
     return {"eos_token_id": ends if len(ends) > 1 else ends[0]} if ends else {}
 
 
-def export_gguf(folder: Path, path: Path, precision: GgufPrecision = "f16") -> dict[str, object]:
+def export_gguf(
+    folder: Path, path: Path, precision: GgufPrecision = "f16", prepare: Callable[[Decoder], None] | None = None
+) -> dict[str, object]:
     """Write a model folder as a GGUF file, and a Modelfile beside it; gives name, tensors and bytes.
 
-    Raises ModelError for a model that other engines would compute otherwise.
+    `prepare` may change the network before it is written. Raises ModelError for a model that other engines would compute otherwise.
     """
     network, tokenizer = load_model(folder), Tokenizer.load(folder)
     if not isinstance(network, Decoder):
         raise ModelError(f"a {type(network).__name__} has no form in GGUF that other engines read: decoders have")
+    if prepare is not None:
+        prepare(network)
+    elif precision == "q4_0":
+        _say_what_is_lost(network)
     layout = families.layout_of(network.config)
     values = {"rope_scaling": None, **layout.to_hf(network.config)}
     state: dict[str, Tensor] = {name: each.detach() for name, each in network.state_dict().items()}
     arrays = {name: tensor.float().numpy() for name, tensor in layout.to_hf_weights(state, network.config).items()}
-    if precision == "q4_0" and any(map(has_even_steps, (block.mlp.down.weight.detach() for block in network.blocks()))):
-        say("note: these weights have 16 even steps a group already, which q4_0 rounds once more: --precision q4_1 keeps them")
     settings = ggml_settings(values)
     template = read_template(folder)
     metadata: dict[str, Value] = {
@@ -121,6 +125,12 @@ def export_gguf(folder: Path, path: Path, precision: GgufPrecision = "f16") -> d
     modelfile = path.with_name(f"{path.stem}.Modelfile")
     write_text(modelfile, modelfile_text(path.name, read_generation(folder), network.config.max_position_embeddings))
     return {"path": str(path), "modelfile": str(modelfile), "precision": precision, "tensors": len(tensors), "bytes": path.stat().st_size}
+
+
+def _say_what_is_lost(network: Decoder) -> None:
+    say("note: q4_0 loses more than it has to: --calibrate self fits its steps to what the model says, which takes minutes")
+    if any(map(has_even_steps, (block.mlp.down.weight.detach() for block in network.blocks()))):
+        say("note: these weights have 16 even steps a group already, which q4_0 rounds once more: --precision q4_1 keeps them")
 
 
 def _format(name: str, shape: tuple[int, ...], precision: GgufPrecision) -> Format:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hanmo.base.errors import ModelError, UsageError
 from hanmo.base.folders import recover_folder
-from hanmo.base.progress import say
+from hanmo.base.progress import Progress, say
 from hanmo.base.runs import Run, model_folder
-from hanmo.generate import engine
+from hanmo.generate import engine, scheduler
 from hanmo.generate.continuation import Generation
 from hanmo.generate.embed import embed, with_wishes
 from hanmo.generate.fill import Gap
@@ -99,6 +99,21 @@ class TextModel:
         chosen = self._options(options, changes)
         self._refuse_several(chosen)
         return self.generations([Chat.load(self.folder).encode(messages, answer=True)], chosen)[0].text
+
+    def write(self, count: int, *, window: int = 256, seed: int = 0) -> NDArray[np.int64]:
+        """`count` ids of text that the model writes when nothing is asked, in pieces of up to `window` tokens at temperature 1.
+
+        The same seed gives the same ids.
+        """
+        pieces: list[int] = []
+        with Progress("write", total=count, unit="tokens") as progress:
+            while (left := count - len(pieces)) > 0:
+                texts, before = min(-(-left // window), scheduler.ROWS), len(pieces)
+                for one in self.generations([""], SamplingOptions(max_tokens=window - 1, seed=seed, num_return_sequences=texts)):
+                    pieces += [self.tokenizer.eot_id, *one.ids]
+                seed += texts
+                progress.advance(len(pieces) - before)
+        return np.array(pieces[:count], np.int64)
 
     @property
     def context(self) -> int | None:

@@ -34,16 +34,20 @@ class Price:
     """How much longer than one token alone a pass takes (one token alone = 1), on two cores with a model of 135 million."""
 
     first: float
-    """For any guess at all."""
+    """For any guess at all; below zero where the first ones cost nothing, because reading the weights takes longer than computing."""
     more: float
     """For each guess."""
 
+    def of(self, count: int) -> float:
+        """What `count` guesses add."""
+        return max(0.0, self.first + self.more * count)
+
 
 PRICES: Mapping[Bits | None, Price] = {
-    "int4": Price(0.1, 0.25),
-    "int8": Price(0.05, 0.16),
-    "bfloat16": Price(0.0, 0.11),
-    None: Price(0.5, 0.04),
+    "int4": Price(-0.3, 0.2),
+    "int8": Price(-0.2, 0.12),
+    "bfloat16": Price(-0.1, 0.08),
+    None: Price(0.5, 0.02),
 }
 """By the bits of the weights; `benchmarks/lookup_speed.py` measures it."""
 
@@ -115,7 +119,7 @@ class Lookup:
         for count in range(1, most + 1):
             all_come *= self._goes_on(min(length + count - 1, LONGEST_END))
             tokens += all_come
-            rate = tokens / (1 + self.price.first + self.price.more * count)
+            rate = tokens / (1 + self.price.of(count))
             if rate > best_rate:
                 best, best_rate = count, rate
         return best

@@ -28,6 +28,12 @@ def token_log_probs(logits_BTV: Float[Tensor, "B T V"], targets_BT: Int[Tensor, 
     return -F.cross_entropy(logits_BTV.float().flatten(0, 1), targets_BT.flatten(), reduction="none").view_as(targets_BT)
 
 
+def divergence(logits_BTV: Float[Tensor, "B T V"], others_BTV: Float[Tensor, "B T V"]) -> Float[Tensor, "B T"]:
+    """KL(p || q) = sum_v p_v (log p_v - log q_v), in nats and fp32 (Kullback and Leibler 1951): what saying q costs where p is true."""
+    log_p_BTV, log_q_BTV = logits_BTV.float().log_softmax(-1), others_BTV.float().log_softmax(-1)
+    return F.kl_div(log_q_BTV, log_p_BTV, reduction="none", log_target=True).sum(-1)
+
+
 def negative_log_likelihood(
     logits_BTV: Float[Tensor, "B T V"],
     targets_BT: Int[Tensor, "B T"],

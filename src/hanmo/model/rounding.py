@@ -16,7 +16,9 @@ from torch import Tensor
 
 Bits = Literal["int4", "int8", "bfloat16"]
 GROUP = 32
-SHRINKAGES = (1.0, 0.95, 0.9, 0.85, 0.8)
+SHARES = (-1 / 8, -0.95 / 8, -0.9 / 8, -0.85 / 8, -0.8 / 8)
+"""Steps that are tried, as shares of the largest value."""
+MORE_SHARES = (-1 / 8, -1 / 7.5, -1 / 7, -1 / 8.5, -1 / 9, 1 / 7, 1 / 7.5, 1 / 8, 1 / 8.5)
 WHOLE_CODES = (-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1)
 """What the largest value of a group of whole multiples may be, the likeliest first."""
 BLOCK = 256
@@ -47,26 +49,39 @@ def round_int8(weight_NK: Float[Tensor, "N K"]) -> Rounded:
     return Rounded(_nearest(groups_NGC, scale_NG).clamp(-127, 127).to(torch.int8), scale_NG)
 
 
-def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
+def round_int4(weight_NK: Float[Tensor, "N K"], importance_K: Float[Tensor, " K"] | None = None) -> Rounded:
     """Codes in -8 ... 7: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller.
 
+    With the importance of columns, their squared errors count by it and more steps are tried, of either sign.
     A group of whole multiples of a step, as a file of 4 bits gives it, keeps its step.
     """
     groups_NGC = _groups(weight_NK)
     largest_NG = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))[..., 0]
     best_NG, smallest_NG = torch.zeros_like(largest_NG), torch.full_like(largest_NG, float("inf"))
-    for shrinkage in SHRINKAGES:
-        scale_NG = _kept(largest_NG / -8 * shrinkage)
-        restored_NGC = _nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None]
-        error_NG = (restored_NGC - groups_NGC).square().sum(-1)
+    for share in SHARES if importance_K is None else MORE_SHARES:
+        scale_NG = _kept(largest_NG * share)
+        error_NGC = (_nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None] - groups_NGC).square()
+        error_NG = (error_NGC if importance_K is None else error_NGC * importance_K.unflatten(0, (-1, GROUP))).sum(-1)
         better = error_NG < smallest_NG
         best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
-    for code in reversed(WHOLE_CODES):
-        scale_NG = largest_NG / code
-        codes_NGC = groups_NGC * _inverse(scale_NG)
-        whole_NG = ((codes_NGC - codes_NGC.round()).abs() <= A_STEP).all(-1) & (codes_NGC < 7.5).all(-1)
-        best_NG = torch.where(whole_NG & (_kept(scale_NG) == scale_NG), scale_NG, best_NG)
+    best_NG = _whole_steps(groups_NGC, largest_NG, best_NG)
     return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
+
+
+def _whole_steps(groups_NGC: Tensor, largest_NG: Tensor, otherwise_NG: Tensor) -> Tensor:
+    """largest / c for the whole c with which a group's values are -8 ... 7 steps, where there is one.
+
+    Such a step is a number of half precision, which largest / c seldom is otherwise: few groups are looked at.
+    """
+    found_NG, open_NG = otherwise_NG.clone(), largest_NG != 0
+    for code in WHOLE_CODES:
+        scale_NG = largest_NG / code
+        likely = (open_NG & (_kept(scale_NG) == scale_NG)).nonzero(as_tuple=True)
+        codes_nC = groups_NGC[likely] / scale_NG[likely][:, None]
+        whole_n = (((codes_nC - codes_nC.round()).abs() <= A_STEP) & (codes_nC < 7.5)).all(-1)
+        at = tuple(index[whole_n] for index in likely)
+        found_NG[at], open_NG[at] = scale_NG[at], False
+    return found_NG
 
 
 def round_int4_with_least(weight_NK: Float[Tensor, "N K"]) -> Rounded:
@@ -120,11 +135,8 @@ def _kept(x: Tensor) -> Tensor:
 
 
 def _nearest(groups_NGC: Tensor, scale_NG: Tensor) -> Tensor:
-    return (groups_NGC * _inverse(scale_NG)).round()
-
-
-def _inverse(scale_NG: Tensor) -> Tensor:
-    return torch.where(scale_NG == 0, 0.0, 1 / scale_NG)[..., None]
+    inverse_NG1 = torch.where(scale_NG == 0, 0.0, 1 / scale_NG)[..., None]
+    return (groups_NGC * inverse_NG1).round()
 
 
 def rounded(weight_NK: Float[Tensor, "N K"], bits: Bits) -> Float[Tensor, "N K"]:

@@ -58,6 +58,11 @@ def _read_split(folder: Path, split: str) -> Iterator[Document]:
             yield Document(**cast("dict[str, Any]", row))
 
 
+def read_any(place: Path | str, split: str) -> Iterator[Document]:
+    """The documents of one split of a data set, or all of a bare file or folder; raises what these two raise."""
+    return read_dataset(place, split) if is_dataset(place) else read_texts(place)
+
+
 def read_texts(path: Path | str, config: ReadConfig | None = None) -> Iterator[Document]:
     """The documents of a bare file or folder, here or behind a URL, unchanged, in the order of their names.
 

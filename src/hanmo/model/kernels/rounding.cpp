@@ -3,7 +3,7 @@
 
 #include "product.h"
 
-constexpr float SHRINKAGES[] = {1.0f, 0.95f, 0.9f, 0.85f, 0.8f}, A_STEP = 0.001f;
+constexpr float SHARES[] = {-1 / 8.0, -0.95 / 8, -0.9 / 8, -0.85 / 8, -0.8 / 8}, A_STEP = 0.001f;
 constexpr float WHOLE_CODES[] = {-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1};
 
 // Round to nearest, ties to even.
@@ -95,8 +95,8 @@ static Rounded in_four_bits(Floats left, Floats right) {
   }
   float smallest = INFINITY;
   Floats a = {}, b = {};
-  for (float shrinkage : SHRINKAGES) {
-    const float scale = as_fp16_keeps(size / -8 * shrinkage), inverse = scale == 0 ? 0 : 1 / scale;
+  for (float share : SHARES) {
+    const float scale = as_fp16_keeps(size * share), inverse = scale == 0 ? 0 : 1 / scale;
     const Floats x = held(nearest(left * inverse), -8, 7), y = held(nearest(right * inverse), -8, 7);
     const Floats wrong = x * scale - left, off = y * scale - right;
     const float error = sum(wrong * wrong + off * off);
