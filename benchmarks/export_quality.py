@@ -1,10 +1,12 @@
 """Whether our GGUF files say elsewhere what the model says here: llama.cpp beside our float32, same model, same text.
 
     make peers-llama                                       # llama.cpp, compiled here, in an environment of its own
-    .venv/bin/python benchmarks/export_quality.py [--parts words text perplexity families] [--windows 16] [--text FILE] --json
+    .venv/bin/python benchmarks/export_quality.py [--parts words text perplexity families] [--windows 16] [--text FILE] \
+        [--calibrate self] --json
 
-SmolLM2-135M-Instruct (hanmo fetch), whose matrices come as Q4_1, is loaded in float32 and exported as F32, F16, Q8_0, Q4_1 and
-Q4_0; llama.cpp reads each file (benchmarks/llama_reader.py says how). words: ids of texts, ids of conversations, the chat template. text:
+SmolLM2-135M-Instruct (hanmo fetch), whose matrices come as Q4_1, is loaded in float32 and exported as F32, F16, Q8_0, Q4_1,
+Q4_0 with the steps that ggml takes and Q4_0 with steps fitted to text that the model writes (six minutes; --calibrate takes another
+text); llama.cpp reads each file (benchmarks/llama_reader.py says how). words: ids of texts, ids of conversations, the chat template. text:
 64 greedy tokens after 20 prompts, and, where they part, by how much our logits prefer ours to theirs. perplexity: of --text in windows of
 512 tokens, every token but the first of each; llama.cpp on a file, and our float32 on the weights that are in it, against our float32
 on the model's own. families: a random small model of each layout that GGUF has, as F32, its ids and logits against ours.
@@ -23,8 +25,8 @@ from llama_reader import PEERS, LlamaCpp
 
 TEXT = Path(__file__).parents[2] / "shared" / "data" / "wikitext2" / "valid.txt"
 MODEL, WINDOW, NEW = "smollm2-135m-instruct", 512, 64
-FORMATS = ("f32", "f16", "q8_0", "q4_1", "q4_0")
-ALLOWED = {"q8_0": 0.01, "q4_1": 0.05, "q4_0": 0.05}
+FORMATS = ("f32", "f16", "q8_0", "q4_1", "q4_0", "q4_0 fitted")
+ALLOWED = {"q8_0": 0.01, "q4_1": 0.05, "q4_0": 0.05, "q4_0 fitted": 0.05}
 QUESTIONS = (
     "What is the capital of Norway?", "Name four birds.", "Write one sentence about an old bridge.", "How many minutes are in two hours?",
     "Who painted the Mona Lisa?", "Explain what a lake is to a child.", "Give me three rules for a good letter.",
@@ -257,7 +259,7 @@ def show(result: dict[str, Any]) -> None:
             each = found[name]
             more = 100 * (each["llamacpp_vs_float32"] - 1)
             ours = each["our_float32_on_its_weights"]
-            print(f"  {name:5} {each['llamacpp']:9.4f} in llama.cpp ({more:+.2f} %), {ours:9.4f} in our float32 on its weights")
+            print(f"  {name:11} {each['llamacpp']:9.4f} in llama.cpp ({more:+.2f} %), {ours:9.4f} in our float32 on its weights")
     for name, each in (result.get("families") or {}).items():
         said = f"logits differ by {each['logits_differ_by']:.1e} of a spread of {each['logits_spread']:.1f}"
         alike = f"{each['likeliest_equal']} of 90 likeliest equal, {each['texts_with_equal_ids']} of {each['texts']} texts"
@@ -267,13 +269,16 @@ def show(result: dict[str, Any]) -> None:
 
 def real_model(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     """The parts that ask SmolLM2."""
-    from hanmo.convert.gguf import export_gguf
+    from hanmo.cli import export
     from hanmo.convert.sources import local_model
 
-    folder, result = local_model(MODEL), {}
+    folder, result = local_model(MODEL), dict[str, Any]()
     files = {name: place / f"{name}.gguf" for name in FORMATS}
     for name, file in files.items():
-        export_gguf(folder, file, name)  # pyright: ignore[reportArgumentType]
+        precision, *fitted = name.split()
+        words = [str(folder), "--to", "gguf", "--precision", precision, "--out", str(file)]
+        facts = export.run(export.parse([*words, "--calibrate", options.calibrate] if fitted else words))
+        result |= {"fit": facts["nats_from_full_precision"]} if fitted else {}
     readers = {name: LlamaCpp(file) for name, file in files.items()}
     if "words" in options.parts:
         result["words"] = read_alike(folder, readers["f16"])
@@ -298,6 +303,7 @@ def main() -> None:
     parts = ["words", "text", "perplexity", "families"]
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--windows", type=int, default=16)
+    parser.add_argument("--calibrate", default="self", help="what the fitted file is fitted to")
     parser.add_argument("--text", type=Path, default=TEXT)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -22,7 +22,7 @@ from hanmo.base.errors import DataError
 from hanmo.base.progress import Progress
 from hanmo.model.decoder import Decoder
 from hanmo.model.likelihood import divergence
-from hanmo.model.rounding import GROUP, Rounded, round_int4
+from hanmo.model.rounding import GROUP, Rounded, round_int4, round_int4_by_importance
 
 HELD_OUT = 8
 """Windows that are not learned from: what was won is measured on them."""
@@ -38,7 +38,7 @@ class FitConfig:
     """Windows seen in each."""
     window: int = 256
     """Tokens of a window."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Largest relative change of a step or a vector in one move; it rises over five moves and falls to a twentieth (cosine)."""
 
     @property
@@ -78,8 +78,8 @@ def fit_q4_0(network: Decoder, ids_RT: Int[Tensor, "R T"], config: FitConfig, pr
     full = copy.deepcopy(network).to(precision).requires_grad_(requires_grad=False)
     matrices = {name: module.weight for name, module in _matrices(network)}
     weight_of = importances(network, seen_RT[: HELD_OUT * config.rows])
-    plain = {name: round_int4(weight.detach(), None) for name, weight in matrices.items()}
-    rounded = {name: round_int4(weight.detach(), weight_of[name]) for name, weight in matrices.items()}
+    plain = {name: round_int4(weight.detach()) for name, weight in matrices.items()}
+    rounded = {name: round_int4_by_importance(weight.detach(), weight_of[name]) for name, weight in matrices.items()}
     distances = [_distance(full, _with(full, found), held_RT) for found in (plain, rounded)]
     student = Student(full, rounded)
     student.learn(seen_RT, config)

@@ -19,6 +19,8 @@ GROUP = 32
 SHARES = (-1 / 8, -0.95 / 8, -0.9 / 8, -0.85 / 8, -0.8 / 8)
 """Steps that are tried, as shares of the largest value."""
 MORE_SHARES = (-1 / 8, -1 / 7.5, -1 / 7, -1 / 8.5, -1 / 9, 1 / 7, 1 / 7.5, 1 / 8, 1 / 8.5)
+MOVES = 2
+"""How often a step is moved to where it fits its codes best, which may change the codes."""
 WHOLE_CODES = (-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1)
 """What the largest value of a group of whole multiples may be, the likeliest first."""
 BLOCK = 256
@@ -49,22 +51,45 @@ def round_int8(weight_NK: Float[Tensor, "N K"]) -> Rounded:
     return Rounded(_nearest(groups_NGC, scale_NG).clamp(-127, 127).to(torch.int8), scale_NG)
 
 
-def round_int4(weight_NK: Float[Tensor, "N K"], importance_K: Float[Tensor, " K"] | None = None) -> Rounded:
+def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
     """Codes in -8 ... 7: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller.
 
-    With the importance of columns, their squared errors count by it and more steps are tried, of either sign.
     A group of whole multiples of a step, as a file of 4 bits gives it, keeps its step.
     """
     groups_NGC = _groups(weight_NK)
     largest_NG = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))[..., 0]
     best_NG, smallest_NG = torch.zeros_like(largest_NG), torch.full_like(largest_NG, float("inf"))
-    for share in SHARES if importance_K is None else MORE_SHARES:
+    for share in SHARES:
         scale_NG = _kept(largest_NG * share)
-        error_NGC = (_nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None] - groups_NGC).square()
-        error_NG = (error_NGC if importance_K is None else error_NGC * importance_K.unflatten(0, (-1, GROUP))).sum(-1)
+        error_NG = (_nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None] - groups_NGC).square().sum(-1)
         better = error_NG < smallest_NG
         best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
     best_NG = _whole_steps(groups_NGC, largest_NG, best_NG)
+    return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
+
+
+def round_int4_by_importance(weight_NK: Float[Tensor, "N K"], importance_K: Float[Tensor, " K"]) -> Rounded:
+    """The same with the errors of columns weighted, more steps tried, of either sign, and each moved to where it fits its codes best.
+
+    For codes q the best step is (sum h w q) / (sum h q^2) over the group, h the importance of a column.
+    """
+    return _one_below_the_other([_by_importance(part, importance_K) for part in weight_NK.split(BLOCK)])
+
+
+def _by_importance(weight_NK: Tensor, importance_K: Tensor) -> Rounded:
+    groups_NGC, importance_GC = _groups(weight_NK), importance_K.unflatten(0, (-1, GROUP))
+    largest_NG = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))[..., 0]
+    best_NG, smallest_NG = torch.zeros_like(largest_NG), torch.full_like(largest_NG, float("inf"))
+    for share in MORE_SHARES:
+        scale_NG = _kept(largest_NG * share)
+        for _ in range(MOVES + 1):
+            codes_NGC = _nearest(groups_NGC, scale_NG).clamp(-8, 7)
+            error_NG = ((codes_NGC * scale_NG[..., None] - groups_NGC).square() * importance_GC).sum(-1)
+            better = error_NG < smallest_NG
+            best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
+            weighted_NGC = codes_NGC * importance_GC
+            square_NG = (codes_NGC * weighted_NGC).sum(-1)
+            scale_NG = torch.where(square_NG > 0, _kept((groups_NGC * weighted_NGC).sum(-1) / square_NG), scale_NG)
     return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
 
 
