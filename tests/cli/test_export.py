@@ -39,7 +39,7 @@ def test_a_precision_is_for_gguf_only(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "--precision q8_0 is for --to gguf" in capsys.readouterr().err
 
 
-def test_steps_are_fitted_to_a_text_or_to_what_the_model_writes(
+def test_scales_are_fitted_to_a_text_or_to_what_the_model_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hanmo.convert.quantize.FitConfig", partial(FitConfig, steps=4, rows=2, window=16))
@@ -57,14 +57,14 @@ def test_steps_are_fitted_to_a_text_or_to_what_the_model_writes(
     assert f"{found[1]['learned']:.4f} nats from full precision" in capsys.readouterr().out
 
 
-def test_steps_are_fitted_for_q4_0_only_and_to_enough_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scales_are_fitted_for_q4_0_only_and_to_enough_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = model_folder(tmp_path / "m", SMALL)
     words = ["export", str(folder), "--to", "gguf", "--out", str(tmp_path / "m.gguf"), "--calibrate"]
     assert hanmo([*words, "self", "--precision", "q8_0"]) == 2
-    assert "fits the steps of --precision q4_0" in capsys.readouterr().err
+    assert "fits the scales of --precision q4_0" in capsys.readouterr().err
     (tmp_path / "text.txt").write_text("the rain")
     assert hanmo([*words, str(tmp_path / "text.txt"), "--precision", "q4_0"]) == 1
-    assert "too little to fit steps to" in capsys.readouterr().err
+    assert "too little to fit scales to" in capsys.readouterr().err
     assert not (tmp_path / "m.gguf").exists()
     assert hanmo([*words[:-1], "--precision", "q4_0"]) == 0
-    assert "--calibrate self fits its steps" in capsys.readouterr().err
+    assert "--calibrate self fits its scales" in capsys.readouterr().err

@@ -72,10 +72,10 @@ def test_a_written_number_is_off_by_half_a_step(name: str, steps: int) -> None:
 
 
 @pytest.mark.parametrize(("least", "most"), [(-8, 7), (-7, 7), (-3, 5), (-1, 1), (0, 6), (0, 0)])
-def test_whole_multiples_of_a_step_are_written_as_they_are(least: int, most: int) -> None:
+def test_whole_multiples_of_a_scale_are_written_as_they_are(least: int, most: int) -> None:
     rng = np.random.default_rng(3)
-    step = rng.normal(size=(200, 1)).astype(np.float16).astype(np.float32)
-    values = (step * rng.integers(least, most + 1, (200, 32))).astype(np.float32)
+    scale = rng.normal(size=(200, 1)).astype(np.float16).astype(np.float32)
+    values = (scale * rng.integers(least, most + 1, (200, 32))).astype(np.float32)
     assert np.array_equal(dequantized(quantized(values, BY_NAME["Q4_0"]), BY_NAME["Q4_0"]).reshape(values.shape), values)
 
 
@@ -98,6 +98,8 @@ def test_numbers_that_are_not_finite_are_refused(name: str) -> None:
 def test_numbers_beyond_half_precision_are_refused() -> None:
     with pytest.raises(ModelError, match="65504"):
         quantized(np.full(32, 1e6, np.float32), BY_NAME["F16"])
+    with pytest.raises(ModelError, match="65504"):
+        quantized(np.linspace(-1e6, 9e5, 32).astype(np.float32), BY_NAME["Q4_0"])
 
 
 def test_formats_that_are_only_read_say_so() -> None:

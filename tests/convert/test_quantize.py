@@ -29,7 +29,7 @@ FEW = FitConfig(steps=30, rows=4, window=16, learning_rate=5e-3)
 
 
 def uneven_network(config: DecoderConfig) -> Decoder:
-    """A decoder with a few large weights, as trained ones have them, which coarse steps serve badly."""
+    """A decoder with a few large weights, as trained ones have them, which coarse scales serve badly."""
     torch.manual_seed(2)
     network = Decoder(config).eval()
     for parameter in network.parameters():
@@ -46,7 +46,7 @@ def some_windows(config: DecoderConfig) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_fitted_steps_lose_less_than_plain_ones_on_text_that_was_not_seen(name: str) -> None:
+def test_fitted_scales_lose_less_than_plain_ones_on_text_that_was_not_seen(name: str) -> None:
     network = uneven_network(CONFIGS[name])
     full, ids_RT = [each.clone() for each in network.state_dict().values()], some_windows(CONFIGS[name])
     with torch.no_grad():
@@ -90,7 +90,7 @@ def test_importances_are_mean_squares_of_what_enters() -> None:
     assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_the_same_text_gives_the_same_steps() -> None:
+def test_the_same_text_gives_the_same_scales() -> None:
     made = []
     for _ in range(2):
         network = uneven_network(CONFIGS["llama"])
@@ -101,7 +101,7 @@ def test_the_same_text_gives_the_same_steps() -> None:
 
 def test_too_little_text_is_refused_with_what_is_needed() -> None:
     assert windows_of(torch.arange(9 * 16 + 5), 16).shape == (9, 16)
-    with pytest.raises(DataError, match="143 tokens are too little to fit steps to: give a text of at least 144"):
+    with pytest.raises(DataError, match="143 tokens are too little to fit scales to: give a text of at least 144"):
         windows_of(torch.arange(143), 16)
 
 

@@ -16,15 +16,15 @@ def test_rounding_block_by_block_is_rounding_the_whole_also_when_only_some_rows_
 
 
 @pytest.mark.parametrize(("least", "most"), [(-8, 7), (-7, 7), (-3, 5), (-1, 1), (0, 6)])
-def test_whole_multiples_of_a_step_keep_it_whatever_the_largest_of_them(least: int, most: int) -> None:
+def test_whole_multiples_of_a_scale_keep_it_whatever_the_largest_of_them(least: int, most: int) -> None:
     torch.manual_seed(5)
-    step_NG1 = torch.randn(40, 3, 1).half().float()
-    weight = (step_NG1 * torch.randint(least, most + 1, (40, 3, 32))).flatten(1)
+    scale_NG1 = torch.randn(40, 3, 1).half().float()
+    weight = (scale_NG1 * torch.randint(least, most + 1, (40, 3, 32))).flatten(1)
     assert torch.equal(rounded(weight, "int4"), weight)
     assert torch.equal(round_int4(weight).weight_NK, weight)
 
 
-def test_columns_that_count_are_rounded_better_and_no_step_beside_the_chosen_one_is() -> None:
+def test_columns_that_count_are_rounded_better_and_no_scale_beside_the_chosen_one_is() -> None:
     torch.manual_seed(6)
     weight, importance = torch.randn(2 * BLOCK + 3, 64), torch.rand(64) ** 4
     found = round_int4_by_importance(weight, importance)

@@ -29,7 +29,7 @@ class Options:
     precision: Literal["f32", "f16", "q8_0", "q4_1", "q4_0"] | None = None
     """How a GGUF file stores matrices: 32, 16, 8.5, 5 or 4.5 bits a weight; f16 by default."""
     calibrate: str | None = None
-    """Text to fit the steps of q4_0 to: a file, folder or data set, or `self` for text that the model writes. Takes minutes, loses less."""
+    """Text to fit the scales of q4_0 to: a file, folder or data set, or `self` for text that the model writes. Takes minutes, loses less."""
     out: Path
     """Folder (hf) or file (gguf) to write."""
 
@@ -43,7 +43,7 @@ def parse(words: Sequence[str]) -> Options:
     if options.to == "hf" and options.precision is not None:
         raise UsageError(f"--precision {options.precision} is for --to gguf; a folder keeps the precision of its weights: leave it out")
     if options.calibrate is not None and options.precision != "q4_0":
-        raise UsageError("--calibrate fits the steps of --precision q4_0: add that, or leave it out")
+        raise UsageError("--calibrate fits the scales of --precision q4_0: add that, or leave it out")
     return options
 
 
@@ -86,7 +86,7 @@ def _ids(folder: Path, source: str, count: int) -> "Tensor":
     from hanmo.tokenizer.load import Tokenizer
 
     if source == "self":
-        say("the model writes the text that its steps are fitted to")
+        say("the model writes the text that its scales are fitted to")
         return torch.from_numpy(TextModel(folder, dtype="int8").write(count))
     tokenizer, ids = Tokenizer.load(folder), list[int]()
     for document in read_any(source, "train"):

@@ -128,7 +128,7 @@ def export_gguf(
 
 
 def _say_what_is_lost(network: Decoder) -> None:
-    say("note: q4_0 loses more than it has to: --calibrate self fits its steps to what the model says, which takes minutes")
+    say("note: q4_0 loses more than it has to: --calibrate self fits its scales to what the model says, which takes minutes")
     if any(map(has_even_steps, (block.mlp.down.weight.detach() for block in network.blocks()))):
         say("note: these weights have 16 even steps a group already, which q4_0 rounds once more: --precision q4_1 keeps them")
 

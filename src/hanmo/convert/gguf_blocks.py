@@ -21,7 +21,7 @@ AT_ONCE = 1 << 21
 
 
 WHOLE = np.float32(0.001)
-"""Share of a step by which a multiple of it may be off, more than float32 loses."""
+"""Share of a scale by which a multiple of it may be off, more than float32 loses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,23 +209,24 @@ def _encode_q8_0(values: Floats) -> Bytes:
 def _encode_q4_0(values: Floats) -> Bytes:
     """d = w* / -8 with w* the number farthest from zero, q = floor(w / d + 8.5), at most 15.
 
-    Numbers that are whole multiples of a step already, as rounding with care leaves them, keep it: d is that step.
+    Numbers that are whole multiples of a scale already, as rounding with care leaves them, keep it: d is that scale.
     """
     farthest = np.take_along_axis(values, np.abs(values).argmax(axis=1, keepdims=True), axis=1)
-    scale = _whole_step(values, farthest)
+    scale = _whole_scale(values, farthest)
     q = np.minimum(np.trunc(values * _inverse(scale) + np.float32(8.5)), 15).astype(np.uint8)
     return np.concatenate([_encode_f16(scale), q[:, :16] | q[:, 16:] << 4], axis=1)  # pyright: ignore[reportReturnType]
 
 
-def _whole_step(values: Floats, farthest_N1: Floats) -> Floats:
-    """farthest / -8, or farthest / c for the whole c with which a block's numbers are -8 ... 7 steps; [N, 1].
+def _whole_scale(values: Floats, farthest_N1: Floats) -> Floats:
+    """farthest / -8, or farthest / c for the whole c with which a block's numbers are -8 ... 7 times it; [N, 1].
 
-    Such a step is a number of half precision, which farthest / c seldom is otherwise: few blocks are looked at.
+    Such a scale is a number of half precision, which farthest / c seldom is otherwise: few blocks are looked at.
     """
     scale, open_N1 = farthest_N1 / np.float32(-8), np.ones_like(farthest_N1, dtype=bool)
     for code in (-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1):
         step = farthest_N1 / np.float32(code)
-        [likely] = np.nonzero(open_N1[:, 0] & (step.astype("<f2") == step)[:, 0])
+        with np.errstate(over="ignore"):
+            [likely] = np.nonzero((open_N1 & (step.astype("<f2") == step))[:, 0])
         codes = values[likely] * _inverse(step[likely])
         found = likely[((np.abs(codes - np.rint(codes)) <= WHOLE) & (codes < 7.5)).all(axis=1)]
         scale[found], open_N1[found] = step[found], False

@@ -1,8 +1,8 @@
-"""Four bits with care: the steps of Q4_0 are fitted to what the network says of text.
+"""Four bits with care: the scales of Q4_0 are fitted to what the network says of text.
 
 In: a decoder, windows of ids. Out: the same decoder, the matrices of its blocks rounded to what Q4_0 holds, gains and biases moved
-a little. Codes are found first: a group takes the step with the least squared error, every column weighted by the mean square of what
-enters it (as llama.cpp's importance matrix does). Then codes stay, and steps and gains learn to say what the network in full precision
+a little. Codes are found first: a group takes the scale with the least squared error, every column weighted by the mean square of what
+enters it (as llama.cpp's importance matrix does). Then codes stay, and scales and gains learn to say what the network in full precision
 says, along the gradient of KL(full || rounded) on the windows (Chen et al. 2024, "EfficientQAT", section 3.3; Li et al. 2023,
 "Norm Tweaking").
 Never here: files, where the text comes from.
@@ -30,16 +30,16 @@ HELD_OUT = 8
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How steps are fitted."""
+    """How scales are fitted."""
 
     steps: int = 60
-    """Moves of the optimizer."""
+    """Of the optimizer."""
     rows: int = 4
-    """Windows seen in each."""
+    """Windows seen in each step."""
     window: int = 256
     """Tokens of a window."""
     learning_rate: float = 3e-3
-    """Largest relative change of a step or a vector in one move; it rises over five moves and falls to a twentieth (cosine)."""
+    """Largest relative change of a scale or a vector in one step; it rises over five steps and falls to a twentieth (cosine)."""
 
     @property
     def windows(self) -> int:
@@ -52,9 +52,9 @@ class Fit:
     """What fitting won: mean KL(full || rounded) of the next token, in nats, on windows that were not learned from."""
 
     plain: float
-    """With the steps that ggml would take."""
+    """With the scales that ggml would take."""
     weighted: float
-    """With steps that fit the important columns."""
+    """With scales that fit the important columns."""
     learned: float
     """After learning."""
 
@@ -65,7 +65,7 @@ def windows_of(ids_n: Int[Tensor, " n"], window: int) -> Int[Tensor, "R T"]:
     Raises DataError for a text of fewer windows than are held out and seen at least once.
     """
     if len(ids_n) < (HELD_OUT + 1) * window:
-        raise DataError(f"{len(ids_n)} tokens are too little to fit steps to: give a text of at least {(HELD_OUT + 1) * window}")
+        raise DataError(f"{len(ids_n)} tokens are too little to fit scales to: give a text of at least {(HELD_OUT + 1) * window}")
     return ids_n[: len(ids_n) // window * window].view(-1, window)
 
 
@@ -110,7 +110,7 @@ def importances(network: Decoder, ids_RT: Int[Tensor, "R T"]) -> dict[str, Float
 
 
 class Student:
-    """A copy of a network whose matrices are whole numbers times steps, and whose steps learn, and its vectors (gains, biases).
+    """A copy of a network whose matrices are whole numbers times scales, and whose scales learn, and its vectors (gains, biases).
 
     Each of these is multiplied by 1 + change; the changes are what the optimizer sees.
     """
@@ -129,7 +129,7 @@ class Student:
     def learn(self, ids_RT: Int[Tensor, "R T"], config: FitConfig) -> None:
         """Go through the windows, over and over where they are few."""
         optimizer = torch.optim.Adam(self.changes.values(), lr=config.learning_rate, betas=(0.9, 0.95))
-        with Progress("fit steps", total=config.steps, unit="steps") as progress:
+        with Progress("fit scales", total=config.steps, unit="steps") as progress:
             for step in range(config.steps):
                 fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
                 optimizer.param_groups[0]["lr"] = config.learning_rate * min(1, (step + 1) / 5) * (0.05 + 0.95 * fall)

@@ -17,10 +17,10 @@ from torch import Tensor
 Bits = Literal["int4", "int8", "bfloat16"]
 GROUP = 32
 SHARES = (-1 / 8, -0.95 / 8, -0.9 / 8, -0.85 / 8, -0.8 / 8)
-"""Steps that are tried, as shares of the largest value."""
+"""Scales that are tried, as shares of the largest value."""
 MORE_SHARES = (-1 / 8, -1 / 7.5, -1 / 7, -1 / 8.5, -1 / 9, 1 / 7, 1 / 7.5, 1 / 8, 1 / 8.5)
 MOVES = 2
-"""How often a step is moved to where it fits its codes best, which may change the codes."""
+"""How often a scale is moved to where it fits its codes best, which may change the codes."""
 WHOLE_CODES = (-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1)
 """What the largest value of a group of whole multiples may be, the likeliest first."""
 BLOCK = 256
@@ -54,7 +54,7 @@ def round_int8(weight_NK: Float[Tensor, "N K"]) -> Rounded:
 def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
     """Codes in -8 ... 7: the largest value becomes -8 (ggml's Q4_0), or a little less where the squared error is smaller.
 
-    A group of whole multiples of a step, as a file of 4 bits gives it, keeps its step.
+    A group of whole multiples of a scale, as a file of 4 bits gives it, keeps its scale.
     """
     groups_NGC = _groups(weight_NK)
     largest_NG = groups_NGC.gather(-1, groups_NGC.abs().argmax(-1, keepdim=True))[..., 0]
@@ -64,14 +64,14 @@ def round_int4(weight_NK: Float[Tensor, "N K"]) -> Rounded:
         error_NG = (_nearest(groups_NGC, scale_NG).clamp(-8, 7) * scale_NG[..., None] - groups_NGC).square().sum(-1)
         better = error_NG < smallest_NG
         best_NG, smallest_NG = torch.where(better, scale_NG, best_NG), torch.where(better, error_NG, smallest_NG)
-    best_NG = _whole_steps(groups_NGC, largest_NG, best_NG)
+    best_NG = _whole_scales(groups_NGC, largest_NG, best_NG)
     return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
 
 
 def round_int4_by_importance(weight_NK: Float[Tensor, "N K"], importance_K: Float[Tensor, " K"]) -> Rounded:
-    """The same with the errors of columns weighted, more steps tried, of either sign, and each moved to where it fits its codes best.
+    """The same with the errors of columns weighted, more scales tried, of either sign, and each moved to where it fits its codes best.
 
-    For codes q the best step is (sum h w q) / (sum h q^2) over the group, h the importance of a column.
+    For codes q the best scale is (sum h w q) / (sum h q^2) over the group, h the importance of a column.
     """
     return _one_below_the_other([_by_importance(part, importance_K) for part in weight_NK.split(BLOCK)])
 
@@ -93,10 +93,10 @@ def _by_importance(weight_NK: Tensor, importance_K: Tensor) -> Rounded:
     return Rounded(_nearest(groups_NGC, best_NG).clamp(-8, 7).to(torch.int8), best_NG)
 
 
-def _whole_steps(groups_NGC: Tensor, largest_NG: Tensor, otherwise_NG: Tensor) -> Tensor:
-    """largest / c for the whole c with which a group's values are -8 ... 7 steps, where there is one.
+def _whole_scales(groups_NGC: Tensor, largest_NG: Tensor, otherwise_NG: Tensor) -> Tensor:
+    """largest / c for the whole c with which a group's values are -8 ... 7 times it, where there is one.
 
-    Such a step is a number of half precision, which largest / c seldom is otherwise: few groups are looked at.
+    Such a scale is a number of half precision, which largest / c seldom is otherwise: few groups are looked at.
     """
     found_NG, open_NG = otherwise_NG.clone(), largest_NG != 0
     for code in WHOLE_CODES:

@@ -72,14 +72,14 @@ static Rounded in_even_steps(Floats left, Floats right) {
   return to;
 }
 
-// The step of which all of a group are whole multiples -8 ... 7, or 0; `size` is the value farthest from zero.
-static float whole_step(Floats left, Floats right, float size) {
+// The scale of which all of a group are whole multiples -8 ... 7, or 0; `size` is the value farthest from zero.
+static float whole_scale(Floats left, Floats right, float size) {
   for (float code : WHOLE_CODES) {
-    const float step = size / code, inverse = 1 / step;
-    if (as_fp16_keeps(step) != step || size == 0) continue;
+    const float scale = size / code, inverse = 1 / scale;
+    if (as_fp16_keeps(scale) != scale || size == 0) continue;
     const Floats x = left * inverse, y = right * inverse;
     const float off = largest(larger(size_of(x - nearest(x)), size_of(y - nearest(y))));
-    if (off <= A_STEP && largest(larger(x, y)) < 7.5f) return step;
+    if (off <= A_STEP && largest(larger(x, y)) < 7.5f) return scale;
   }
   return 0;
 }
@@ -88,9 +88,9 @@ static Rounded in_four_bits(Floats left, Floats right) {
   Rounded to{};
   const float most = largest(larger(left, right)), least = -largest(larger(-left, -right));
   const float size = most > -least ? most : least;
-  if (const float step = whole_step(left, right, size)) {
-    to.scale = step;
-    put(to, nearest(left * (1 / step)), nearest(right * (1 / step)), 8);
+  if (const float scale = whole_scale(left, right, size)) {
+    to.scale = scale;
+    put(to, nearest(left * (1 / scale)), nearest(right * (1 / scale)), 8);
     return to;
   }
   float smallest = INFINITY;
