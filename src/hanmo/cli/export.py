@@ -72,6 +72,7 @@ def _fit(network: "Decoder", folder: Path, source: str) -> dict[str, float]:
     from hanmo.train.probe import matrix_flops
 
     config = FitConfig()
+    config = dataclasses.replace(config, window=min(config.window, network.config.max_position_embeddings))
     ids_RT = windows_of(_ids(folder, source, config.windows * config.window), config.window)
     low = matrix_flops(torch.bfloat16) > matrix_flops(torch.float32)
     return dataclasses.asdict(fit_q4_0(network, ids_RT, config, torch.bfloat16 if low else torch.float32))

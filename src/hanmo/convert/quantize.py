@@ -20,12 +20,15 @@ from torch import Tensor, nn
 
 from hanmo.base.errors import DataError
 from hanmo.base.progress import Progress
+from hanmo.convert.gguf_blocks import BY_NAME, dequantized, quantized
 from hanmo.model.decoder import Decoder
 from hanmo.model.likelihood import divergence
-from hanmo.model.rounding import GROUP, Rounded, round_int4, round_int4_by_importance
+from hanmo.model.rounding import GROUP, Rounded, round_int4_by_importance
 
 HELD_OUT = 8
 """Windows that are not learned from: what was won is measured on them."""
+IMPORTANCE_WINDOWS = 32
+"""Windows over which importance is a mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class Fit:
     """What fitting won: mean KL(full || rounded) of the next token, in nats, on windows that were not learned from."""
 
     plain: float
-    """With the scales that ggml would take."""
+    """With the scales that ggml takes."""
     weighted: float
     """With scales that fit the important columns."""
     learned: float
@@ -76,12 +79,12 @@ def fit_q4_0(network: Decoder, ids_RT: Int[Tensor, "R T"], config: FitConfig, pr
     """
     seen_RT, held_RT = ids_RT[:-HELD_OUT], ids_RT[-HELD_OUT:]
     full = copy.deepcopy(network).to(precision).requires_grad_(requires_grad=False)
-    matrices = {name: module.weight for name, module in _matrices(network)}
-    weight_of = importances(network, seen_RT[: HELD_OUT * config.rows])
-    plain = {name: round_int4(weight.detach()) for name, weight in matrices.items()}
-    rounded = {name: round_int4_by_importance(weight.detach(), weight_of[name]) for name, weight in matrices.items()}
-    distances = [_distance(full, _with(full, found), held_RT) for found in (plain, rounded)]
+    weights = {name: module.weight.detach() for name, module in _matrices(network)}
+    important = importances(network, seen_RT[:IMPORTANCE_WINDOWS])
+    plain = {name: _as_ggml_rounds(weight) for name, weight in weights.items()}
+    rounded = {name: round_int4_by_importance(weight, important[name]) for name, weight in weights.items()}
     student = Student(full, rounded)
+    distances = [_distance(full, each, held_RT) for each in (_with(full, plain), student.network)]
     student.learn(seen_RT, config)
     distances.append(_distance(full, student.network, held_RT))
     student.settle(network)
@@ -117,7 +120,7 @@ class Student:
 
     def __init__(self, full: Decoder, rounded: dict[str, Rounded]) -> None:
         self.full, self.rounded = full, rounded
-        self.network = _with(full, rounded)
+        self.network = _with(full, {name: each.weight_NK for name, each in rounded.items()})
         self._matrices = {name: module.weight for name, module in _matrices(self.network)}
         self._vectors = {name: each for name, each in self.network.named_parameters() if each.dim() == 1}
         self._begin = {name: each.detach().float().clone() for name, each in self._vectors.items()}
@@ -189,12 +192,17 @@ def _matrices(network: Decoder) -> Iterator[tuple[str, nn.Linear]]:
 
 
 @torch.no_grad()
-def _with(network: Decoder, rounded: dict[str, Rounded]) -> Decoder:
+def _with(network: Decoder, weights: dict[str, Tensor]) -> Decoder:
     """A copy with other matrices."""
     other = copy.deepcopy(network)
     for name, module in _matrices(other):
-        module.weight.copy_(rounded[name].weight_NK)
+        module.weight.copy_(weights[name])
     return other
+
+
+def _as_ggml_rounds(weight_NK: Tensor) -> Tensor:
+    """What is in the file without fitting."""
+    return torch.from_numpy(dequantized(quantized(weight_NK.numpy(), BY_NAME["Q4_0"]), BY_NAME["Q4_0"])).view_as(weight_NK)
 
 
 @torch.no_grad()

@@ -89,8 +89,7 @@ static inline void unpack(const uint8_t* from, Words* codes) {
 }
 
 // What comes next is asked of the main memory while this is computed: each pass over a tile fetches a slice of the following one,
-// so that reading and computing go on at the same time. (A core's own foresight ends where the same tile is read a second time;
-// where there is one vector, computing is nothing beside reading, and that foresight is enough.)
+// so that reading and computing go on at the same time. (A core's own foresight ends where the same tile is read a second time.)
 constexpr Size LINE = 64, MOST_SLICES = 4;
 
 struct Ahead {
@@ -200,7 +199,7 @@ template <class Emit>
 static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit, Size after = -1) {
   const Size bytes = GROUP * LANES * m.width() / 8, passes = (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
   for (Size tile = from; tile < to; tile++) {
-    const Size next = count == 1 ? -1 : tile + 1 < to ? tile + 1 : after;
+    const Size next = tile + 1 < to ? tile + 1 : after;
     for (Size pass = 0; pass < passes; pass++) {
       const Ahead ahead = next < 0 ? Ahead{} : slice_of(m.codes + next * m.groups() * bytes, m.groups(), bytes, pass, passes);
       several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, ahead, emit);
