@@ -214,17 +214,22 @@ struct Walk {
     return codes;
   }
 
+  // Where this thread begins in a matrix: fetched before the threads wait for each other.
+  Wanted begin(const Matrix& m, Size tiles) const { return {&m, from(tiles)}; }
+  Wanted begin(const Matrix& m) const { return begin(m, m.tiles()); }
+
   // The product is added to the stream, normalised before where the block has a norm after its sub-layers (Gemma).
-  void add(const Matrix& m, const Codes& codes, const Norm& after) {
+  void add(const Matrix& m, const Codes& codes, const Norm& after, Wanted next) {
     if (!after.weight) {
-      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens, [&](Size tile, Size t, Floats y) {
+      const auto plus = [&](Size tile, Size t, Floats y) {
         float* to = x + t * s.hidden + tile * LANES;
         store(to, load(to) + y);
-      });
+      };
+      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens, plus, next);
     } else {
       float* update = scratch.update.data();
-      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens,
-              [&](Size tile, Size t, Floats y) { store(update + t * s.hidden + tile * LANES, y); });
+      const auto put = [&](Size tile, Size t, Floats y) { store(update + t * s.hidden + tile * LANES, y); };
+      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens, put, next);
 #pragma omp barrier
       for (Size t = from(s.tokens); t < to(s.tokens); t++) {
         normalise(update + t * s.hidden, after, s.centred, n.eps, update + t * s.hidden, s.hidden);
@@ -238,8 +243,8 @@ struct Walk {
     const Codes codes = prepare(x, s.hidden, &l.before_attention, l.qkv.bits);
     const Size row = l.qkv.rows;
     float* qkv = scratch.qkv.data();
-    product(l.qkv, from(l.qkv.tiles()), to(l.qkv.tiles()), codes, s.tokens,
-            [&](Size tile, Size t, Floats y) { store(qkv + t * row + tile * LANES, y); });
+    const auto put = [&](Size tile, Size t, Floats y) { store(qkv + t * row + tile * LANES, y); };
+    product(l.qkv, from(l.qkv.tiles()), to(l.qkv.tiles()), codes, s.tokens, put, begin(l.out));
 #pragma omp barrier
     const Size share = s.query_heads / s.key_heads, heads = s.query_heads + 2 * s.key_heads;
     const bool own = s.new_tokens == 1;
@@ -262,7 +267,7 @@ struct Walk {
                  scratch.mixed.data() + (t * s.query_heads + h * share) * s.width);
     }
     const Codes mixed = prepare(scratch.mixed.data(), s.query_heads * s.width, nullptr, l.out.bits);
-    add(l.out, mixed, l.after_attention);
+    add(l.out, mixed, l.after_attention, begin(l.up, s.inner / LANES));
   }
 
   // Head h of a token among queries, keys and values: queries and keys are turned, queries scaled, keys and values kept.
@@ -288,23 +293,24 @@ struct Walk {
     const Size tiles = s.inner / LANES;
     float* inner = scratch.inner.data();
     for (Size tile = from(tiles); tile < to(tiles); tile++) {  // the gate waits in the cache for its partner
-      const Size partner = tiles + tile, next = tile + 1 < to(tiles) ? tile + 1 : -1;
+      const Size partner = tiles + tile;
+      const Wanted next = tile + 1 < to(tiles) ? Wanted{&l.up, tile + 1} : begin(l.down);
       const auto put = [&](Size, Size t, Floats y) { store(inner + t * s.inner + tile * LANES, Act::at(y).value); };
       const auto times = [&](Size, Size t, Floats y) {
         float* to = inner + t * s.inner + tile * LANES;
         store(to, load(to) * y);
       };
-      product(l.up, tile, tile + 1, codes, s.tokens, put, GATED ? partner : next);
+      product(l.up, tile, tile + 1, codes, s.tokens, put, GATED ? Wanted{&l.up, partner} : next);
       if (GATED) product(l.up, partner, partner + 1, codes, s.tokens, times, next);
     }
 #pragma omp barrier
   }
 
-  void mlp(const Layer& l) {
+  void mlp(const Layer& l, const Layer* following) {
     const Codes codes = prepare(x, s.hidden, &l.before_mlp, l.up.bits);
     up(s.activation, s.gated, l, codes);
     const Codes inner = prepare(scratch.inner.data(), s.inner, nullptr, l.down.bits);
-    add(l.down, inner, l.after_mlp);
+    add(l.down, inner, l.after_mlp, following ? begin(following->qkv) : Wanted{});
   }
 
   void up(Size kind, Size gated, const Layer& l, const Codes& codes) { FOR_EACH_ACTIVATION(widen_up, l, codes) }
@@ -323,7 +329,7 @@ EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape
     Walk walk = {s, numbers, starts, x, keys, values, scratch, own_codes.data(), omp_get_thread_num(), omp_get_num_threads()};
     for (Size layer = 0; layer < s.layers; layer++) {
       walk.attention(layers[layer], layer);
-      walk.mlp(layers[layer]);
+      walk.mlp(layers[layer], layer + 1 < s.layers ? layers + layer + 1 : nullptr);
     }
     for (Size t = walk.from(s.tokens); t < walk.to(s.tokens); t++)
       normalise(x + t * s.hidden, {norm_weight, norm_bias}, s.centred, eps, x + t * s.hidden, s.hidden);

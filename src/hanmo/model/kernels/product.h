@@ -19,7 +19,7 @@ struct Matrix {
   Size rows, columns, bits;
   Size tiles() const { return (rows + LANES - 1) / LANES; }
   Size groups() const { return columns / GROUP; }
-  Size width() const { return bits == FOUR_WITH_LEAST ? 4 : bits; }
+  Size tile_bytes() const { return columns * LANES * (bits == FOUR_WITH_LEAST ? 4 : bits) / 8; }
 };
 
 // A group of the vectors on the other side.
@@ -99,12 +99,6 @@ struct Ahead {
     for (Size b = 0; b < each; b += LINE) __builtin_prefetch(from + group * each + b, 0, 2);
   }
 };
-
-// The slice for pass `pass` of `passes`; `bytes` are those of a group of the next tile. The last passes fetch.
-static inline Ahead slice_of(const uint8_t* next, Size groups, Size bytes, Size pass, Size passes) {
-  const Size slices = passes < MOST_SLICES ? passes : MOST_SLICES, slice = pass - (passes - slices), each = (bytes + slices - 1) / slices;
-  return slice < 0 ? Ahead{next, 0} : Ahead{next + slice * groups * each, each};
-}
 
 static constexpr Size zero_of(Size bits) { return bits == EIGHT ? 128 : bits == FOUR ? 8 : 0; }
 
@@ -194,16 +188,28 @@ static inline void several(const Matrix& m, Size tile, const Codes& x, Size star
   for (int n = 0; n < N; n++) emit(tile, start + n, y[n]);
 }
 
-// emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors; `after` is the tile that is wanted next, if any.
+// A tile of some matrix that is wanted next, or none.
+struct Wanted {
+  const Matrix* matrix;
+  Size tile;
+};
+
+// The slice of a tile that one of `passes` fetches while it goes through `groups`. The last passes fetch.
+static inline Ahead slice_of(const Wanted& next, Size groups, Size pass, Size passes) {
+  const Size slices = passes < MOST_SLICES ? passes : MOST_SLICES, slice = pass - (passes - slices);
+  if (!next.matrix || slice < 0) return {nullptr, 0};
+  const Size bytes = next.matrix->tile_bytes(), each = (bytes + groups * slices - 1) / (groups * slices);
+  return {next.matrix->codes + next.tile * bytes + slice * groups * each, each};
+}
+
+// emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors; `after` is what is wanted when these are done.
 template <class Emit>
-static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit, Size after = -1) {
-  const Size bytes = GROUP * LANES * m.width() / 8, passes = (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit, Wanted after = {}) {
+  const Size passes = (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
   for (Size tile = from; tile < to; tile++) {
-    const Size next = tile + 1 < to ? tile + 1 : after;
-    for (Size pass = 0; pass < passes; pass++) {
-      const Ahead ahead = next < 0 ? Ahead{} : slice_of(m.codes + next * m.groups() * bytes, m.groups(), bytes, pass, passes);
-      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, ahead, emit);
-    }
+    const Wanted next = tile + 1 < to ? Wanted{&m, tile + 1} : after;
+    for (Size pass = 0; pass < passes; pass++)
+      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, slice_of(next, m.groups(), pass, passes), emit);
   }
 }
 
