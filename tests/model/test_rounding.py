@@ -34,4 +34,6 @@ def test_columns_that_count_are_rounded_better_and_no_scale_beside_the_chosen_on
 
     assert error(found.weight_NK).sum() < 0.85 * error(round_int4(weight).weight_NK).sum()
     for factor in (0.98, 1.02):
-        assert (error((found.code_NGC * found.scale_NG[..., None] * factor).flatten(1)) >= error(found.weight_NK) * 0.999).float().mean() > 0.95
+        assert (
+            error((found.code_NGC * found.scale_NG[..., None] * factor).flatten(1)) >= error(found.weight_NK) * 0.999
+        ).float().mean() > 0.95
