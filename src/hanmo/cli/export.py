@@ -29,7 +29,7 @@ class Options:
     precision: Literal["f32", "f16", "q8_0", "q4_1", "q4_0"] | None = None
     """How a GGUF file stores matrices: 32, 16, 8.5, 5 or 4.5 bits a weight; f16 by default."""
     calibrate: str | None = None
-    """Text to fit the scales of q4_0 to: a file, folder or data set, or `self` for text that the model writes. Takes minutes, loses less."""
+    """Text to fit the scales of q4_0 to: a file, folder or data set, or `self` for what the model writes. Takes minutes; loses less."""
     out: Path
     """Folder (hf) or file (gguf) to write."""
 
