@@ -65,17 +65,16 @@ def run(options: Options) -> dict[str, object]:
 
 
 def _fit(network: "Decoder", folder: Path, source: str) -> dict[str, float]:
-    """Round the network with care, in the number format in which this machine computes faster."""
+    """Round the network with care, in bf16 where the processor multiplies it faster."""
     import torch
 
     from hanmo.convert.quantize import FitConfig, fit_q4_0, windows_of
-    from hanmo.train.probe import matrix_flops
+    from hanmo.model.kernels.library import attention_usable
 
     config = FitConfig()
     config = dataclasses.replace(config, window=min(config.window, network.config.max_position_embeddings))
     ids_RT = windows_of(_ids(folder, source, config.windows * config.window), config.window)
-    low = matrix_flops(torch.bfloat16) > matrix_flops(torch.float32)
-    return dataclasses.asdict(fit_q4_0(network, ids_RT, config, torch.bfloat16 if low else torch.float32))
+    return dataclasses.asdict(fit_q4_0(network, ids_RT, config, torch.bfloat16 if attention_usable() else torch.float32))
 
 
 def _ids(folder: Path, source: str, count: int) -> "Tensor":

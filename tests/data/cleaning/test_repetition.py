@@ -19,7 +19,7 @@ def plainly(words: list[str]) -> dict[str, float]:
         most = max(counts.values(), default=0)
         if n in TOP:
             longest = max((sum(map(len, gram)) for gram, count in counts.items() if count == most), default=0)
-            shares[f"top_{n}gram_share"] = most * longest / total if most > 1 else 0.0
+            shares[f"top_{n}gram_share"] = min(1.0, most * longest / total) if most > 1 else 0.0
             continue
         inside = {i + step for i, gram in enumerate(grams) if gram in grams[:i] for step in range(n)}
         shares[f"repeated_{n}gram_share"] = sum(len(words[i]) for i in inside) / total if total else 0.0
@@ -41,6 +41,10 @@ def test_words_that_all_differ_repeat_nothing(numbers: list[int]) -> None:
 def test_a_line_said_twice_counts_once() -> None:
     assert repeated_shares(["刮风了", "刮风了", "下雪"]) == (1 / 3, 3 / 8)
     assert repeated_shares([]) == (0.0, 0.0)
+
+
+def test_places_that_overlap_are_no_more_than_the_text() -> None:
+    assert ngram_shares(["000"] * 3)["top_2gram_share"] == 1
 
 
 def test_ten_words_said_twice_are_half_of_the_text_for_every_n() -> None:

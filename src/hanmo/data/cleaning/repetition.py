@@ -40,7 +40,7 @@ def ngram_shares(words: Sequence[str]) -> dict[str, float]:
     """For n = 2 to 4 the share of characters in the commonest n-gram, for n = 5 to 10 in all n-grams seen before.
 
     Characters are those of words. A commonest n-gram that comes once repeats nothing: 0. Of equally common ones the longest counts.
-    Words that lie in several repeated n-grams count once.
+    Words that lie in several repeated n-grams count once; places of the commonest that overlap count each, up to the whole text.
 
     >>> ngram_shares("no more no more no less".split())["top_2gram_share"]
     0.6666666666666666
@@ -63,7 +63,7 @@ def ngram_shares(words: Sequence[str]) -> dict[str, float]:
         if not len(keys):
             break
         if n in TOP:
-            shares[f"top_{n}gram_share"] = _most_common(places, borders, ends, n) / int(ends[-1])
+            shares[f"top_{n}gram_share"] = min(1.0, _most_common(places, borders, ends, n) / int(ends[-1]))
         elif n in REPEATED:
             shares[f"repeated_{n}gram_share"] = _covered(places, borders, lengths, n) / int(ends[-1])
     return shares
