@@ -61,7 +61,7 @@ def test_scales_are_fitted_for_q4_0_only_and_to_enough_text(tmp_path: Path, caps
     folder = model_folder(tmp_path / "m", SMALL)
     words = ["export", str(folder), "--to", "gguf", "--out", str(tmp_path / "m.gguf"), "--calibrate"]
     assert hanmo([*words, "self", "--precision", "q8_0"]) == 2
-    assert "fits the scales of --precision q4_0" in capsys.readouterr().err
+    assert "fits the scales of --to gguf --precision q4_0" in capsys.readouterr().err
     (tmp_path / "text.txt").write_text("the rain")
     assert hanmo([*words, str(tmp_path / "text.txt"), "--precision", "q4_0"]) == 1
     assert "too little to fit scales to" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def parse(words: Sequence[str]) -> Options:
     if options.to == "hf" and options.precision is not None:
         raise UsageError(f"--precision {options.precision} is for --to gguf; a folder keeps the precision of its weights: leave it out")
     if options.calibrate is not None and options.precision != "q4_0":
-        raise UsageError("--calibrate fits the scales of --precision q4_0: add that, or leave it out")
+        raise UsageError("--calibrate fits the scales of --to gguf --precision q4_0: ask for these, or leave it out")
     return options
 
 

@@ -1,7 +1,7 @@
 """A GGUF file becomes a model folder, and a model folder a GGUF file with an Ollama Modelfile beside it.
 
 In: a path. Out: the other form, with tokenizer, chat template and end tokens. Weights come back as float32, exactly the
-numbers that the blocks say; they go out as F32, F16, Q8_0 or Q4_0, vectors and positions always as F32, and under Q4_0 the
+numbers that the blocks say; they go out as F32, F16, Q8_0, Q4_1 or Q4_0, vectors and positions always as F32, and under the last two the
 embedding and the output projection as Q8_0, because every token pays for their error.
 """
 
