@@ -184,6 +184,17 @@ def test_what_the_kernel_packs_is_what_rounding_says(rows: int) -> None:
 
 
 @needs_kernels
+@pytest.mark.parametrize(("least", "most"), [(-8, 7), (-8, 4), (-7, 7), (-3, 5), (-1, 1), (0, 0)])
+def test_whole_multiples_of_a_scale_are_packed_as_they_are(least: int, most: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    codes = torch.randint(least, most + 1, (35, 3, 32), generator=generator)
+    weight = (codes * torch.randn(35, 3, 1, generator=generator).half().float()).flatten(1)
+    weight[0] = torch.randn(96, generator=generator)  # one row of other numbers, so that even steps do not hold the matrix
+    packed = pack(weight, None, "int4")
+    assert packed.bits == 4 and torch.equal(unpacked(packed)[1:], weight[1:])
+
+
+@needs_kernels
 def test_sixteen_even_steps_a_group_are_kept_as_they_are() -> None:
     generator = torch.Generator().manual_seed(0)
     codes = torch.randint(0, 16, (40, 3, 32), generator=generator).float()
