@@ -38,9 +38,10 @@ struct Place {
 struct Scratch {
   std::vector<float> qkv, mixed, update, inner;
   std::vector<int8_t> codes;
+  std::vector<Size> taken;  // turns given away, for each of the four products of each block
   Scratch(const Shape& s, Size widest)
       : qkv(s.tokens * (s.query_heads + 2 * s.key_heads) * s.width), mixed(s.tokens * s.query_heads * s.width), update(s.tokens * s.hidden),
-        inner(s.tokens * s.inner), codes(Codes::bytes(s.tokens, widest)) {}
+        inner(s.tokens * s.inner), codes(Codes::bytes(s.tokens, widest)), taken(4 * s.layers) {}
 };
 
 // y = x / sqrt(mean(x^2) + eps) weight, or LayerNorm where the norm is centred; y may be x
@@ -189,7 +190,7 @@ struct Walk {
   bf16 *keys, *values;
   Scratch& scratch;
   int8_t* own_codes;
-  Size thread, threads;
+  Size thread, threads, products = 0;
 
   Place place(Size token) const {
     const Size row = token / s.new_tokens, slot = s.length + token % s.new_tokens, start = std::min(starts[row], slot);
@@ -215,8 +216,13 @@ struct Walk {
   }
 
   // Where this thread begins in a matrix: fetched before the threads wait for each other.
-  Wanted begin(const Matrix& m, Size tiles) const { return {&m, from(tiles)}; }
+  Wanted begin(const Matrix& m, Size tiles) const { return {&m, turns_of(m, tiles, threads).begin(thread)}; }
   Wanted begin(const Matrix& m) const { return begin(m, m.tiles()); }
+
+  template <class Emit>
+  void multiply(const Matrix& m, const Codes& codes, Emit emit, Wanted next) {
+    shared_product(m, codes, s.tokens, thread, threads, scratch.taken[products++], emit, next);
+  }
 
   // The product is added to the stream, normalised before where the block has a norm after its sub-layers (Gemma).
   void add(const Matrix& m, const Codes& codes, const Norm& after, Wanted next) {
@@ -225,11 +231,11 @@ struct Walk {
         float* to = x + t * s.hidden + tile * LANES;
         store(to, load(to) + y);
       };
-      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens, plus, next);
+      multiply(m, codes, plus, next);
     } else {
       float* update = scratch.update.data();
       const auto put = [&](Size tile, Size t, Floats y) { store(update + t * s.hidden + tile * LANES, y); };
-      product(m, from(m.tiles()), to(m.tiles()), codes, s.tokens, put, next);
+      multiply(m, codes, put, next);
 #pragma omp barrier
       for (Size t = from(s.tokens); t < to(s.tokens); t++) {
         normalise(update + t * s.hidden, after, s.centred, n.eps, update + t * s.hidden, s.hidden);
@@ -244,7 +250,7 @@ struct Walk {
     const Size row = l.qkv.rows;
     float* qkv = scratch.qkv.data();
     const auto put = [&](Size tile, Size t, Floats y) { store(qkv + t * row + tile * LANES, y); };
-    product(l.qkv, from(l.qkv.tiles()), to(l.qkv.tiles()), codes, s.tokens, put, begin(l.out));
+    multiply(l.qkv, codes, put, begin(l.out));
 #pragma omp barrier
     const Size share = s.query_heads / s.key_heads, heads = s.query_heads + 2 * s.key_heads;
     const bool own = s.new_tokens == 1;
@@ -290,19 +296,22 @@ struct Walk {
 
   template <class Act, bool GATED>
   void widen_up(const Layer& l, const Codes& codes) {
+    constexpr Size GATES = 32;
     const Size tiles = s.inner / LANES;
     float* inner = scratch.inner.data();
-    for (Size tile = from(tiles); tile < to(tiles); tile++) {  // the gate waits in the cache for its partner
-      const Size partner = tiles + tile;
-      const Wanted next = tile + 1 < to(tiles) ? Wanted{&l.up, tile + 1} : begin(l.down);
-      const auto put = [&](Size, Size t, Floats y) { store(inner + t * s.inner + tile * LANES, Act::at(y).value); };
-      const auto times = [&](Size, Size t, Floats y) {
-        float* to = inner + t * s.inner + tile * LANES;
-        store(to, load(to) * y);
-      };
-      product(l.up, tile, tile + 1, codes, s.tokens, put, GATED ? Wanted{&l.up, partner} : next);
-      if (GATED) product(l.up, partner, partner + 1, codes, s.tokens, times, next);
-    }
+    const auto put = [&](Size tile, Size t, Floats y) { store(inner + t * s.inner + tile * LANES, Act::at(y).value); };
+    const auto times = [&](Size tile, Size t, Floats y) {
+      float* to = inner + t * s.inner + (tile - tiles) * LANES;
+      store(to, load(to) * y);
+    };
+    in_turns(turns_of(l.up, tiles, threads), thread, scratch.taken[products++], [&](Size from, Size to, Size next) {
+      for (Size a = from, b; a < to; a = b) {  // some gates wait in the cache for their partners
+        b = std::min(a + GATES, to);
+        const Wanted after = b < to ? Wanted{&l.up, b} : next < 0 ? begin(l.down) : Wanted{&l.up, next};
+        product(l.up, a, b, codes, s.tokens, put, GATED ? Wanted{&l.up, tiles + a} : after);
+        if (GATED) product(l.up, tiles + a, tiles + b, codes, s.tokens, times, after);
+      }
+    });
 #pragma omp barrier
   }
 
@@ -341,14 +350,15 @@ EXPORT void forward_head(Size threads, const Matrix* m, const float* x, Size tok
   std::vector<int8_t> codes(Codes::bytes(tokens, m->columns));
   const Codes encoded = {codes.data(), m->columns};
   for (Size t = 0; t < tokens; t++) encode(x + t * m->columns, m->bits, encoded, t);
+  Size taken = 0;
 #pragma omp parallel num_threads(threads)
   {
-    const Size thread = omp_get_thread_num(), all = omp_get_num_threads(), tiles = m->tiles();
-    product(*m, tiles * thread / all, tiles * (thread + 1) / all, encoded, tokens, [&](Size tile, Size t, Floats v) {
+    const auto put = [&](Size tile, Size t, Floats v) {
       const Size left = std::min<Size>(LANES, m->rows - tile * LANES);
       float* to = y + t * m->rows + tile * LANES;
       if (left == LANES) store(to, v);
       else store_some(to, v, left);
-    });
+    };
+    shared_product(*m, encoded, tokens, omp_get_thread_num(), omp_get_num_threads(), taken, put);
   }
 }

@@ -5,6 +5,9 @@
 //   16 bits: bf16, no groups
 // x is cut the same way: x = scale code, code in -127 ... 127. A group is then an exact integer sum, times two scales.
 #pragma once
+#include <algorithm>
+
+#include "turns.h"
 #include "vectors.h"
 
 constexpr int GROUP = 32, ROWS_AT_ONCE = 8;
@@ -90,7 +93,8 @@ static inline void unpack(const uint8_t* from, Words* codes) {
 
 // What comes next is asked of the main memory while this is computed: each pass over a tile fetches a slice of the following one,
 // so that reading and computing go on at the same time. (A core's own foresight ends where the same tile is read a second time.)
-constexpr Size LINE = 64, MOST_SLICES = 4;
+// A tile that is read once is left to that foresight, but for its first bytes: more only gets in its way (docs/log.md has the figures).
+constexpr Size LINE = 64, MOST_SLICES = 4, FIRST = 12 << 10;
 
 struct Ahead {
   const uint8_t* from;
@@ -194,12 +198,14 @@ struct Wanted {
   Size tile;
 };
 
-// The slice of a tile that one of `passes` fetches while it goes through `groups`. The last passes fetch.
-static inline Ahead slice_of(const Wanted& next, Size groups, Size pass, Size passes) {
-  const Size slices = passes < MOST_SLICES ? passes : MOST_SLICES, slice = pass - (passes - slices);
+// What a pass over a tile of m fetches of the next one, while it goes through the groups. The last passes fetch.
+static inline Ahead ahead_of(const Matrix& m, Size tile, const Wanted& next, Size pass, Size passes, Size count) {
+  const Size slices = std::min(passes, MOST_SLICES), slice = pass - (passes - slices), groups = m.groups();
   if (!next.matrix || slice < 0) return {nullptr, 0};
-  const Size bytes = next.matrix->tile_bytes(), each = (bytes + groups * slices - 1) / (groups * slices);
-  return {next.matrix->codes + next.tile * bytes + slice * groups * each, each};
+  const Size whole = next.matrix->tile_bytes(), bytes = count > 1 ? whole : std::min(whole, FIRST);
+  if (bytes < whole && next.matrix == &m && next.tile == tile + 1) return {nullptr, 0};
+  const Size each = (bytes + groups * slices - 1) / (groups * slices);
+  return {next.matrix->codes + next.tile * whole + slice * groups * each, each};
 }
 
 // emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors; `after` is what is wanted when these are done.
@@ -209,8 +215,23 @@ static inline void product(const Matrix& m, Size from, Size to, const Codes& x, 
   for (Size tile = from; tile < to; tile++) {
     const Wanted next = tile + 1 < to ? Wanted{&m, tile + 1} : after;
     for (Size pass = 0; pass < passes; pass++)
-      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, slice_of(next, m.groups(), pass, passes), emit);
+      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, ahead_of(m, tile, next, pass, passes, count), emit);
   }
+}
+
+// How threads share out the first `tiles` of a matrix.
+static inline Turns turns_of(const Matrix& m, Size tiles, Size threads) {
+  constexpr Size LITTLE = 256 << 10;  // bytes
+  return {tiles, threads, LITTLE / m.tile_bytes() + 1};
+}
+
+// The whole product, by all threads.
+template <class Emit>
+static inline void shared_product(const Matrix& m, const Codes& x, Size count, Size thread, Size threads, Size& taken, Emit emit,
+                                  Wanted after = {}) {
+  in_turns(turns_of(m, m.tiles(), threads), thread, taken, [&](Size from, Size to, Size next) {
+    product(m, from, to, x, count, emit, next < 0 ? after : Wanted{&m, next});
+  });
 }
 
 // x [columns] as vector `at`, in the form that a matrix of `bits` is multiplied with.
