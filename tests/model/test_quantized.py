@@ -1,5 +1,7 @@
 """Weights in few bits: what is lost is what rounding loses, and a row never sees its batch."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -86,6 +88,29 @@ def test_logits_are_those_of_the_rounded_weights_up_to_the_rounding_of_vectors(c
     quantized = QuantizedDecoder(network, bits)
     found = logits_of(quantized, ids, memory(quantized, 3))
     assert ((found - wanted).square().mean().sqrt() / wanted.std()).item() < LOST[bits]
+
+
+@needs_kernels
+@pytest.mark.parametrize("bits", KINDS)
+def test_threads_share_out_large_matrices_and_change_no_bit(bits: Bits) -> None:
+    network = drawn(dataclasses.replace(MODERN, vocab_size=20_003, hidden_size=64, intermediate_size=8_192, num_hidden_layers=1))
+    quantized = QuantizedDecoder(network, bits)
+    ids = torch.randint(0, 20_003, (1, 7))
+    threads = torch.get_num_threads()
+
+    def answers(count: int) -> list[Tensor]:
+        torch.set_num_threads(count)
+        cache = memory(quantized, 1)
+        return [quantized.last_logits(ids[:, :6], cache), quantized.last_logits(ids[:, 6:], cache)]
+
+    try:
+        with torch.inference_mode():
+            alone, others = answers(1), [answers(count) for count in (2, 3, 5)]
+            plain = with_rounded_weights(network, bits).hidden(ids)[:, -1] @ rounded(network.output_weight, head_bits(bits)).T
+    finally:
+        torch.set_num_threads(threads)
+    assert ((alone[1] - plain).square().mean().sqrt() / plain.std()).item() < LOST[bits]
+    assert all(torch.equal(mine, theirs) for other in others for mine, theirs in zip(alone, other, strict=True))
 
 
 @needs_kernels

@@ -190,7 +190,8 @@ struct Walk {
   bf16 *keys, *values;
   Scratch& scratch;
   int8_t* own_codes;
-  Size thread, threads, products = 0;
+  Size thread, threads;
+  Size products = 0;  // that were begun: each counts its own turns
 
   Place place(Size token) const {
     const Size row = token / s.new_tokens, slot = s.length + token % s.new_tokens, start = std::min(starts[row], slot);
