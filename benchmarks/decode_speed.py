@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/decode_speed.py [--models smollm2 1b] [--precisions int4 int8 bfloat16] [--text FILE] --json
 
 SmolLM2-135M-Instruct (hanmo fetch) and a random model of a billion parameters in Llama's shape. Every contestant is a process that
-has loaded its model and waits; they work one at a time, round after round, on two threads, and draw greedily. llama.cpp reads what
+has loaded its model and waits; they work one at a time, task by task, on two threads, and draw greedily. llama.cpp reads what
 `hanmo export` wrote (Q4_0 with a Q8_0 output as ours, Q8_0, F16), with flash attention, its weights repacked (its default), as many
 sequences as there are rows.
 transformers has bf16 and its own cache, eager. Beside each speed stand the bits per byte that these weights need for --text in
@@ -290,11 +290,12 @@ def contest(folder: Path, gguf: Path, precision: str, rounds: int, text: Path | 
     found: dict[str, dict[str, list[float]]] = {name: {"batch1": [], "batch16": [], "prefill": []} for name in names}
     for turn in range(rounds):
         prompts = [[(7 * row + 13 * at + 31 * turn) % 40000 + 100 for at in range(LONG)] for row in range(ROWS)]
-        for name, process in running.items():
-            found[name]["batch1"].append(process.ask("decode", [prompts[0][:PROMPT]], NEW))
-            if name != "transformers":
-                found[name]["batch16"].append(process.ask("decode", [prompt[:PROMPT] for prompt in prompts], NEW))
-            found[name]["prefill"].append(process.ask("prefill", prompts[0]))
+        starts = [prompt[:PROMPT] for prompt in prompts]
+        tasks = {"batch1": ("decode", starts[:1], NEW), "batch16": ("decode", starts, NEW), "prefill": ("prefill", prompts[0])}
+        for task, asked in tasks.items():  # one right after another, in changing order: the memory's speed changes within minutes
+            for name in names if turn % 2 else reversed(names):
+                if task != "batch16" or name != "transformers":
+                    found[name][task].append(running[name].ask(*asked))
     result: dict[str, Any] = {"precision": precision, "first_token_seconds": {name: one.first_token for name, one in running.items()}}
     if text is not None:
         windows, size = windows_of(text, folder, 8)
