@@ -197,6 +197,7 @@ def test_models_that_others_would_compute_otherwise_are_not_written(tmp_path: Pa
         ({"tokenizer.ggml.pre": "unheard-of"}, "cuts texts in a way that is not known"),
         ({"tokenizer.ggml.token_type": [1]}, "one number for each token"),
         ({"tokenizer.ggml.bos_token_id": 5000}, "is none of the"),
+        ({"tokenizer.ggml.eot_token_id": [1, 2]}, "is none of the"),
         ({"tokenizer.ggml.merges": ["zz yy"]}, "which tokenizer.ggml.tokens does not have"),
         ({"tokenizer.ggml.merges": ["alone"]}, "which tokenizer.ggml.tokens does not have"),
     ],

@@ -181,7 +181,7 @@ def mutated_safetensors(chance: random.Random, content: bytes) -> bytes:
         size = struct.unpack("<Q", content[:8])[0]
         header, data = content[8 : 8 + size], content[8 + size :]
         json.loads(header)
-    except (ValueError, struct.error, OverflowError):
+    except (ValueError, struct.error, OverflowError, RecursionError):
         return mutated_bytes(chance, content)
     kind = chance.randrange(10)
     if kind < 6:

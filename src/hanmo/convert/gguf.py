@@ -19,7 +19,7 @@ from hanmo.base.storage import write_text
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
-from hanmo.convert.gguf_tokenizer import read_tokenizer, tokenizer_metadata
+from hanmo.convert.gguf_tokenizer import read_tokenizer, token_id, tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
@@ -43,6 +43,7 @@ def import_gguf(path: Path, folder: Path) -> dict[str, object]:
     network = read_decoder(file)
     try:
         tokenizer = read_tokenizer(file.metadata)
+        generation = _ends(file.metadata, tokenizer.vocab_size)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     if tokenizer.vocab_size > network.config.vocab_size:
@@ -52,7 +53,7 @@ def import_gguf(path: Path, folder: Path) -> dict[str, object]:
         if template := file.metadata.get("tokenizer.chat_template"):
             write_text(Path(temporary) / TEMPLATE_FILE, str(template))
         facts = _facts(file)
-        save_model(network, folder, tokenizer_folder=Path(temporary), generation=_ends(file.metadata), facts=facts)
+        save_model(network, folder, tokenizer_folder=Path(temporary), generation=generation, facts=facts)
     return facts
 
 
@@ -82,9 +83,9 @@ def _facts(file: GgufFile) -> dict[str, object]:
     return {"imported from": file.path.name, "stored there as": ", ".join(formats), **said}
 
 
-def _ends(metadata: Mapping[str, Value]) -> dict[str, object]:
+def _ends(metadata: Mapping[str, Value], size: int) -> dict[str, object]:
     """Every token that ends a text or a turn."""
-    ends = list(dict.fromkeys(metadata[key] for name in ENDS if (key := f"tokenizer.ggml.{name}") in metadata))
+    ends = list(dict.fromkeys(id for name in ENDS if (id := token_id(metadata, name, size)) is not None))
     return {"eos_token_id": ends if len(ends) > 1 else ends[0]} if ends else {}
 
 

@@ -75,7 +75,7 @@ def read_tokenizer(metadata: Mapping[str, Value]) -> Tokenizer:
     special = unknown + [token for token, type_ in pairs if type_ == CONTROL]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     backend.add_tokens([AddedToken(token, special=False, normalized=False) for token, type_ in pairs if type_ == USER_DEFINED])
-    roles = {role: tokens[id] for role, key in ROLES.items() if (id := _token_id(metadata, key, len(tokens))) is not None}
+    roles = {role: tokens[id] for role, key in ROLES.items() if (id := token_id(metadata, key, len(tokens))) is not None}
     add_bos = metadata.get("tokenizer.ggml.add_bos_token", kind == "llama")
     if add_bos and "bos_token" in roles:
         opener = roles["bos_token"]
@@ -89,6 +89,19 @@ def read_tokenizer(metadata: Mapping[str, Value]) -> Tokenizer:
         "clean_up_tokenization_spaces": False,
     }
     return Tokenizer(backend, settings)
+
+
+def token_id(metadata: Mapping[str, Value], key: str, size: int) -> int | None:
+    """The token that a role has, of `size` tokens; None where the file gives none.
+
+    Raises ModelError for what is no token.
+    """
+    found = metadata.get(f"tokenizer.ggml.{key}")
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < size:
+        raise ModelError(f"tokenizer.ggml.{key} (={found!r}) is none of the {size} tokens")
+    return found
 
 
 def _byte_level(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokenizers.Tokenizer:
@@ -106,7 +119,7 @@ def _byte_level(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokeniz
 
 
 def _sentencepiece(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokenizers.Tokenizer:
-    unknown = _token_id(metadata, "unknown_token_id", len(tokens))
+    unknown = token_id(metadata, "unknown_token_id", len(tokens))
     backend = _pairs(
         tokens, merges_of(tokens), unk_token=None if unknown is None else tokens[unknown], fuse_unk=True, byte_fallback="<0x00>" in tokens
     )
@@ -153,15 +166,6 @@ def _strings(metadata: Mapping[str, Value], key: str) -> list[str]:
     if not isinstance(found, list) or not found or not isinstance(found[0], str):
         raise ModelError(f"{key} is {'missing' if found is None else 'no list of strings'}: the file has no tokenizer that can be read")
     return [str(each) for each in found]
-
-
-def _token_id(metadata: Mapping[str, Value], key: str, size: int) -> int | None:
-    found = metadata.get(f"tokenizer.ggml.{key}")
-    if found is None:
-        return None
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < size:
-        raise ModelError(f"tokenizer.ggml.{key} (={found!r}) is none of the {size} tokens")
-    return found
 
 
 def tokenizer_metadata(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
