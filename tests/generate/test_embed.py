@@ -1,5 +1,7 @@
 import importlib.util
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,13 @@ def test_a_text_has_the_same_vector_in_any_company(folder: Path, pooling: str, n
     assert together.shape == (4, 32)
     assert np.abs(together - alone).max() <= 1e-5
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5) == normalize
+
+
+def test_a_padding_token_that_the_model_does_not_have_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    strange = shutil.copytree(folder, tmp_path / "strange")
+    config = json.loads((strange / "config.json").read_text())
+    (strange / "config.json").write_text(json.dumps({**config, "pad_token_id": config["vocab_size"]}))
+    assert np.array_equal(hanmo.load_encoder(strange).embed(TEXTS), hanmo.load_encoder(folder).embed(TEXTS))
 
 
 def test_pooling_is_over_the_states_of_the_text(folder: Path) -> None:

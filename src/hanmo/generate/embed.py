@@ -100,7 +100,7 @@ def _ids(network: Network, tokenizer: Tokenizer, text: str, most_tokens: int) ->
 @torch.inference_mode()
 def _pooled(network: Network, rows: Sequence[Sequence[int]], pooling: Pooling) -> NDArray[np.float32]:
     device = next(network.parameters()).device
-    ids_BT = torch.full((len(rows), max(map(len, rows))), getattr(network.config, "pad_token_id", None) or 0, device=device)
+    ids_BT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long, device=device)  # any token: what fills a row up is not seen
     seen_BT = torch.zeros_like(ids_BT, dtype=torch.bool)
     for place, row in enumerate(rows):
         ids_BT[place, : len(row)], seen_BT[place, : len(row)] = torch.tensor(row, device=device), True
