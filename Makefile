@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: demo test test-slow fuzz check format setup peers peers-llama clean
+.PHONY: demo test test-slow fuzz fuzz-guided check format setup peers peers-llama clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,10 @@ test: $(STAMP)
 
 fuzz: $(STAMP)  # every reader of models against mutants of sound files; MINUTES=60 for longer
 	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10)
+
+fuzz-guided: $(STAMP)  # the same mutants, steered by atheris (Linux) towards lines that none has reached
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt atheris
+	$(BIN)/python -m tests.fuzz.guided --minutes $(or $(MINUTES),10)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

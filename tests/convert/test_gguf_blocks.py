@@ -88,6 +88,12 @@ def test_blocks_by_hand() -> None:
     assert eight[0] == -1.5 and not eight[1:].any()
 
 
+def test_a_scale_without_end_gives_numbers_without_end_or_none_silently() -> None:
+    raw = np.frombuffer(np.float16(np.inf).tobytes() + bytes([0x78]) + bytes([0x99] * 15), np.uint8)
+    found = dequantized(raw, BY_NAME["Q4_0"])
+    assert np.isnan(found[0]) and found[16] == -np.inf and (found[1:16] == np.inf).all()
+
+
 @pytest.mark.parametrize("name", WRITTEN)
 def test_numbers_that_are_not_finite_are_refused(name: str) -> None:
     for bad in (np.nan, np.inf):

@@ -207,9 +207,9 @@ def _mutated_header(chance: random.Random, header: bytes) -> bytes:
     if kind == 0:
         tensors[one], tensors[other] = tensors[other], tensors[one]
     elif kind == 1:
-        tensors[one]["shape"] = chance.choice(
-            ([], [1], tensors[one].get("shape", [])[::-1], tensors[other].get("shape"), [chance.choice(NUMBERS)] * 2)
-        )
+        own = tensors[one].get("shape")  # anything, in a mutant of a mutant
+        turned = own[::-1] if isinstance(own, list) else []
+        tensors[one]["shape"] = chance.choice(([], [1], turned, tensors[other].get("shape"), [chance.choice(NUMBERS)] * 2))
     elif kind == 2:
         tensors[one]["dtype"] = chance.choice(("F16", "BF16", "F64", "I32", "I64", "U8", "BOOL", "F8_E5M2", "F4", "C64"))
     elif kind == 3:

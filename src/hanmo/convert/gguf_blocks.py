@@ -46,12 +46,13 @@ class Format:
 
 
 def dequantized(raw: Bytes, kind: Format) -> Floats:
-    """The numbers in some whole blocks, in order."""
+    """The numbers in some whole blocks, in order; not a number where a scale is infinite or none (the model's logits say so later)."""
     blocks = raw.reshape(-1, kind.bytes)
     found = np.empty((len(blocks), kind.size), np.float32)
     step = max(1, AT_ONCE // kind.size)
-    for start in range(0, len(blocks), step):
-        found[start : start + step] = kind.decode(blocks[start : start + step])
+    with np.errstate(invalid="ignore"):
+        for start in range(0, len(blocks), step):
+            found[start : start + step] = kind.decode(blocks[start : start + step])
     return found.reshape(-1)
 
 
