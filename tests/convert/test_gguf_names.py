@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ModelError
-from hanmo.convert.gguf_names import ARCHITECTURES, architecture_for, deinterleaved, ggml_settings, interleaved
+from hanmo.convert.gguf_names import ARCHITECTURES, architecture_for, deinterleaved, ggml_settings, hf_numbers, interleaved
 
 
 @given(heads=st.integers(1, 6), pairs=st.integers(1, 5), width=st.integers(1, 4))
@@ -49,3 +49,9 @@ def test_settings_of_gemma_that_llama_cpp_fixes_are_checked() -> None:
     assert ggml_settings({**slowed, "rope_theta": 1e6})["gemma3.rope.scaling.factor"] == 2.0
     with pytest.raises(ModelError, match=r"rope_scaling .* has no place in a GGUF file"):
         ggml_settings({**slowed, "rope_theta": 10000.0})
+
+
+def test_norms_that_are_no_numbers_stay_so_silently() -> None:
+    signalling = np.array([0x7F800001, 0x40000000], np.uint32).view(np.float32)
+    found = hf_numbers(architecture_for("gemma3_text"), "blk.0.attn_norm.weight", signalling, {})
+    assert np.isnan(found[0]) and found[1] == 1

@@ -21,7 +21,7 @@ EVERY = 60
 
 
 class Choices(random.Random):
-    """Chance whose numbers are read from bytes; zeros where they end."""
+    """Chance whose numbers are read from bytes; those of a fixed seed where they end, as whoever draws until two differ would wait."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(0)
@@ -29,7 +29,7 @@ class Choices(random.Random):
 
     def _take(self, count: int) -> int:
         taken, self._left = self._left[:count], self._left[count:]
-        return int.from_bytes(taken.ljust(count, b"\0"), "little")
+        return int.from_bytes(taken, "little") if len(taken) == count else super().getrandbits(8 * count)
 
     def random(self) -> float:
         """In [0, 1), of two bytes."""

@@ -10,6 +10,7 @@ from tests.generate.conftest import fifty_prompts, tiny_pair
 from tests.generate.test_engine import TOKENIZER, V
 
 import hanmo
+from hanmo.base.errors import ModelError
 from hanmo.generate.engine import generate
 from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions
@@ -52,6 +53,17 @@ def framed(kind: str) -> Tokenizer:
     import tokenizers
 
     return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(form)), TOKENIZER.settings)
+
+
+def test_a_frame_of_ids_that_are_no_tokens_is_refused() -> None:
+    import tokenizers
+    from tokenizers.processors import TemplateProcessing
+
+    backend = tokenizers.Tokenizer.from_str(json.dumps(TOKENIZER.form))
+    backend.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", V + 9)])  # pyright: ignore[reportAttributeAccessIssue]
+    settings = {key: value for key, value in TOKENIZER.settings.items() if key != "hanmo_kind"}
+    with pytest.raises(ModelError, match=f"adds the id {V + 9} to a text"):
+        opening(COUNTING, Tokenizer(backend, settings), "the cat")
 
 
 def test_a_text_is_opened_a_conversation_is_as_its_template_writes_it() -> None:

@@ -1,3 +1,4 @@
+import json
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def test_a_header_that_promises_an_absurd_size_is_refused(tmp_path: Path) -> Non
 def test_a_tensor_name_that_breaks_the_line_is_refused(tmp_path: Path) -> None:
     save_file({"a\nb": torch.ones(2)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="unreadable name"):
+        Shards(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "message"), [("é" * 128, "names a file in 256 bytes"), ("../x", "outside"), ("\0", "missing")])
+def test_an_index_that_names_what_is_no_file_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ModelError, match=message):
         Shards(tmp_path)
 
 

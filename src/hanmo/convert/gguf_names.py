@@ -210,6 +210,7 @@ def hf_shape(kind: Architecture, name: str, shape: tuple[int, ...]) -> tuple[int
     return shape[::-1] if kind.transposed and _is_block_matrix(name, len(shape)) else shape
 
 
+@np.errstate(invalid="ignore")  # what is no number stays none
 def hf_numbers(kind: Architecture, name: str, numbers: Floats, values: Mapping[str, object]) -> Floats:
     """A tensor of the file in Hugging Face's form; `name` is that of the file, `values` the configuration."""
     if kind.transposed and _is_block_matrix(name, numbers.ndim):

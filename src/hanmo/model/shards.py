@@ -11,6 +11,8 @@ from hanmo.base.errors import ModelError
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+LONGEST_NAME = 255
+"""Bytes of a file's name on Linux, macOS and Windows."""
 Shape = tuple[int, ...]
 
 
@@ -69,6 +71,8 @@ def _files(folder: Path) -> dict[str, set[str] | None]:
     for file in wanted:
         if Path(file).name != file:
             raise ModelError(f"{folder / INDEX} points outside its folder ({file!r}): refused")
+        if (size := len(file.encode("utf-8", "surrogatepass"))) > LONGEST_NAME:
+            raise ModelError(f"{folder / INDEX} names a file in {size:,} bytes ({file[:20]!r}...): file systems hold {LONGEST_NAME}")
     return {**wanted}
 
 

@@ -163,8 +163,13 @@ class Tokenizer:
         return [next(arrays) if len(group) == 1 else np.concatenate([next(arrays) for _ in group]) for group in pieces]
 
     def frame(self) -> tuple[list[int], list[int]]:
-        """The tokens that tokenizer.json itself wants before and behind a text (its post_processor), often none."""
+        """The tokens that tokenizer.json itself wants before and behind a text (its post_processor), often none.
+
+        Raises ModelError when it wants ids that are no tokens.
+        """
         made = self._backend.encode("a")
+        if (most := max(made.ids, default=0)) >= self.vocab_size:
+            raise ModelError(f"tokenizer.json: its post_processor adds the id {most} to a text, of {self.vocab_size} tokens")
         inside = [place for place, added in enumerate(made.special_tokens_mask) if not added] or [0, -1]
         return made.ids[: inside[0]], made.ids[inside[-1] + 1 :]
 
