@@ -26,6 +26,14 @@ def test_temperature_is_that_of_transformers(seed: int, value: float) -> None:
     assert torch.equal(sample.temper(logits(seed), value), theirs)
 
 
+@pytest.mark.parametrize(
+    ("temperature", "shares"), [(1e40, [0.5, 0.5, 0]), (1e308, [0.5, 0.5, 0]), (1e-40, [0, 1, 0]), (1e-320, [0, 1, 0])]
+)
+def test_any_temperature_keeps_to_what_may_come(temperature: float, shares: list[float]) -> None:
+    logits_BV = torch.tensor([[-30.0, 30.0, float("-inf")]])
+    assert sample.temper(logits_BV, temperature).softmax(-1).tolist() == [shares]
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("k", [1, 5, 40, 99])
 def test_top_k_is_that_of_transformers(seed: int, k: int) -> None:

@@ -35,8 +35,11 @@ from hanmo.tokenizer.load import Tokenizer
 
 
 def temper(logits_BV: Float[Tensor, "B V"], temperature: float) -> Float[Tensor, "B V"]:
-    """x / T: softmax(x / T) sharpens below 1 and flattens above (Ackley et al. 1985)."""
-    return logits_BV / temperature
+    """x / T: softmax(x / T) sharpens below 1 and flattens above (Ackley et al. 1985).
+
+    Beyond 1e-30 and 1e30 it changes nothing any more, but float32 would take T for 0 or infinity and give what is no number.
+    """
+    return logits_BV / min(max(temperature, 1e-30), 1e30)
 
 
 def keep_top_k(logits_BV: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
