@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from tests.model.families.conftest import BERT, MARIAN, T5, lively
 
 from hanmo.base.errors import ModelError
-from hanmo.model.encoder_config import EncoderConfig
+from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.model.families.bert import LAYOUT
 from hanmo.model.families.network import built
 from hanmo.model.store import load_language_model, load_model, save_model
@@ -42,6 +42,14 @@ def test_a_configuration_that_lies_is_one_line(tmp_path: Path, keys: dict[str, o
     with pytest.raises(ModelError, match=message) as caught:
         load_model(tmp_path / "m")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("config", "key"), [(T5, "num_decoder_layers"), (MARIAN, "decoder_layers")])
+def test_a_decoder_of_millions_of_layers_is_refused_before_it_is_built(tmp_path: Path, config: EncoderDecoderConfig, key: str) -> None:
+    save_model(lively(config), tmp_path / "m")
+    change(tmp_path / "m", **{key: 2**24 - 1})
+    with pytest.raises(ModelError, match="asks for 16777215 layers"):
+        load_model(tmp_path / "m")
 
 
 def test_a_copy_that_differs_is_refused_and_one_that_is_equal_is_read(tmp_path: Path) -> None:

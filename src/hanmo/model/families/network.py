@@ -71,7 +71,8 @@ class NetworkLayout(Generic[C]):
 
     def check_shapes(self, shapes: Mapping[str, Shape], config: C) -> None:
         """Raise ModelError unless a file with these tensors fits the configuration."""
-        if (layers := getattr(config, "num_hidden_layers", 1)) > len(shapes):
+        layers = max(getattr(config, name, 1) for name in ("num_hidden_layers", "decoder_layers"))
+        if layers > len(shapes):
             raise ModelError(f"config.json asks for {layers} layers, the file has {len(shapes)} tensors: one of them is wrong")
         found = {self.full_name(name, shapes): shape for name, shape in shapes.items()}
         check_entries(found, self.entries(config), (*self.spare, *(re.escape(theirs) for theirs, _ in self.copies)))
