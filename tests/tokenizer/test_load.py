@@ -233,3 +233,11 @@ def test_ids_and_merges_that_make_the_library_panic_are_one_line(tmp_path):
     (tmp_path / "tokenizer.json").write_text(json.dumps(form))
     with pytest.raises(ModelError, match="id 2147483648"):
         Tokenizer.load(tmp_path)
+
+
+def test_an_absurd_id_is_refused_before_the_library_lists_all_numbers_up_to_it(tmp_path, monkeypatch):
+    model = {"type": "WordLevel", "vocab": {"a": 0, "b": load.LARGEST_ID}, "unk_token": "a"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+    monkeypatch.setattr(load.json, "loads", lambda text: pytest.fail("the form was made"))
+    with pytest.raises(ModelError, match=f"the id {load.LARGEST_ID}: no vocabulary comes near it"):
+        Tokenizer.load(tmp_path)

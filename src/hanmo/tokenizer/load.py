@@ -52,9 +52,9 @@ class Tokenizer:
         self._settings = dict(settings)
         self._counts = counts
         self._training = dict(training or {})
+        self._tokens = _tokens_by_id(backend)  # before the form, for which the library walks through all numbers up to the largest id
         self._form: dict[str, Any] = json.loads(backend.to_str())
         self._ours = "hanmo_kind" in settings
-        self._tokens = _tokens_by_id(backend)
         added = cast("list[dict[str, Any]]", self._form["added_tokens"])
         self._silent = {int(each["id"]) for each in added if each["special"]} - {self.unk_id}
         adds_bytes = self._ours and self.kind != "wordpiece"
