@@ -69,6 +69,11 @@ def write_verdicts(folder: Path, count: int) -> None:
 def test_a_document_costs_no_more_than_is_said(tmp_path: Path) -> None:
     count, mixing = 60_000, MixConfig(by="source", total_documents=50_000)
     write_verdicts(tmp_path, count)
+    small = tmp_path / "small"  # whoever is first reads modules, for which no document pays
+    small.mkdir()
+    write_verdicts(small, 1000)
+    some = MixConfig(by="source", total_documents=500)
+    decide(small, 1, DuplicateConfig(keep="all"), SplitConfig(folds=2), some, budget=Budget(1, Share(), 10**6, "some"))
     narrow = Budget(workers=1, share=Share(bytes=4_000_000), table_bytes=count * DOCUMENT_BYTES, memory="some")
     tracemalloc.start()
     made = decide(tmp_path, 1, DuplicateConfig(keep="all"), SplitConfig(folds=2), mixing, budget=narrow)
