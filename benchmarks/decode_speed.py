@@ -57,11 +57,15 @@ class _Ours:
 
         torch.set_num_threads(THREADS)
         self.torch = torch
-        network = load_model(Path(folder), dtype="bfloat16" if precision == "bfloat16" else "float32")
+        network = load_model(Path(folder), dtype="bfloat16" if precision == "bfloat16" else None)
         self.network = QuantizedDecoder(network, precision)  # pyright: ignore[reportArgumentType]
 
     def _cache(self, rows: int, slots: int) -> Any:
         return self.network.new_cache(rows, slots)
+
+    def weights(self) -> int:
+        """Bytes of weights that one step reads."""
+        return self.network.bytes
 
     def decode(self, prompts: Sequence[Sequence[int]], new: int) -> float:
         with self.torch.inference_mode():
@@ -300,6 +304,7 @@ def contest(folder: Path, gguf: Path, precision: str, rounds: int, text: Path | 
     if text is not None:
         windows, size = windows_of(text, folder, 8)
         result["bits_per_byte"] = {name: one.ask("nats", windows) / size * 1.442695041 for name, one in running.items()}
+    result["bytes_of_weights"] = running["hanmo"].ask("weights")
     for one in running.values():
         one.end()
     result["tokens_per_second"] = {
@@ -314,7 +319,7 @@ def contest(folder: Path, gguf: Path, precision: str, rounds: int, text: Path | 
     return result
 
 
-def show(name: str, result: dict[str, Any], weights: int, rate: float) -> None:
+def show(name: str, result: dict[str, Any], rate: float) -> None:
     """A block of the table."""
     print(f"\n{name}, {result['precision']}")
     for who, speeds in result["tokens_per_second"].items():
@@ -324,7 +329,7 @@ def show(name: str, result: dict[str, Any], weights: int, rate: float) -> None:
         print(f"  {who:13} {cells}{quality}first token {result['first_token_seconds'][who]:.1f} s")
     ratios = {key: value for key, value in result.items() if "_vs_" in key and not key.endswith("spread")}
     print("  " + ", ".join(f"{key} {value:.2f}" for key, value in ratios.items()))
-    read = weights * result["tokens_per_second"]["hanmo"]["batch1"]
+    read = result["bytes_of_weights"] * result["tokens_per_second"]["hanmo"]["batch1"]
     print(f"  one stream reads {read / 1e9:.1f} GB/s of weights; a plain sum reads {rate / 1e9:.1f} GB/s")
 
 
@@ -362,7 +367,7 @@ def compare(options: argparse.Namespace) -> None:
                 text = options.text if name == "smollm2" and options.text.exists() else None
                 result = contest(folder, gguf, precision, options.rounds, text)
                 rows.append({"name": f"{name} {precision}", **result})
-                show(name, result, gguf.stat().st_size, rate)
+                show(name, result, rate)
                 gguf.unlink()
     if options.json:
         print(json.dumps({"models": rows, "memory_bytes_per_second": rate, "machine": machine(), "versions": versions()}))

@@ -46,7 +46,7 @@ class Price:
 PRICES: Mapping[Bits | None, Price] = {
     "int4": Price(-0.3, 0.2),
     "int8": Price(-0.2, 0.12),
-    "bfloat16": Price(-0.1, 0.08),
+    "bfloat16": Price(-0.15, 0.13),
     None: Price(0.5, 0.02),
 }
 """By the bits of the weights; `benchmarks/lookup_speed.py` measures it."""

@@ -203,7 +203,7 @@ struct Walk {
   // Normalise (when given a norm) and encode each token for the next product.
   Codes prepare(const float* source, Size columns, const Norm* norm, Size bits) {
     const bool alone = s.tokens == 1;
-    const Codes codes = {alone ? own_codes : scratch.codes.data(), columns};
+    const Codes codes = {alone ? own_codes : scratch.codes.data(), columns, s.tokens};
     std::vector<float> row(norm ? columns : 0);
     for (Size t = alone ? 0 : from(s.tokens); t < (alone ? 1 : to(s.tokens)); t++) {
       const float* from_t = source + t * columns;
@@ -222,7 +222,7 @@ struct Walk {
 
   template <class Emit>
   void multiply(const Matrix& m, const Codes& codes, Emit emit, Wanted next) {
-    shared_product(m, codes, s.tokens, thread, threads, scratch.taken[products++], emit, next);
+    shared_product(m, codes, thread, threads, scratch.taken[products++], emit, next);
   }
 
   // The product is added to the stream, normalised before where the block has a norm after its sub-layers (Gemma).
@@ -309,8 +309,8 @@ struct Walk {
       for (Size a = from, b; a < to; a = b) {  // some gates wait in the cache for their partners
         b = std::min(a + GATES, to);
         const Wanted after = b < to ? Wanted{&l.up, b} : next < 0 ? begin(l.down) : Wanted{&l.up, next};
-        product(l.up, a, b, codes, s.tokens, put, GATED ? Wanted{&l.up, tiles + a} : after);
-        if (GATED) product(l.up, tiles + a, tiles + b, codes, s.tokens, times, after);
+        product(l.up, a, b, codes, put, GATED ? Wanted{&l.up, tiles + a} : after);
+        if (GATED) product(l.up, tiles + a, tiles + b, codes, times, after);
       }
     });
 #pragma omp barrier
@@ -349,7 +349,7 @@ EXPORT void forward_blocks(Size threads, const Layer* layers, const Shape* shape
 // y [tokens][rows of m] = m x: the logits.
 EXPORT void forward_head(Size threads, const Matrix* m, const float* x, Size tokens, float* y) {
   std::vector<int8_t> codes(Codes::bytes(tokens, m->columns));
-  const Codes encoded = {codes.data(), m->columns};
+  const Codes encoded = {codes.data(), m->columns, tokens};
   for (Size t = 0; t < tokens; t++) encode(x + t * m->columns, m->bits, encoded, t);
   Size taken = 0;
 #pragma omp parallel num_threads(threads)
@@ -360,6 +360,6 @@ EXPORT void forward_head(Size threads, const Matrix* m, const float* x, Size tok
       if (left == LANES) store(to, v);
       else store_some(to, v, left);
     };
-    shared_product(*m, encoded, tokens, omp_get_thread_num(), omp_get_num_threads(), taken, put);
+    shared_product(*m, encoded, omp_get_thread_num(), omp_get_num_threads(), taken, put);
   }
 }

@@ -1,48 +1,8 @@
 // Products with weights kept in few bits, W x for several x at once; every x is summed in the same order whatever stands beside it.
-//
-// A matrix [rows][columns] is held in tiles of 16 rows, one a lane; columns are cut into groups of 32 that share a scale.
-//   8 bits: w = scale (code - 128)          4 bits: w = scale (code - 8), or scale code + least
-//   16 bits: bf16, no groups
-// x is cut the same way: x = scale code, code in -127 ... 127. A group is then an exact integer sum, times two scales.
+// A group of codes times a group of codes is an exact integer sum, times two scales; bf16 has products of its own (halves.h).
 #pragma once
-#include <algorithm>
-
+#include "halves.h"
 #include "turns.h"
-#include "vectors.h"
-
-constexpr int GROUP = 32, ROWS_AT_ONCE = 8;
-
-enum Bits : Size { FOUR = 4, FOUR_WITH_LEAST = 5, EIGHT = 8, SIXTEEN = 16 };
-
-struct Matrix {
-  const uint8_t* codes;
-  const uint16_t* scales;  // fp16 [tile][group][16]
-  const uint16_t* leasts;  // the same, or null
-  const float* bias;       // [rows] or null
-  Size rows, columns, bits;
-  Size tiles() const { return (rows + LANES - 1) / LANES; }
-  Size groups() const { return columns / GROUP; }
-  Size tile_bytes() const { return columns * LANES * (bits == FOUR_WITH_LEAST ? 4 : bits) / 8; }
-};
-
-// A group of the vectors on the other side.
-struct Group {
-  int8_t codes[GROUP];
-  float scale;
-  int32_t offset;  // what the unsigned codes of the weights count too much: - zero sum(codes)
-  float total;     // scale sum(codes)
-  int32_t unused;
-};
-
-// Vectors of `columns` numbers, as groups or as bf16.
-struct Codes {
-  void* data;
-  Size columns;
-  Size groups() const { return columns / GROUP; }
-  Group* group(Size vector) const { return (Group*)data + vector * groups(); }
-  bf16* halves(Size vector) const { return (bf16*)data + vector * columns; }
-  static Size bytes(Size vectors, Size columns) { return vectors * (columns / GROUP + 1) * Size(sizeof(Group) + GROUP * sizeof(bf16)); }
-};
 
 static inline Floats from_fp16(const uint16_t* p) {
 #ifdef __AVX512F__
@@ -69,12 +29,6 @@ static inline Integers add_products(Integers sums, Words w, int32_t x) {
 #endif
 }
 
-static inline Words load_words(const uint8_t* p) {
-  Words x;
-  memcpy(&x, p, sizeof x);
-  return x;
-}
-
 // Eight vectors of codes: those of a group, four columns in the four bytes of a lane.
 template <Size BITS>
 static inline void unpack(const uint8_t* from, Words* codes) {
@@ -90,19 +44,6 @@ static inline void unpack(const uint8_t* from, Words* codes) {
     }
   }
 }
-
-// What comes next is asked of the main memory while this is computed: each pass over a tile fetches a slice of the following one,
-// so that reading and computing go on at the same time. (A core's own foresight ends where the same tile is read a second time.)
-// A tile that is read once is left to that foresight, but for its first bytes: more only gets in its way (docs/log.md has the figures).
-constexpr Size LINE = 64, MOST_SLICES = 4, FIRST = 12 << 10;
-
-struct Ahead {
-  const uint8_t* from;
-  Size each;  // bytes for every group of columns
-  void fetch(Size group) const {
-    for (Size b = 0; b < each; b += LINE) __builtin_prefetch(from + group * each + b, 0, 2);
-  }
-};
 
 static constexpr Size zero_of(Size bits) { return bits == EIGHT ? 128 : bits == FOUR ? 8 : 0; }
 
@@ -142,37 +83,12 @@ static inline void tile_product(const Matrix& m, Size tile, const Codes& x, Size
   for (int n = 0; n < N; n++) y[n] = total[n];
 }
 
-// The same for bf16: pairs of columns, no scales.
-template <int N>
-static inline void tile_product_bf16(const Matrix& m, Size tile, const Codes& x, Size start, const Ahead& ahead, Floats* y) {
-  const uint8_t* codes = m.codes + tile * m.columns * 2 * LANES;
-  const bf16* from = x.halves(start);
-  Floats total[N] = {};
-  for (Size k = 0; k < m.columns; k += 2) {
-    if (k % GROUP == 0) ahead.fetch(k / GROUP);
-    const Words w = load_words(codes + k * 2 * LANES);
-#pragma GCC unroll 16
-    for (int n = 0; n < N; n++) {
-      uint32_t pair;
-      memcpy(&pair, from + n * m.columns + k, 4);
-#ifdef __AVX512BF16__
-      total[n] = (Floats)_mm512_dpbf16_ps((__m512)total[n], (__m512bh)w, (__m512bh)_mm512_set1_epi32(int(pair)));
-#else
-      total[n] += (Floats)(w & 0xffff0000u) * widen(bf16(pair >> 16));
-      total[n] += (Floats)(w << 16) * widen(bf16(pair));
-#endif
-    }
-  }
-  for (int n = 0; n < N; n++) y[n] = total[n];
-}
-
 template <int N>
 static inline void one_tile(const Matrix& m, Size tile, const Codes& x, Size start, const Ahead& ahead, Floats* y) {
   switch (m.bits) {
     case FOUR: tile_product<FOUR, N>(m, tile, x, start, ahead, y); break;
     case FOUR_WITH_LEAST: tile_product<FOUR_WITH_LEAST, N>(m, tile, x, start, ahead, y); break;
-    case EIGHT: tile_product<EIGHT, N>(m, tile, x, start, ahead, y); break;
-    default: tile_product_bf16<N>(m, tile, x, start, ahead, y);
+    default: tile_product<EIGHT, N>(m, tile, x, start, ahead, y);
   }
   if (m.bias) {
     const Floats bias = load_some(m.bias + tile * LANES, m.rows - tile * LANES < LANES ? m.rows - tile * LANES : LANES);
@@ -182,9 +98,9 @@ static inline void one_tile(const Matrix& m, Size tile, const Codes& x, Size sta
 
 // N vectors from `start` on, then as many of the rest at once as there are (a tile is read once for all of them).
 template <int N, class Emit>
-static inline void several(const Matrix& m, Size tile, const Codes& x, Size start, Size count, const Ahead& ahead, Emit emit) {
-  if (count - start < N) {
-    if constexpr (N > 1) several<N - 1>(m, tile, x, start, count, ahead, emit);
+static inline void several(const Matrix& m, Size tile, const Codes& x, Size start, const Ahead& ahead, Emit emit) {
+  if (x.vectors - start < N) {
+    if constexpr (N > 1) several<N - 1>(m, tile, x, start, ahead, emit);
     return;
   }
   Floats y[N];
@@ -192,30 +108,15 @@ static inline void several(const Matrix& m, Size tile, const Codes& x, Size star
   for (int n = 0; n < N; n++) emit(tile, start + n, y[n]);
 }
 
-// A tile of some matrix that is wanted next, or none.
-struct Wanted {
-  const Matrix* matrix;
-  Size tile;
-};
-
-// What a pass over a tile of m fetches of the next one, while it goes through the groups. The last passes fetch.
-static inline Ahead ahead_of(const Matrix& m, Size tile, const Wanted& next, Size pass, Size passes, Size count) {
-  const Size slices = std::min(passes, MOST_SLICES), slice = pass - (passes - slices), groups = m.groups();
-  if (!next.matrix || slice < 0) return {nullptr, 0};
-  const Size whole = next.matrix->tile_bytes(), bytes = count > 1 ? whole : std::min(whole, FIRST);
-  if (bytes < whole && next.matrix == &m && next.tile == tile + 1) return {nullptr, 0};
-  const Size each = (bytes + groups * slices - 1) / (groups * slices);
-  return {next.matrix->codes + next.tile * whole + slice * groups * each, each};
-}
-
 // emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors; `after` is what is wanted when these are done.
 template <class Emit>
-static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Size count, Emit emit, Wanted after = {}) {
-  const Size passes = (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Emit emit, Wanted after = {}) {
+  if (m.bits >= TWELVE) return product_of_halves(m, from, to, x, emit, after);
+  const Size passes = (x.vectors + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
   for (Size tile = from; tile < to; tile++) {
     const Wanted next = tile + 1 < to ? Wanted{&m, tile + 1} : after;
     for (Size pass = 0; pass < passes; pass++)
-      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, count, ahead_of(m, tile, next, pass, passes, count), emit);
+      several<ROWS_AT_ONCE>(m, tile, x, pass * ROWS_AT_ONCE, ahead_of(m, tile, next, pass, passes, x.vectors), emit);
   }
 }
 
@@ -227,17 +128,23 @@ static inline Turns turns_of(const Matrix& m, Size tiles, Size threads) {
 
 // The whole product, by all threads.
 template <class Emit>
-static inline void shared_product(const Matrix& m, const Codes& x, Size count, Size thread, Size threads, Size& taken, Emit emit,
-                                  Wanted after = {}) {
+static inline void shared_product(const Matrix& m, const Codes& x, Size thread, Size threads, Size& taken, Emit emit, Wanted after = {}) {
   in_turns(turns_of(m, m.tiles(), threads), thread, taken, [&](Size from, Size to, Size next) {
-    product(m, from, to, x, count, emit, next < 0 ? after : Wanted{&m, next});
+    product(m, from, to, x, emit, next < 0 ? after : Wanted{&m, next});
   });
 }
 
 // x [columns] as vector `at`, in the form that a matrix of `bits` is multiplied with.
 static inline void encode(const float* x, Size bits, const Codes& y, Size at) {
-  if (bits == SIXTEEN) {
-    for (Size j = 0; j < y.columns; j += LANES) store(y.halves(at) + j, load(x + j));
+  if (bits >= TWELVE) {
+    const Size first = at / ROWS_AT_ONCE * ROWS_AT_ONCE, width = std::min<Size>(ROWS_AT_ONCE, y.vectors - first);
+    uint32_t* to = y.pairs(first) + at - first;
+    for (Size j = 0; j < y.columns; j += LANES) {
+      uint32_t pairs[LANES / 2];
+      const Halves narrowed = narrow(load(x + j));
+      memcpy(pairs, &narrowed, sizeof pairs);
+      for (int i = 0; i < LANES / 2; i++, to += width) *to = pairs[i];
+    }
     return;
   }
   typedef int8_t Bytes __attribute__((vector_size(16)));

@@ -1,10 +1,10 @@
-// Weights become codes and scales in the tiles of product.h; the numbers of hanmo.model.rounding, a group at a time.
+// Weights become codes and scales in the tiles of matrix.h; the numbers of hanmo.model.rounding, a group at a time.
 #include <atomic>
 
 #include "product.h"
 
 constexpr float SHARES[] = {-1 / 8.0, -0.95 / 8, -0.9 / 8, -0.85 / 8, -0.8 / 8}, A_STEP = 0.001f;
-constexpr float WHOLE_CODES[] = {-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1};
+constexpr Floats WHOLE_CODES = {-8, 7, -7, 6, -6, 5, -5, 4, -4, 3, -3, 2, -2, 1, -1, -1};
 
 // Round to nearest, ties to even.
 static uint16_t to_fp16(float x) {
@@ -72,14 +72,35 @@ static Rounded in_even_steps(Floats left, Floats right) {
   return to;
 }
 
+static bool any(Integers truth) {
+#ifdef __AVX512F__
+  return _mm512_test_epi32_mask((__m512i)truth, (__m512i)truth);
+#else
+  for (int i = 0; i < LANES; i++)
+    if (truth[i]) return true;
+  return false;
+#endif
+}
+
+static Floats as_fp16_keeps(Floats x) {
+#ifdef __AVX512F__
+  return (Floats)_mm512_cvtph_ps(_mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
+#else
+  for (int i = 0; i < LANES; i++) x[i] = as_fp16_keeps(x[i]);
+  return x;
+#endif
+}
+
+static bool are_whole(Floats x) { return !any(size_of(x - nearest(x)) > A_STEP) && !any(x >= 7.5f); }
+
 // The scale of which all of a group are whole multiples -8 ... 7, or 0; `size` is the value farthest from zero.
 static float whole_scale(Floats left, Floats right, float size) {
-  for (float code : WHOLE_CODES) {
-    const float scale = size / code, inverse = 1 / scale;
-    if (as_fp16_keeps(scale) != scale || size == 0) continue;
-    const Floats x = left * inverse, y = right * inverse;
-    const float off = largest(larger(size_of(x - nearest(x)), size_of(y - nearest(y))));
-    if (off <= A_STEP && largest(larger(x, y)) < 7.5f) return scale;
+  const Floats scales = size / WHOLE_CODES, kept = as_fp16_keeps(scales);
+  if (size == 0) return 0;
+  for (int i = 0; i < LANES; i++) {
+    if (kept[i] != scales[i]) continue;
+    const float inverse = 1 / scales[i];
+    if (are_whole(left * inverse) && are_whole(right * inverse)) return scales[i];
   }
   return 0;
 }
@@ -111,8 +132,9 @@ static Rounded rounded(Size bits, Floats left, Floats right) {
 }
 
 // weight [rows][columns] to codes, scales and leasts as Matrix has them; `uneven` says that even steps are not these weights.
-EXPORT void round_weights(
-    Size threads, const float* weight, Size rows, Size columns, Size bits, uint8_t* codes, uint16_t* scales, uint16_t* leasts, Size* uneven) {
+template <class T>
+static void round_all(
+    Size threads, const T* weight, Size rows, Size columns, Size bits, uint8_t* codes, uint16_t* scales, uint16_t* leasts, Size* uneven) {
   const Size groups = columns / GROUP, tiles = (rows + LANES - 1) / LANES, bytes = bits == EIGHT ? 512 : 256;
   std::atomic<bool> lost{false};
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -124,7 +146,7 @@ EXPORT void round_weights(
     if (leasts) memset(leasts + first * LANES, 0, groups * LANES * sizeof *leasts);
     for (Size lane = 0; lane < lanes; lane++)
       for (Size g = 0; g < groups; g++) {
-        const float* w = weight + (tile * LANES + lane) * columns + g * GROUP;
+        const T* w = weight + (tile * LANES + lane) * columns + g * GROUP;
         const Rounded found = rounded(bits, load(w), load(w + LANES));
         if (bits == FOUR_WITH_LEAST && !found.kept) lost = true;
         scales[(first + g) * LANES + lane] = to_fp16(found.scale);
@@ -139,4 +161,11 @@ EXPORT void round_weights(
       }
   }
   *uneven = lost;
+}
+
+// The weights are fp32, or bf16 where `halves` says so.
+EXPORT void round_weights(Size threads, const void* weight, Size halves, Size rows, Size columns, Size bits, uint8_t* codes,
+                          uint16_t* scales, uint16_t* leasts, Size* uneven) {
+  if (halves) round_all(threads, (const bf16*)weight, rows, columns, bits, codes, scales, leasts, uneven);
+  else round_all(threads, (const float*)weight, rows, columns, bits, codes, scales, leasts, uneven);
 }
