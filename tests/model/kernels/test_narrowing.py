@@ -106,3 +106,22 @@ def test_answers_have_the_bits_of_those_in_sixteen_bits(rows: int, monkeypatch: 
         ids = torch.randint(0, 77, (rows, new))
         mine, theirs = (each.last_logits(ids, cache) for each, cache in zip((narrow, plain), caches, strict=True))
         assert torch.equal(mine, theirs) and mine.isfinite().all()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("narrow", [True, False])
+def test_long_rows_have_the_same_bits_alone_and_beside_others(narrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One vector goes through two long tiles at once; the last of an odd number stands alone."""
+    if not narrow:
+        monkeypatch.setattr(packing, "_narrowed", lambda *_: None)
+    for vocabulary in (77, 90, 32):
+        config = DecoderConfig(vocab_size=vocabulary, hidden_size=1408, num_hidden_layers=1, num_attention_heads=1, head_dim=32,
+                               intermediate_size=32, max_position_embeddings=8)  # fmt: skip
+        torch.manual_seed(vocabulary)
+        network = QuantizedDecoder(Decoder(config).eval(), "bfloat16")
+        assert network._head.bits == (12 if narrow else 16)
+        hidden = torch.randn(3, 1408)
+        together = network.logits(hidden)
+        assert torch.equal(torch.cat([network.logits(row) for row in hidden.split(1)]), together)
+        wanted = hidden.bfloat16().float() @ network.embed_tokens.weight.float().T
+        assert torch.allclose(together, wanted, atol=1e-3 * wanted.std().item() + 1e-5)

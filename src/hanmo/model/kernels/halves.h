@@ -107,28 +107,38 @@ static inline void add_pairs_to_all(const Words* w, Size pairs, const Codes& x, 
     if (start < x.vectors) add_pairs_to_all<N - 1>(w, pairs, x, start, first, total);
 }
 
-// Groups [from, to) of a tile of bf16, kept in `kept` too if there is one, times the first N vectors.
-template <Size BITS, int N>
+// Groups [from, to) of neighbouring tiles of bf16, kept in `kept` too if there is one, times the first N vectors.
+template <Size BITS, int N, int TILES = 1>
 static inline void halves_of_groups(
     const Matrix& m, Size tile, Size from, Size to, const Codes& x, const Ahead& ahead, Words* kept, Floats* total) {
   constexpr Size PARTS = GROUP / 2 / Narrow::PAIRS;
+  const Size each = m.groups() * PARTS, last = tile * each + to * PARTS - 1;
   const uint32_t* pairs = x.pairs(0) + from * GROUP / 2 * N;
-  Floats sums[N];
-  for (int n = 0; n < N; n++) sums[n] = total[n];
-  const Size first = tile * m.groups() * PARTS, last = first + to * PARTS - 1;
-  FourPairs next = pairs_of<BITS>(m, first + from * PARTS);
-  for (Size g = from, part = first + from * PARTS; g < to; g++) {
+  Floats sums[TILES][N];
+  FourPairs next[TILES];
+  for (int t = 0; t < TILES; t++) {
+    for (int n = 0; n < N; n++) sums[t][n] = total[t * N + n];
+    next[t] = pairs_of<BITS>(m, (tile + t) * each + from * PARTS);
+  }
+  for (Size g = from, part = tile * each + from * PARTS; g < to; g++) {
     ahead.fetch(g);
 #pragma GCC unroll 4
     for (Size i = 0; i < PARTS; i++, part++) {
-      const FourPairs four = next;  // while these are multiplied, the following are widened
-      next = pairs_of<BITS>(m, std::min(part + 1, last));
-      if (kept) memcpy(kept + ((g - from) * PARTS + i) * Narrow::PAIRS, &four, sizeof four);
+      FourPairs four[TILES];  // while these are multiplied, the following are widened
 #pragma GCC unroll 4
-      for (Size pair = 0; pair < Narrow::PAIRS; pair++, pairs += N) add_pair<N>(four.at[pair], pairs, sums);
+      for (int t = 0; t < TILES; t++) {
+        four[t] = next[t];
+        next[t] = pairs_of<BITS>(m, std::min(part + 1, last) + t * each);
+      }
+      if (kept) memcpy(kept + ((g - from) * PARTS + i) * Narrow::PAIRS, four, sizeof four);
+#pragma GCC unroll 4
+      for (Size pair = 0; pair < Narrow::PAIRS; pair++, pairs += N)
+#pragma GCC unroll 4
+        for (int t = 0; t < TILES; t++) add_pair<N>(four[t].at[pair], pairs, sums[t]);
     }
   }
-  for (int n = 0; n < N; n++) total[n] = sums[n];
+  for (int t = 0; t < TILES; t++)
+    for (int n = 0; n < N; n++) total[t * N + n] = sums[t][n];
 }
 
 // A tile times all vectors. With no more than N all groups at once, else a few, from the cache for all but the first N vectors.
@@ -148,15 +158,20 @@ static inline void halves_of_tile(const Matrix& m, Size tile, const Codes& x, co
   }
 }
 
-template <class Emit>
+template <Size BITS, class Emit>
 static inline void product_of_halves(const Matrix& m, Size from, Size to, const Codes& x, Emit emit, Wanted after) {
-  std::vector<Floats> total(x.vectors);
-  for (Size tile = from; tile < to; tile++) {
-    const Ahead ahead = ahead_of(m, tile, tile + 1 < to ? Wanted{&m, tile + 1} : after, 0, 1, x.vectors);
+  constexpr Size TILES = 2, LONG = 32 << 10;  // long tiles at once for a single vector, so that a sum need not wait for the one before
+  std::vector<Floats> total(std::max(x.vectors, TILES));
+  for (Size tile = from, tiles; tile < to; tile += tiles) {
+    tiles = x.vectors == 1 && m.tile_bytes() >= LONG && tile + TILES <= to ? TILES : 1;
+    const Ahead ahead = ahead_of(m, tile + tiles - 1, tile + tiles < to ? Wanted{&m, tile + tiles} : after, 0, 1, x.vectors);
     std::fill(total.begin(), total.end(), Floats{});
-    if (m.bits == TWELVE) halves_of_tile<TWELVE, ROWS_AT_ONCE>(m, tile, x, ahead, total.data());
-    else halves_of_tile<SIXTEEN, ROWS_AT_ONCE>(m, tile, x, ahead, total.data());
-    const Floats bias = m.bias ? load_some(m.bias + tile * LANES, std::min<Size>(m.rows - tile * LANES, LANES)) : Floats{};
-    for (Size n = 0; n < x.vectors; n++) emit(tile, n, total[n] + bias);
+    if (tiles == TILES) halves_of_groups<BITS, 1, TILES>(m, tile, 0, m.groups(), x, ahead, nullptr, total.data());
+    else halves_of_tile<BITS, ROWS_AT_ONCE>(m, tile, x, ahead, total.data());
+    for (Size t = 0; t < tiles; t++) {
+      const Size first = (tile + t) * LANES;
+      const Floats bias = m.bias ? load_some(m.bias + first, std::min<Size>(m.rows - first, LANES)) : Floats{};
+      for (Size n = 0; n < x.vectors; n++) emit(tile + t, n, total[t * x.vectors + n] + bias);
+    }
   }
 }

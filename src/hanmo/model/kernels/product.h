@@ -111,7 +111,8 @@ static inline void several(const Matrix& m, Size tile, const Codes& x, Size star
 // emit(tile, vector, 16 numbers) for the tiles [from, to) and all vectors; `after` is what is wanted when these are done.
 template <class Emit>
 static inline void product(const Matrix& m, Size from, Size to, const Codes& x, Emit emit, Wanted after = {}) {
-  if (m.bits >= TWELVE) return product_of_halves(m, from, to, x, emit, after);
+  if (m.bits == TWELVE) return product_of_halves<TWELVE>(m, from, to, x, emit, after);
+  if (m.bits == SIXTEEN) return product_of_halves<SIXTEEN>(m, from, to, x, emit, after);
   const Size passes = (x.vectors + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
   for (Size tile = from; tile < to; tile++) {
     const Wanted next = tile + 1 < to ? Wanted{&m, tile + 1} : after;
