@@ -13,7 +13,8 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.quantized import Packed, QuantizedDecoder, head_bits, pack, quantized, runs_here
+from hanmo.model.packed import Packed, pack
+from hanmo.model.quantized import QuantizedDecoder, head_bits, quantized, runs_here
 from hanmo.model.rounding import Bits, round_int4_with_least, rounded
 
 needs_kernels = pytest.mark.skipif(load() is None, reason="no C++ compiler here")

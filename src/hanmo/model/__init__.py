@@ -2,7 +2,7 @@
 
 In: ids. Out: logits, scores; the Hugging Face folder.
 Reading order: config, attention, positions, norms, mlp, linear, kernels, cache, likelihood, next_token, decoder, hollow, rounding,
-quantized, encoder_config, cross_attention, block, encoder, encoder_decoder, pooling, ngram, softmax_regression, recurrent,
-scoring, families, shards, card, store.
+packed, quantized, encoder_config, cross_attention, block, encoder, encoder_decoder, pooling, ngram, softmax_regression,
+recurrent, scoring, families, shards, card, store.
 Never here: no training loop, no text, no sampling.
 """

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hanmo.model import quantized as packing
+from hanmo.model import packed as packing
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import LANES, load
-from hanmo.model.quantized import Packed, QuantizedDecoder, pack
+from hanmo.model.packed import Packed, pack
+from hanmo.model.quantized import QuantizedDecoder
 
 pytestmark = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 
