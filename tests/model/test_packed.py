@@ -15,7 +15,7 @@ from hanmo.model.quantized import QuantizedDecoder
 
 pytestmark = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 
-WHOLE, ZERO, COLUMNS = -1, 15, 8
+WHOLE, ZERO = -1, 15
 CONFIG = DecoderConfig(
     vocab_size=77, hidden_size=160, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1, head_dim=32,
     intermediate_size=224, max_position_embeddings=64, initializer_range=0.1, attention_bias=True, mlp_bias=True,

@@ -158,6 +158,7 @@ static inline void halves_of_tile(const Matrix& m, Size tile, const Codes& x, co
   }
 }
 
+// As `product` in product.h.
 template <Size BITS, class Emit>
 static inline void product_of_halves(const Matrix& m, Size from, Size to, const Codes& x, Emit emit, Wanted after) {
   constexpr Size TILES = 2, LONG = 32 << 10;  // long tiles at once for a single vector, so that a sum need not wait for the one before

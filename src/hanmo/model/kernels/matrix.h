@@ -78,4 +78,3 @@ static inline Ahead ahead_of(const Matrix& m, Size tile, const Wanted& next, Siz
   const Size each = (bytes + groups * slices - 1) / (groups * slices);
   return {next.matrix->codes + next.tile * whole + slice * groups * each, each};
 }
-
