@@ -1,4 +1,4 @@
-"""bf16 in 12 bits: not a bit of a weight or of an answer is lost, whatever the weights are."""
+"""Packed matrices stand for what rounding says; of bf16 in 12 bits not a bit is lost, whatever the weights are."""
 
 import pytest
 import torch
@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hanmo.base.errors import ModelError
 from hanmo.model import packed as packing
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import LANES, load
 from hanmo.model.packed import Packed, pack
 from hanmo.model.quantized import QuantizedDecoder
+from hanmo.model.rounding import round_int4_with_least, rounded
 
 pytestmark = pytest.mark.skipif(load() is None, reason="no C++ compiler here")
 
@@ -126,3 +128,63 @@ def test_long_rows_have_the_same_bits_alone_and_beside_others(narrow: bool, monk
         assert torch.equal(torch.cat([network.logits(row) for row in hidden.split(1)]), together)
         wanted = hidden.bfloat16().float() @ network.embed_tokens.weight.float().T
         assert torch.allclose(together, wanted, atol=1e-3 * wanted.std().item() + 1e-5)
+
+
+def test_packed_bytes_are_four_and_a_half_bits_a_weight() -> None:
+    packed = pack(torch.randn(64, 128), None, "int4")
+    assert packed.bytes * 8 / (64 * 128) == 4.5
+
+
+def test_columns_that_make_no_groups_are_refused() -> None:
+    with pytest.raises(ModelError, match="40 columns"):
+        pack(torch.randn(16, 40), None, "int8")
+
+
+def unpacked(packed: Packed) -> Tensor:
+    """The matrix [N, K] that a packed one stands for, read as product.h says."""
+    tiles, groups = packed.scales.shape[:2]
+    if packed.bits == 8:
+        codes = packed.codes.view(tiles, groups, 8, 16, 4).float() - 128
+    else:
+        pairs = packed.codes.view(tiles, groups, 4, 1, 16, 4)
+        codes = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2, 3).float() - (8 if packed.bits == 4 else 0)
+    weight = codes.permute(0, 3, 1, 2, 4).flatten(3) * packed.scales.float().transpose(1, 2)[..., None]
+    if packed.leasts is not None:
+        weight = weight + packed.leasts.float().transpose(1, 2)[..., None]
+    return weight.flatten(2).flatten(0, 1)[: packed.rows]
+
+
+@pytest.mark.parametrize("rows", [64, 5, 2 * 16 + 3])
+def test_what_the_kernel_packs_is_what_rounding_says(rows: int) -> None:
+    torch.manual_seed(rows)
+    weight = torch.randn(rows, 128) * torch.rand(rows, 1) * 0.1
+    weight[1, 32:64] = 0
+    weight[2] = weight[2] * 1e-6  # scales below the smallest normal fp16
+    assert torch.equal(unpacked(pack(weight, None, "int8")), rounded(weight, "int8"))
+    even = round_int4_with_least(weight[:, :96]).weight_NK
+    packed = pack(even, None, "int4")
+    assert packed.bits == 5 and torch.equal(unpacked(packed), rounded(even, "int4"))
+    found, wanted = unpacked(pack(weight, None, "int4")), rounded(weight, "int4")
+    assert ((found != wanted).unflatten(1, (-1, 32)).any(-1).float().mean()) < 0.01  # two scales may be equally good
+    assert torch.allclose((found - weight).square().sum(1), (wanted - weight).square().sum(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("least", "most"), [(-8, 7), (-8, 4), (-7, 7), (-3, 5), (-1, 1), (0, 0)])
+def test_whole_multiples_of_a_scale_are_packed_as_they_are(least: int, most: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    codes = torch.randint(least, most + 1, (35, 3, 32), generator=generator)
+    weight = (codes * torch.randn(35, 3, 1, generator=generator).half().float()).flatten(1)
+    weight[0] = torch.randn(96, generator=generator)  # one row of other numbers, so that even steps do not hold the matrix
+    packed = pack(weight, None, "int4")
+    assert packed.bits == 4 and torch.equal(unpacked(packed)[1:], weight[1:])
+
+
+def test_sixteen_even_steps_a_group_are_kept_as_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 16, (40, 3, 32), generator=generator).float()
+    codes[..., 0], codes[..., 1] = 0, 15
+    scale, least = (torch.randn(40, 3, 1, generator=generator).half().float() for _ in range(2))
+    weight = (codes * scale.abs() + least).flatten(1)
+    packed = pack(weight, None, "int4")
+    assert packed.bits == 5 and torch.allclose(rounded(weight, "int4"), weight, atol=1e-2)
+    assert pack(weight + 0.1 * torch.randn(weight.shape, generator=generator), None, "int4").bits == 4

@@ -13,7 +13,6 @@ from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.kernels.library import load, switched_off
-from hanmo.model.packed import Packed, pack
 from hanmo.model.quantized import QuantizedDecoder, head_bits, quantized, runs_here
 from hanmo.model.rounding import Bits, round_int4_with_least, rounded
 
@@ -149,17 +148,6 @@ def test_zeros_stay_zeros_and_single_spikes_survive() -> None:
         assert torch.allclose(rounded(weight, bits), weight, rtol=2e-3), bits
 
 
-@needs_kernels
-def test_packed_bytes_are_four_and_a_half_bits_a_weight() -> None:
-    packed = pack(torch.randn(64, 128), None, "int4")
-    assert packed.bytes * 8 / (64 * 128) == 4.5
-
-
-def test_columns_that_make_no_groups_are_refused() -> None:
-    with pytest.raises(ModelError, match="40 columns"):
-        pack(torch.randn(16, 40), None, "int8")
-
-
 def test_sizes_that_do_not_fit_are_told_before_anything_is_packed() -> None:
     odd = Decoder(DecoderConfig(vocab_size=10, hidden_size=48, num_attention_heads=2, num_hidden_layers=1))
     assert not runs_here(odd)
@@ -177,59 +165,6 @@ def test_without_kernels_a_plain_decoder_has_the_same_rounded_weights() -> None:
     ids = torch.randint(0, 96, (2, 9))
     assert torch.allclose(plain(ids), with_rounded_weights(network, "int4")(ids), atol=0.05)
     assert not torch.equal(plain.layers[0].mlp.up.weight, network.layers[0].mlp.up.weight)
-
-
-def unpacked(packed: Packed) -> Tensor:
-    """The matrix [N, K] that a packed one stands for, read as product.h says."""
-    tiles, groups = packed.scales.shape[:2]
-    if packed.bits == 8:
-        codes = packed.codes.view(tiles, groups, 8, 16, 4).float() - 128
-    else:
-        pairs = packed.codes.view(tiles, groups, 4, 1, 16, 4)
-        codes = torch.cat([pairs & 15, pairs >> 4], dim=3).flatten(2, 3).float() - (8 if packed.bits == 4 else 0)
-    weight = codes.permute(0, 3, 1, 2, 4).flatten(3) * packed.scales.float().transpose(1, 2)[..., None]
-    if packed.leasts is not None:
-        weight = weight + packed.leasts.float().transpose(1, 2)[..., None]
-    return weight.flatten(2).flatten(0, 1)[: packed.rows]
-
-
-@needs_kernels
-@pytest.mark.parametrize("rows", [64, 5, 2 * 16 + 3])
-def test_what_the_kernel_packs_is_what_rounding_says(rows: int) -> None:
-    torch.manual_seed(rows)
-    weight = torch.randn(rows, 128) * torch.rand(rows, 1) * 0.1
-    weight[1, 32:64] = 0
-    weight[2] = weight[2] * 1e-6  # scales below the smallest normal fp16
-    assert torch.equal(unpacked(pack(weight, None, "int8")), rounded(weight, "int8"))
-    even = round_int4_with_least(weight[:, :96]).weight_NK
-    packed = pack(even, None, "int4")
-    assert packed.bits == 5 and torch.equal(unpacked(packed), rounded(even, "int4"))
-    found, wanted = unpacked(pack(weight, None, "int4")), rounded(weight, "int4")
-    assert ((found != wanted).unflatten(1, (-1, 32)).any(-1).float().mean()) < 0.01  # two scales may be equally good
-    assert torch.allclose((found - weight).square().sum(1), (wanted - weight).square().sum(1), rtol=1e-5)
-
-
-@needs_kernels
-@pytest.mark.parametrize(("least", "most"), [(-8, 7), (-8, 4), (-7, 7), (-3, 5), (-1, 1), (0, 0)])
-def test_whole_multiples_of_a_scale_are_packed_as_they_are(least: int, most: int) -> None:
-    generator = torch.Generator().manual_seed(1)
-    codes = torch.randint(least, most + 1, (35, 3, 32), generator=generator)
-    weight = (codes * torch.randn(35, 3, 1, generator=generator).half().float()).flatten(1)
-    weight[0] = torch.randn(96, generator=generator)  # one row of other numbers, so that even steps do not hold the matrix
-    packed = pack(weight, None, "int4")
-    assert packed.bits == 4 and torch.equal(unpacked(packed)[1:], weight[1:])
-
-
-@needs_kernels
-def test_sixteen_even_steps_a_group_are_kept_as_they_are() -> None:
-    generator = torch.Generator().manual_seed(0)
-    codes = torch.randint(0, 16, (40, 3, 32), generator=generator).float()
-    codes[..., 0], codes[..., 1] = 0, 15
-    scale, least = (torch.randn(40, 3, 1, generator=generator).half().float() for _ in range(2))
-    weight = (codes * scale.abs() + least).flatten(1)
-    packed = pack(weight, None, "int4")
-    assert packed.bits == 5 and torch.allclose(rounded(weight, "int4"), weight, atol=1e-2)
-    assert pack(weight + 0.1 * torch.randn(weight.shape, generator=generator), None, "int4").bits == 4
 
 
 @needs_kernels
