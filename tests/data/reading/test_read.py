@@ -187,6 +187,12 @@ def test_parquet_rows_are_documents_with_their_number(tmp_path: Path) -> None:
         ("heading", "preface\n# A\nx", ["preface\n", "# A\nx"]),
         ("chapter", "序\n第一回 出山\n甲\n　　第十二章　归来\n乙第三回\n", ["序\n", "第一回 出山\n甲\n", "　　第十二章　归来\n乙第三回\n"]),
         ("chapter", "CHAPTER I\na\nChapter 2. On\nb\nchapters end\n", ["CHAPTER I\na\n", "Chapter 2. On\nb\nchapters end\n"]),
+        (
+            "chapter",
+            "第一章 雨\n第二集团军\n第三节课\n正文 第二章\n番外\n甲\n",
+            ["第一章 雨\n第二集团军\n第三节课\n", "正文 第二章\n", "番外\n甲\n"],
+        ),
+        ("chapter", "Prologue\na\nChapter Two\nChapter two is dull.\n", ["Prologue\na\n", "Chapter Two\nChapter two is dull.\n"]),
         ("chapter", "no chapter at all", ["no chapter at all"]),
     ],
 )

@@ -2,6 +2,6 @@
 
 In: files, folders, URLs. Out: `Document`s in an order that does not depend on how the files were listed, and refusals.
 Reading order: inputs (remote: those behind a URL), scan, formats, decode (charset: the evidence), streams, contents, read with
-its readers rows, extract and archives, normalize (mojibake: Chinese read wrongly), items.
+its readers rows, extract and archives, chapters, normalize (mojibake: Chinese read wrongly), items.
 Never here: no judgement of a text's quality, nothing extracted without a bound on its size.
 """

@@ -5,7 +5,6 @@ A content is a file, a piece of one, or a member of an archive; readers do not k
 
 import contextlib
 import io
-import re
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,12 +17,6 @@ from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.streams import TooLargeError
 
-HEADINGS = {
-    "heading": re.compile(r"#{1,6}\s"),
-    "chapter": re.compile(
-        r"\s*(第[0-9０-９零〇一二三四五六七八九十百千两]+[回章节卷集部篇折]|(?i:chapter|book|part|act)\s+([IVXLC]+|\d+)\b)"
-    ),
-}
 DOCUMENT_BYTES = 16  # a PDF, or a table inside an archive, that has to be held whole: up to so many times read.max_bytes
 
 
@@ -36,7 +29,7 @@ class ReadConfig:
     keep_columns: tuple[str, ...] = ()
     """Further columns to keep as metadata of the document."""
     split_on: Literal["none", "line", "heading", "chapter"] = "none"
-    """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, CHAPTER I)."""
+    """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, Chapter Two, 番外)."""
     max_bytes: int = 16 * 2**20
     """Longest document in bytes as found; longer ones are refused with a receipt, and never held in memory."""
     max_ratio: float = 200.0

@@ -6,6 +6,7 @@ line of any length costs no more than `max_bytes`. What a file holds is known by
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,8 @@ from hanmo.base.errors import DataError
 from hanmo.base.progress import say
 from hanmo.base.records import Document
 from hanmo.data.reading.archives import read_tar, read_zip
-from hanmo.data.reading.contents import HEADINGS, Content, ReadConfig, refusal, too_long, undecodable
+from hanmo.data.reading.chapters import begins_chapter
+from hanmo.data.reading.contents import Content, ReadConfig, refusal, too_long, undecodable
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.extract import page_text, read_pdf, read_warc
 from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
@@ -26,6 +28,8 @@ from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_js
 from hanmo.data.reading.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
 from hanmo.data.tables import read_rows
 
+MARKDOWN_HEADING = re.compile(r"\ufeff?#{1,6}\s")
+LOOK_BYTES = 600  # of a line, enough to tell a heading
 SPLITS = ("train", "validation", "test")
 
 
@@ -183,13 +187,13 @@ def _part(content: Content, label: str, data: bytes) -> Text | Refused:
 
 def _parts(content: Content, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
     """Runs of lines, each beginning at a heading, with their full length; a part beyond the limit is not held."""
-    heading = HEADINGS[config.split_on]
+    begins = BEGINNINGS[config.split_on]
     part, total = bytearray(), 0
     with content.open() as plain:
         for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
             if not total and line is not None:
                 line = line.removeprefix(UTF8_MARK)
-            if line is not None and heading.match(line[:200].decode("utf-8", "replace")):
+            if line is not None and begins(line[:LOOK_BYTES].decode("utf-8", "replace")):
                 if part.strip():
                     yield bytes(part), total
                 part, total = bytearray(), 0
@@ -200,6 +204,11 @@ def _parts(content: Content, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
         yield bytes(part), total
 
 
+BEGINNINGS: dict[str, Callable[[str], bool]] = {
+    "heading": lambda line: bool(MARKDOWN_HEADING.match(line)),
+    "chapter": begins_chapter,
+}
+"""What tells that a line begins a new part."""
 REFUSED = {
     "binary": ("binary", "the first bytes are no text"),
     "packed": ("nested_archive", "packed twice: unpack it once"),
