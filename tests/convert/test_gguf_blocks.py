@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ModelError
-from hanmo.convert.gguf_blocks import AT_ONCE, BY_NAME, FORMATS, Format, dequantized, quantized
+from hanmo.convert.gguf_blocks import AT_ONCE, BY_NAME, FORMATS, NOT_READ, Format, dequantized, quantized
 
 NAMES = sorted(BY_NAME)
 WRITTEN = [name for name in NAMES if BY_NAME[name].encode]
@@ -22,9 +22,10 @@ def random_blocks(kind: Format, count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     raw = rng.integers(0, 256, (count, kind.bytes), dtype=np.uint8)
     halves = {"Q6_K": [208], "Q4_1": [0, 2], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q4_0": [0], "Q5_0": [0], "Q8_0": [0]}
+    halves |= {"Q2_K": [80, 82], "Q3_K": [108], "IQ4_NL": [0], "IQ4_XS": [0]}
     for place in halves.get(kind.name, []):
         raw[:, place : place + 2] = rng.normal(size=count).astype("<f2").view(np.uint8).reshape(count, 2)
-    if not halves.get(kind.name):
+    if kind.name in ("F32", "F16", "BF16"):
         values = rng.normal(size=count).astype(np.float32)
         raw = (values.view(np.uint32) >> 16).astype("<u2").view(np.uint8) if kind.name == "BF16" else raw
         raw = values.astype({"F32": "<f4", "F16": "<f2"}.get(kind.name, "<f4")).view(np.uint8) if kind.name != "BF16" else raw
@@ -43,7 +44,23 @@ def test_numbers_and_names_are_those_of_the_format(name: str) -> None:
 def test_random_blocks_decode_to_the_reference_numbers(name: str) -> None:
     kind = BY_NAME[name]
     raw = random_blocks(kind, 300, 7)
-    assert np.array_equal(dequantized(raw, kind), gguf.dequantize(raw, their(kind)).reshape(-1))
+    with np.errstate(over="ignore"):  # the largest scale of MXFP4 times 12
+        assert np.array_equal(dequantized(raw, kind), gguf.dequantize(raw, their(kind)).reshape(-1))
+
+
+def test_every_scale_of_mxfp4_is_a_power_of_two() -> None:
+    """Its exponents from the smallest, which float32 keeps below its normal numbers, to the largest."""
+    raw = np.concatenate([np.arange(256, dtype=np.uint8)[:, None], np.full((256, 16), 0x71, np.uint8)], axis=1)
+    found = dequantized(raw.reshape(-1), BY_NAME["MXFP4"]).reshape(256, 32)
+    assert np.array_equal(found[:, 0], np.exp2(np.arange(-128, 128.0)).astype(np.float32))
+    with np.errstate(over="ignore"):
+        assert np.array_equal(found, gguf.dequantize(raw.reshape(-1), gguf.GGMLQuantizationType.MXFP4).reshape(256, 32))
+
+
+def test_formats_that_are_not_read_have_the_names_of_the_reference() -> None:
+    theirs = {int(each): each.name for each in gguf.GGMLQuantizationType}
+    assert not NOT_READ.keys() & FORMATS.keys() and theirs.keys() <= NOT_READ.keys() | FORMATS.keys()
+    assert all(NOT_READ[code] == name for code, name in theirs.items() if code not in FORMATS)
 
 
 def test_blocks_are_decoded_alike_beyond_one_chunk() -> None:

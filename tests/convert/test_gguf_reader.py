@@ -117,8 +117,15 @@ def test_absurd_shapes_and_offsets_are_refused(sound: bytes, place: Path, size: 
 def test_dimensions_and_formats_that_do_not_exist_are_refused(sound: bytes, place: Path) -> None:
     at = table(sound, "norm.weight")
     assert "dimensions, 1 to 4" in read_all(place, patched(sound, at, struct.pack("<I", 5)))
-    assert "has the format 99, which is not read here" in read_all(place, patched(sound, at + 12, struct.pack("<I", 99)))
+    assert "has the format 99, which is none of GGUF" in read_all(place, patched(sound, at + 12, struct.pack("<I", 99)))
     assert "no whole blocks of Q4_0" in read_all(place, patched(sound, at + 12, struct.pack("<I", 2)))
+
+
+@pytest.mark.parametrize(("code", "name"), [(16, "IQ2_XXS"), (34, "TQ1_0"), (27, "I64"), (31, "Q4_0_4_4")])
+def test_a_sound_file_in_a_format_that_is_not_read_is_called_by_its_name(sound: bytes, place: Path, code: int, name: str) -> None:
+    refusal = read_all(place, patched(sound, table(sound, "norm.weight") + 12, struct.pack("<I", code)))
+    assert f"'norm.weight' is stored as {name}, which is not read here: take a file of this model in one of F32, F16" in refusal
+    assert "sound" not in refusal
 
 
 def test_tensors_that_share_bytes_are_refused(sound: bytes, place: Path) -> None:

@@ -60,6 +60,11 @@ FORMATS = {
     "Q4_K": 256,
     "Q5_K": 256,
     "Q6_K": 256,
+    "Q2_K": 256,
+    "Q3_K": 256,
+    "IQ4_NL": 32,
+    "IQ4_XS": 256,
+    "MXFP4": 32,
 }
 """Each format with the width that its blocks need."""
 

@@ -50,7 +50,7 @@ def dequantized(raw: Bytes, kind: Format) -> Floats:
     blocks = raw.reshape(-1, kind.bytes)
     found = np.empty((len(blocks), kind.size), np.float32)
     step = max(1, AT_ONCE // kind.size)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, len(blocks), step):
             found[start : start + step] = kind.decode(blocks[start : start + step])
     return found.reshape(-1)
@@ -183,6 +183,62 @@ def _decode_q6_k(raw: Bytes) -> Floats:
     return (scales[..., None] * q).reshape(count, 256)
 
 
+def _pairs_of_bits(raw_N64: Bytes) -> Bytes:
+    """Two runs of 32 bytes; bits 2k and 2k + 1 of byte i are number 32 k + i of the run: [N, 16, 16]."""
+    runs = raw_N64.reshape(-1, 2, 1, 32) >> np.array([0, 2, 4, 6], np.uint8)[:, None] & 3
+    return runs.reshape(-1, 16, 16)
+
+
+def _decode_q2_k(raw: Bytes) -> Floats:
+    """256 numbers in 16 groups of 16, w = (d s_j) q - (m m_j), q in 0..3. Bytes: 16 of s (low) and m (high), 64 of q, d, m."""
+    scales = (raw[:, :16] & 15).astype(np.float32) * _half(raw[:, 80:82])
+    minima = (raw[:, :16] >> 4).astype(np.float32) * _half(raw[:, 82:])
+    q = _pairs_of_bits(raw[:, 16:80]).astype(np.float32)
+    return (scales[..., None] * q - minima[..., None]).reshape(len(raw), 256)
+
+
+def _decode_q3_k(raw: Bytes) -> Floats:
+    """256 numbers in 16 groups of 16, w = (d (s_j - 32)) (q - 4), q in 0..7, s_j in 0..63. Bytes: 32 of third bits, 64 of q, 12 of s, d.
+
+    Bit j of byte i of the first 32 is the third bit of number 32 j + i. The first 8 bytes of s hold the low four bits of s_0..7
+    (low halves) and s_8..15 (high halves); bits 2k and 2k + 1 of the last four are the upper two of s_4k..4k+3.
+    """
+    count = len(raw)
+    third = (raw[:, None, :32] >> np.arange(8, dtype=np.uint8)[:, None] & 1).reshape(count, 16, 16)
+    q = (_pairs_of_bits(raw[:, 32:96]) | third << 2).astype(np.float32) - 4
+    upper = (raw[:, None, 104:108] >> np.array([0, 2, 4, 6], np.uint8)[:, None] & 3).reshape(count, 16)
+    scales = _half(raw[:, 108:]) * ((_nibbles(raw[:, 96:104]) | upper << 4).astype(np.float32) - 32)
+    return (scales[..., None] * q).reshape(count, 256)
+
+
+UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
+"""Sixteen steps that lie closer near zero, where most weights are (IQ4_NL, IQ4_XS)."""
+EIGHTHS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
+"""Numbers of a sign, two bits of exponent and one of fraction, doubled (OCP Microscaling Formats 1.0, E2M1)."""
+
+
+def _decode_iq4_nl(raw: Bytes) -> Floats:
+    """32 numbers, w = d v[q], v the uneven steps, q in 0..15. Bytes: d, 16 of nibbles."""
+    return _half(raw[:, :2]) * UNEVEN[_nibbles(raw[:, 2:])]
+
+
+def _decode_iq4_xs(raw: Bytes) -> Floats:
+    """256 numbers in 8 groups of 32, w = (d (s_j - 32)) v[q], v the uneven steps. Bytes: d, 2 and 4 of s, 8 times 16 of nibbles.
+
+    The four bytes hold the low four bits of s, two a byte in order; bits 2j and 2j + 1 of the 16 bits before them its upper two.
+    """
+    count = len(raw)
+    upper = np.ascontiguousarray(raw[:, 2:4]).view("<u2") >> np.arange(0, 16, 2, dtype=np.uint16) & 3
+    low = np.stack([raw[:, 4:8] & 15, raw[:, 4:8] >> 4], axis=2).reshape(count, 8)
+    scales = _half(raw[:, :2]) * ((low | upper << 4).astype(np.float32) - 32)
+    return (scales[..., None] * UNEVEN[_nibbles(raw[:, 8:].reshape(-1, 16))].reshape(count, 8, 32)).reshape(count, 256)
+
+
+def _decode_mxfp4(raw: Bytes) -> Floats:
+    """32 numbers, w = 2^(e - 128) v[q], v the doubled numbers of four bits. Bytes: e, 16 of nibbles."""
+    return np.ldexp(np.float32(1), raw[:, :1].astype(np.int32) - 128) * EIGHTHS[_nibbles(raw[:, 1:])]
+
+
 def _encode_f32(values: Floats) -> Bytes:
     return np.ascontiguousarray(values).astype("<f4").view(np.uint8)
 
@@ -247,6 +303,7 @@ def _inverse(scale_N1: Floats) -> Floats:
     return np.divide(np.float32(1), scale_N1, out=np.zeros_like(scale_N1), where=scale_N1 != 0)
 
 
+REPACKED = (*("Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8"), *("TQ1_0", "TQ2_0"), *("IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8"))
 FORMATS = {
     each.code: each
     for each in (
@@ -257,10 +314,23 @@ FORMATS = {
         Format("Q5_0", 6, 32, 22, _decode_q5_0),
         Format("Q5_1", 7, 32, 24, _decode_q5_1),
         Format("Q8_0", 8, 32, 34, _decode_q8_0, _encode_q8_0),
+        Format("Q2_K", 10, 256, 84, _decode_q2_k),
+        Format("Q3_K", 11, 256, 110, _decode_q3_k),
         Format("Q4_K", 12, 256, 144, _decode_q4_k),
         Format("Q5_K", 13, 256, 176, _decode_q5_k),
         Format("Q6_K", 14, 256, 210, _decode_q6_k),
+        Format("IQ4_NL", 20, 32, 18, _decode_iq4_nl),
+        Format("IQ4_XS", 23, 256, 136, _decode_iq4_xs),
         Format("BF16", 30, 1, 2, _decode_bf16),
+        Format("MXFP4", 39, 32, 17, _decode_mxfp4),
     )
 }
+NOT_READ = {
+    **dict(zip((4, 5, 9, 15), ("Q4_2", "Q4_3", "Q8_1", "Q8_K"), strict=True)),
+    **dict(zip((16, 17, 18, 19, 21, 22, 29), ("IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ3_S", "IQ2_S", "IQ1_M"), strict=True)),
+    **dict(zip(range(24, 29), ("I8", "I16", "I32", "I64", "F64"), strict=True)),
+    **dict(zip(range(31, 39), REPACKED, strict=True)),
+    **dict(zip((40, 41), ("NVFP4", "Q1_0"), strict=True)),
+}
+"""Codes of formats that exist and are not read here, with their names."""
 BY_NAME = {each.name: each for each in FORMATS.values()}

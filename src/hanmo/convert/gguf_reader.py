@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.errors import ModelError
-from hanmo.convert.gguf_blocks import FORMATS, Format, dequantized
+from hanmo.convert.gguf_blocks import FORMATS, NOT_READ, Format, dequantized
 
 MAGIC = b"GGUF"
 SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
@@ -37,6 +37,8 @@ class Stored:
     format: Format
     start: int
     bytes: int
+    content: NDArray[np.uint8]
+    """All bytes of the file that it stands in."""
 
 
 class GgufFile:
@@ -88,7 +90,7 @@ class GgufFile:
                     f"the tensor {name!r} should take {size:,} bytes from {base + offset:,} on, the file has {len(self._bytes):,} bytes "
                     f"and an alignment of {alignment}: fetch it again"
                 )
-            found[name] = Stored(name, shape, kind, base + offset, size)
+            found[name] = Stored(name, shape, kind, base + offset, size, self._bytes)
         in_order = sorted(found.values(), key=lambda each: each.start)
         for before, after in pairwise(in_order):
             if before.start + before.bytes > after.start:
@@ -106,9 +108,14 @@ class GgufFile:
                 f"the tensor {name!r} says it has the shape {shape}, which the file's {len(self._bytes):,} bytes cannot hold"
             )
         code = cursor.number("<I", f"the format of {name!r}")
+        known = ", ".join(each.name for each in FORMATS.values())
+        if code in NOT_READ:
+            raise ModelError(
+                f"{self.path}: the tensor {name!r} is stored as {NOT_READ[code]}, which is not read here: "
+                f"take a file of this model in one of {known}"
+            )
         if code not in FORMATS:
-            known = ", ".join(each.name for each in FORMATS.values())
-            raise cursor.wrong(f"the tensor {name!r} has the format {code}, which is not read here: {known} are")
+            raise cursor.wrong(f"the tensor {name!r} has the format {code}, which is none of GGUF")
         if shape[-1] % FORMATS[code].size:
             raise cursor.wrong(f"the rows of {name!r} ({shape[-1]} numbers) are no whole blocks of {FORMATS[code].name}")
         return name, tuple(shape), FORMATS[code], cursor.number("<Q", f"the offset of {name!r}")
@@ -116,7 +123,7 @@ class GgufFile:
     def read(self, name: str) -> NDArray[np.float32]:
         """The numbers of one tensor, in its shape."""
         stored = self.tensors[name]
-        raw = np.asarray(self._bytes[stored.start : stored.start + stored.bytes])
+        raw = np.asarray(stored.content[stored.start : stored.start + stored.bytes])
         return dequantized(raw, stored.format).reshape(stored.shape)
 
 
