@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ModelError
+from hanmo.convert.gguf_patterns import PATTERNS, SAME
 from hanmo.convert.gguf_reader import Value
-from hanmo.convert.gguf_tokenizer import PATTERNS, SAME, merges_of, read_tokenizer, tokenizer_metadata
+from hanmo.convert.gguf_tokenizer import merges_of, read_tokenizer, tokenizer_metadata
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.load import EOT, Tokenizer
 from hanmo.tokenizer.train import train_tokenizer

@@ -11,44 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from hanmo.base.errors import ModelError
+from hanmo.convert.gguf_patterns import COMPOSED, PATTERNS, SAME, WHOLE_FIRST
 from hanmo.convert.gguf_reader import Value
 from hanmo.tokenizer.load import Tokenizer
-from hanmo.tokenizer.patterns import GPT4, pre_tokenizer
+from hanmo.tokenizer.patterns import pre_tokenizer
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 ROLES = {"bos_token": "bos_token_id", "eos_token": "eos_token_id", "unk_token": "unknown_token_id", "pad_token": "padding_token_id"}
 SPACE = "\u2581"
-DEFAULT_CUTS = (
-    r"[\p{P}\$\+<=>\^~\|]+",
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
-    r"\p{N}+",
-    r"[0-9][0-9][0-9]",
-)
-
-
-def _cuts(*patterns: str) -> pre_tokenizers.PreTokenizer:
-    splits = [pre_tokenizers.Split(Regex(each), "isolated") for each in patterns]
-    return pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-
-
-def _after_digits() -> pre_tokenizers.PreTokenizer:
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
-
-
-PATTERNS = {
-    "gpt-2": lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
-    "smollm": _after_digits,
-    "llama-bpe": lambda: _cuts(GPT4 % "{1,3}"),
-    "qwen2": lambda: _cuts(GPT4 % ""),
-    "deepseek-v3": lambda: pre_tokenizer("deepseek", 3),
-    "default": lambda: _cuts(*DEFAULT_CUTS),
-}
-SAME = {"gpt2": "gpt-2", "llama3": "llama-bpe", "llama-v3": "llama-bpe", "deepseek-r1-qwen": "qwen2", "": "default"}
 OURS = {"smollm": ("gpt2", 1), "llama-bpe": ("gpt4", 3), "qwen2": ("gpt4", 1), "deepseek-v3": ("deepseek", 3)}
 """Patterns of our own tokenizers that engines know under a name."""
 
@@ -106,12 +80,12 @@ def token_id(metadata: Mapping[str, Value], key: str, size: int) -> int | None:
 
 def _byte_level(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokenizers.Tokenizer:
     merges = [tuple(merge.split(" ")) for merge in _strings(metadata, "tokenizer.ggml.merges")]
-    name = metadata.get("tokenizer.ggml.pre", "")
-    pattern = SAME.get(str(name), str(name))
+    name = str(metadata.get("tokenizer.ggml.pre", ""))
+    pattern = SAME.get(name, name)
     if pattern not in PATTERNS:
         raise ModelError(f"tokenizer.ggml.pre (={name!r}) cuts texts in a way that is not known here: {', '.join((*PATTERNS, *SAME))} are")
-    backend = _pairs(tokens, merges, ignore_merges=pattern == "llama-bpe")
-    if pattern == "qwen2":
+    backend = _pairs(tokens, merges, ignore_merges=name in WHOLE_FIRST)
+    if name in COMPOSED:
         backend.normalizer = normalizers.NFC()  # pyright: ignore[reportAttributeAccessIssue]
     backend.pre_tokenizer = PATTERNS[pattern]()  # pyright: ignore[reportAttributeAccessIssue]
     backend.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
