@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from hanmo.convert.gguf import export_gguf
 from hanmo.convert.gguf_blocks import BY_NAME
-from hanmo.convert.gguf_reader import Value
+from hanmo.convert.gguf_reader import GgufFile, Value
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
@@ -70,3 +71,16 @@ def model_folder(place: Path, config: DecoderConfig, template: str | None = None
             parameter.add_(torch.randn_like(parameter), alpha=0.05)
     save_model(network, place, tokenizer_folder=words, generation={"temperature": 0.5})
     return place
+
+
+def in_two(folder: Path, path: Path) -> list[Path]:
+    """A model folder as two parts."""
+    export_gguf(folder, path, "f32")
+    file = GgufFile(path)
+    names = list(file.tensors)
+    parts = [path.with_name(f"m-0000{number}-of-00002.gguf") for number in (1, 2)]
+    for number, mine in enumerate((names[::2], names[1::2])):
+        about: dict[str, Value] = {"split.no": number, "split.count": 2, "split.tensors.count": len(names)}
+        write_gguf(parts[number], {**file.metadata, **about}, {name: outgoing(file.read(name)) for name in mine})
+    path.unlink()
+    return parts

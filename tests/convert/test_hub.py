@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.convert.conftest import model_folder
+from tests.convert.conftest import in_two, model_folder
 from tests.model.families.conftest import SMALL
 
 import hanmo.convert.hub
@@ -95,6 +95,12 @@ def test_a_hub_name_loads_from_the_mirror_and_then_without_a_network(hub: tuple[
     assert load("owner/small", settings) == "32" and kind.asked == []
     said = load("owner/none", settings)
     assert said.startswith("ModelError owner/none is neither here nor on the hub") and "\n" not in said
+
+
+def test_one_part_of_a_set_brings_the_others(hub: tuple[type[Hub], dict[str, str]]) -> None:
+    kind, settings = hub
+    parts = in_two(kind.folder, kind.folder / "m.gguf")
+    assert load(f"owner/small/{parts[1].name}", settings) == "32"
 
 
 def test_pickled_weights_stay_on_the_hub(hub: tuple[type[Hub], dict[str, str]]) -> None:

@@ -19,6 +19,7 @@ from hanmo.base.storage import write_text
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
+from hanmo.convert.gguf_split import read_gguf
 from hanmo.convert.gguf_tokenizer import read_tokenizer, token_id, tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
@@ -39,7 +40,7 @@ def import_gguf(path: Path, folder: Path) -> dict[str, object]:
 
     Raises ModelError in one line for a file that is damaged, lies, or asks for what we do not compute.
     """
-    file = GgufFile(path)
+    file = read_gguf(path)
     network = read_decoder(file)
     try:
         tokenizer = read_tokenizer(file.metadata)

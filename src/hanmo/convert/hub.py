@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, by name: `OWNER/NAME`, or `OWNER/NAME/FILE.gguf` for one file of it.
+"""Models of the Hugging Face hub, by name: `OWNER/NAME`, or `OWNER/NAME/FILE.gguf` for one file of it, with the others of its set.
 
 In: a name. Out: a local folder or file in the hub library's own cache, which serves without a network once filled. The mirror
 of HF_ENDPOINT, the cache of HF_HOME and HF_HUB_OFFLINE hold as everywhere. Only safetensors, tokenizers and settings are
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hanmo.base.errors import MissingExtraError, ModelError
 from hanmo.base.progress import say
+from hanmo.convert.gguf_split import parts_of
 
 PATTERNS = ["*.json", "*.jinja", "*.safetensors", "vocab.txt", "merges.txt", "README.md", "LICENSE*"]
 LEFT_OUT = ["*/*", "*.msgpack.json"]
@@ -39,7 +40,9 @@ def fetch_from_hub(name: str) -> Path:
 
     def bring(*, local: bool) -> Path:
         if inside:
-            return Path(hf_hub_download(f"{owner}/{model}", "/".join(inside), local_files_only=local))
+            parts = [each.as_posix() for each in parts_of(Path(*inside))]
+            found, *_ = [hf_hub_download(f"{owner}/{model}", each, local_files_only=local) for each in parts]
+            return Path(found)
         found = snapshot_download(f"{owner}/{model}", allow_patterns=PATTERNS, ignore_patterns=LEFT_OUT, local_files_only=local)
         return Path(found)
 

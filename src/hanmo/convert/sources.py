@@ -12,11 +12,14 @@ from hanmo.base.progress import say
 from hanmo.base.runs import Run, model_folder
 from hanmo.convert.gguf import import_gguf
 from hanmo.convert.gguf_reader import MAGIC
+from hanmo.convert.gguf_split import is_piece, parts_of, sets_in
 from hanmo.convert.hub import fetch_from_hub, is_hub_name
 from hanmo.data.catalogue import ENTRIES, cache_folder, find
 
-FORM = "1"
+FORM = "2"
 """Counts up when an import would give another folder for the same file."""
+MOST_PARTS = 1000
+"""How many files of a set are looked at to see whether one has changed."""
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -53,11 +56,13 @@ def _fetched(name: str) -> Path:
 
 
 def _of_folder(folder: Path) -> Path:
-    """A model folder or run as it is; a folder with one GGUF file and no config.json stands for that file."""
-    files = sorted(folder.glob("*.gguf"))
-    if len(files) == 1 and not any((each / "config.json").is_file() for each in (folder, Run(folder).model)):
-        return _of_file(files[0])
-    return model_folder(folder)
+    """A model folder or run as it is; a folder with one GGUF file, or one set of them, and no config.json stands for that."""
+    if any((each / "config.json").is_file() for each in (folder, Run(folder).model)):
+        return model_folder(folder)
+    files = sets_in(sorted(folder.glob("*.gguf")))
+    if len(files) > 1:
+        raise ModelError(f"{folder} holds several GGUF models: name one of {', '.join(each.name for each in files[:8])}")
+    return _of_file(files[0]) if files else model_folder(folder)
 
 
 def _of_file(path: Path) -> Path:
@@ -67,6 +72,8 @@ def _of_file(path: Path) -> Path:
         )
     if path.suffix == ".safetensors":
         raise ModelError(f"{path} holds weights alone: give the folder, with its config.json")
+    if is_piece(path):
+        raise ModelError(f"{path} is a piece of a GGUF file cut by bytes: join all of them in order first (cat PIECES > model.gguf)")
     with path.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
             raise ModelError(f"{path} is no model: a file should be GGUF, and this one does not begin with {MAGIC.decode()}")
@@ -74,9 +81,10 @@ def _of_file(path: Path) -> Path:
 
 
 def imported(path: Path) -> Path:
-    """The model folder of a GGUF file in the cache, made when the file is new or has changed."""
-    about = path.resolve().stat()
-    said = f"{FORM} {path.resolve()} {about.st_size} {about.st_mtime_ns}"
+    """The model folder of a GGUF file, or of a set of them, in the cache, made when a file is new or has changed."""
+    path, *others = [each for each in parts_of(path)[:MOST_PARTS] if each.is_file()] or [path]
+    about = [(each.resolve(), each.stat()) for each in (path, *others)]
+    said = " ".join([FORM, *(f"{each} {stat.st_size} {stat.st_mtime_ns}" for each, stat in about)])
     place = cache_folder() / "imported" / f"{path.stem}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
     if not (place / "config.json").is_file():
         say(f"importing {path} into {place}")
