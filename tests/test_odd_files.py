@@ -20,6 +20,7 @@ import pytest
 
 from hanmo.base.storage import sha256
 from hanmo.data.prepare import PrepareConfig, prepare
+from hanmo.data.reading.contents import ReadConfig
 from hanmo.data.reading.read import SPLITS, read_dataset
 
 STORY = "清晨的集市上已经热闹起来，卖菜的老人把新摘的豆角摆成一排，孩子们在人群里跑来跑去，笑声传得很远。"
@@ -88,8 +89,23 @@ def files() -> dict[str, tuple[bytes, dict[str, str]]]:
         "21-page.pdf": (b"<html><body>no pdf</body></html>", {"": "wrong_format"}),
         "22-scan.html": (b"%PDF-1.4 cut off", {"": "unreadable"}),
         "23-rows.json": (f"[{rows}, {{broken}}, 5]".encode(), {"#1": "", "#2": "malformed", "#3": "malformed"}),
+        "25-returns.csv": (f"id,text\r1,{number(STORY, 25)}\r2,{number(STORY, 26)}\r".encode(), {"#1": "", "#2": ""}),
+        "26-odd-values.parquet": (odd_values(), {"#1": "", "#2": "undecodable", "#3": ""}),
         "24-office.docx": (zipped({"[Content_Types].xml": b"<x/>"}), {"": "unsupported"}),
     }
+
+
+def odd_values() -> bytes:
+    """A Parquet file with a string that is not UTF-8, times in nanoseconds and maps with a key twice."""
+    words = [number(STORY, 27).encode(), b"\xff\xfe\xfa", number(STORY, 28).encode()]
+    columns = {
+        "text": pa.array(words, pa.binary()).view(pa.string()),
+        "when": pa.array([1001] * 3, pa.timestamp("ns", "Mars/Phobos")),
+        "map": pa.array([[("k", "1"), ("k", "2")]] * 3, pa.map_(pa.string(), pa.string())),
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
 
 
 def make_folder(folder: Path) -> dict[str, str]:
@@ -132,12 +148,13 @@ def receipts(out: Path) -> dict[str, dict]:
 
 def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_path: Path) -> None:
     wanted = make_folder(tmp_path / "odd")
-    prepare([tmp_path / "odd"], tmp_path / "one", PrepareConfig(workers=1, shard_bytes=10_000))
+    read = ReadConfig(keep_columns=("when", "map"))
+    prepare([tmp_path / "odd"], tmp_path / "one", PrepareConfig(workers=1, shard_bytes=10_000, read=read))
     found = receipts(tmp_path / "one")
     assert {name: row["rule"] or "" for name, row in found.items()} == wanted
     assert found["02-zip.jsonl/a.txt"]["encoding"] == "utf-8" and found["14-utf16-bare.txt"]["encoding"] == "utf-16-le"
     assert found["02-zip.jsonl/a.txt"]["format"] == "text" and found["06-bomb.zip/zeros.jsonl"]["threshold"] == 200
-    prepare([tmp_path / "odd"], tmp_path / "two", PrepareConfig(workers=2, shard_bytes=10_000))
+    prepare([tmp_path / "odd"], tmp_path / "two", PrepareConfig(workers=2, shard_bytes=10_000, read=read))
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
 
 

@@ -38,3 +38,8 @@ def test_it_stands_on_standard_error_in_the_manifest_and_in_the_report(
     assert manifest["warnings"] == [{"rule": "near_duplicate", "left_out": 7, "seen": 8}]
     assert "WARNING: near_duplicate left out 7 of 8 documents (88%)" in capsys.readouterr().err
     assert says in (tmp_path / "data" / "report.html").read_text("utf-8")
+
+
+def test_one_fault_of_ours_is_always_told() -> None:
+    (alarm,) = alarms(counted(500, reader_fault=1))
+    assert loud(alarm).startswith("WARNING: reader_fault: a fault in hanmo's own readers cost 1 of 501 inputs")

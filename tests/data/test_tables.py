@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hanmo.data.tables import BlockWriter, Table, TableError, TableWriter, column_names, read_rows, row_groups
+from hanmo.data.tables import BlockWriter, Gap, Table, TableError, TableWriter, column_names, read_past_gaps, read_rows, row_groups
 
 COLUMNS = {"id": "text", "metadata": "metadata", "n": "count", "share": "number", "kept": "flag", "digest": "digest"}
 ROWS = [
@@ -84,3 +85,48 @@ def test_an_error_while_writing_is_the_error_that_is_told(tmp_path: Path) -> Non
 
 def test_other_tools_read_the_files(tmp_path: Path) -> None:
     assert pq.read_table(write(tmp_path / "t.parquet", ROWS)).column("id").to_pylist() == ["a", "b"]
+
+
+def test_values_that_python_has_no_form_for_become_text(tmp_path: Path) -> None:
+    columns = {
+        "nanoseconds": pa.array([1001], pa.timestamp("ns")),
+        "year": pa.array([2**48], pa.timestamp("ms")),
+        "zone": pa.array([3000], pa.timestamp("ms", "Mars/Phobos")),
+        "map": pa.array([[("a", "1"), ("a", "2")]], pa.map_(pa.string(), pa.string())),
+        "inside": pa.array([{"when": [1001]}], pa.struct([("when", pa.list_(pa.timestamp("ns")))])),
+        "coded": not_utf8(b"a\xffb").dictionary_encode(),
+        "text": not_utf8(b"\xb9\xe3"),
+        "plain": pa.array(["as ever"]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "odd.parquet")
+    (row,) = read_rows(tmp_path / "odd.parquet")
+    assert row == {
+        "nanoseconds": "1970-01-01 00:00:00.000001001",
+        "year": "10889-08-02 05:31:50.656",
+        "zone": "1970-01-01 00:00:03.000 Mars/Phobos",
+        "map": [("a", "1"), ("a", "2")],
+        "inside": {"when": ["1970-01-01 00:00:00.000001001"]},
+        "coded": "a\udcffb",
+        "text": "\udcb9\udce3",
+        "plain": "as ever",
+    }
+
+
+def not_utf8(*values: bytes) -> pa.Array:
+    """A column of strings whose bytes nobody checked."""
+    return pa.array(values, pa.binary()).view(pa.string())
+
+
+def test_a_broken_row_group_is_a_gap_and_the_next_one_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "broken.parquet"
+    pq.write_table(pa.table({"text": [f"row {number}" for number in range(30)]}), path, row_group_size=10, compression="none")
+    place = pq.read_metadata(path).row_group(1).column(0)
+    data = bytearray(path.read_bytes())
+    data[place.dictionary_page_offset : place.data_page_offset + 4] = bytes(place.data_page_offset + 4 - place.dictionary_page_offset)
+    path.write_bytes(data)
+    found = list(read_past_gaps(path))
+    gaps = [(number, row) for number, row in enumerate(found) if isinstance(row, Gap)]
+    assert [(number, gap.rows) for number, gap in gaps] == [(10, 10)] and gaps[0][1].reason
+    assert found[:10] + found[11:] == [{"text": f"row {number}"} for number in (*range(10), *range(20, 30))]
+    with pytest.raises(TableError):
+        list(read_rows(path))

@@ -1,4 +1,4 @@
-"""A rule that leaves out most of what it sees is more often a mistake than a finding, and is said loudly.
+"""A rule that leaves out most of what it sees is more often a mistake than a finding, and is said loudly; a fault of ours always is.
 
 In: what the receipts add up to. Out: a warning for each such rule; for standard error, the manifest and the report. Mixing out is nobody's
 mistake: it was asked for.
@@ -7,6 +7,7 @@ mistake: it was asked for.
 from dataclasses import dataclass
 
 from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE
+from hanmo.data.reading.contents import FAULT
 from hanmo.data.receipts import Counts
 
 MOST = 0.5
@@ -28,12 +29,17 @@ def alarms(counts: Counts) -> list[Alarm]:
     passed = counts.kept + counts.rules[MIXED_OUT] + counts.rules[EXACT_DUPLICATE] + counts.rules[NEAR_DUPLICATE]
     late = (EXACT_DUPLICATE, NEAR_DUPLICATE)
     found = [Alarm(rule, number, passed if rule in late else counts.total) for rule, number in rules.items()]
-    most = [alarm for alarm in found if alarm.left_out > MOST * alarm.seen and alarm.left_out > FEW]
+    most = [alarm for alarm in found if alarm.rule == FAULT or (alarm.left_out > MOST * alarm.seen and alarm.left_out > FEW)]
     return sorted(most, key=lambda alarm: (-alarm.left_out, alarm.rule))
 
 
 def loud(alarm: Alarm) -> str:
     """The line for standard error."""
+    if alarm.rule == FAULT:
+        return (
+            f"WARNING: {FAULT}: a fault in hanmo's own readers cost {alarm.left_out:,} of {alarm.seen:,} inputs; "
+            "receipts.parquet names each file and place: please report it"
+        )
     share = alarm.left_out / alarm.seen
     return (
         f"WARNING: {alarm.rule} left out {alarm.left_out:,} of {alarm.seen:,} documents ({share:.0%}): "

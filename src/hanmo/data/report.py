@@ -14,6 +14,7 @@ from hanmo.data.duplicates.contamination import CONTAMINATED
 from hanmo.data.findings import Example, Findings
 from hanmo.data.phrases import Language, Phrases
 from hanmo.data.quotations import Quote
+from hanmo.data.reading.contents import FAULT
 from hanmo.data.receipts import Counts
 from hanmo.data.steps import steps
 
@@ -26,7 +27,7 @@ def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> 
     receipts = manifest["receipts"]
     total_bytes = sum(sums["bytes"] for sums in manifest["documents"].values())
     tiles = [(show(receipts["kept"]), say("kept")), (show(receipts["total"]), say("total")), (show(total_bytes), say("bytes"))]
-    notes: list[Block] = [Paragraph(say("alarm", **alarm)) for alarm in manifest.get("warnings", [])]
+    notes: list[Block] = [Paragraph(say("fault" if alarm["rule"] == FAULT else "alarm", **alarm)) for alarm in manifest.get("warnings", [])]
     notes += [Paragraph(text, quiet=True) for text in (say("words_note"), *card.moved(manifest, say))]
     sections = [
         Section(say("size"), [Tiles(tiles), Table(*card.size(manifest, say)), *notes]),

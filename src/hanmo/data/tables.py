@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -53,6 +54,14 @@ def row_groups(source: Path | BinaryIO) -> list[tuple[int, int]]:
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Rows of a Parquet file that could not be read: how many, and why."""
+
+    rows: int
+    reason: str
+
+
 def read_rows(
     source: Path | BinaryIO, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
 ) -> Iterator[dict[str, object]]:
@@ -60,15 +69,73 @@ def read_rows(
 
     Raises TableError when the file is no Parquet or breaks off.
     """
+    for found in read_past_gaps(source, columns, groups):
+        if isinstance(found, Gap):
+            raise TableError(found.reason)
+        yield found
+
+
+def read_past_gaps(
+    source: Path | BinaryIO, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[dict[str, object] | Gap]:
+    """Rows as `read_rows` gives them, and a gap in place of what is broken inside a row group; the next group is read.
+
+    A value that Python has no form for becomes text: a time in nanoseconds, a year beyond 9999; a map with a key twice becomes
+    pairs; bytes in a string that are not UTF-8 stand in it as lone surrogates. Raises TableError when the file is no Parquet.
+    """
     with _table_errors():
         import pyarrow.parquet as pq
 
         opened = source.open("rb") if isinstance(source, Path) else contextlib.nullcontext(source)
         with opened as stream, pq.ParquetFile(stream) as file:
             names = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
-            wanted = list(range(file.num_row_groups)) if groups is None else list(groups)
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=wanted, columns=names):
-                yield from batch.to_pylist(maps_as_pydicts="strict")
+            for group in range(file.num_row_groups) if groups is None else groups:
+                yield from _rows_of_group(file, group, names)
+
+
+def _rows_of_group(file: Any, group: int, columns: list[str] | None) -> Iterator[dict[str, object] | Gap]:
+    import pyarrow as pa
+
+    missing, reason = file.metadata.row_group(group).num_rows, "fewer rows than its row group promises"
+    try:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=columns):
+            missing -= len(batch)
+            yield from _plain_rows(batch)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = _shortened(error)
+    if missing > 0:
+        yield Gap(missing, reason)
+
+
+def _plain_rows(batch: Any) -> list[dict[str, object]]:
+    try:
+        return batch.to_pylist(maps_as_pydicts="strict")
+    except (ValueError, LookupError, ArithmeticError):  # one value spoils the call for all
+        columns = [[_plain(value) for value in column] for column in batch.columns]
+        return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(value: Any) -> object:
+    """A value as Python has it, or the nearest to it."""
+    import pyarrow as pa
+
+    try:
+        return value.as_py(maps_as_pydicts="strict")
+    except (ValueError, LookupError, ArithmeticError):
+        pass
+    if isinstance(value, pa.DictionaryScalar):
+        return _plain(value.value)
+    if isinstance(value, pa.MapScalar):
+        return [(_plain(pair["key"]), _plain(pair["value"])) for pair in value.values]
+    if isinstance(value, pa.StructScalar):
+        return {name: _plain(value[place]) for place, name in enumerate(value.type.names)}
+    if hasattr(value, "values"):
+        return [_plain(each) for each in value.values]
+    if hasattr(value, "as_buffer"):
+        return value.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
+    zone = getattr(value.type, "tz", None)
+    bare = value.cast(pa.timestamp(value.type.unit)) if zone else value
+    return f"{bare.cast(pa.string())}{f' {zone}' if zone else ''}"
 
 
 @contextlib.contextmanager
@@ -303,5 +370,11 @@ def _table_errors() -> Generator[None]:
 
     try:
         yield
-    except pa.ArrowException as error:
-        raise TableError(" ".join(str(error).split())[:200]) from error
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the disk's or the network's, not the content's
+            raise
+        raise TableError(_shortened(error)) from error
+
+
+def _shortened(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

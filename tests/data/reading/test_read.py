@@ -1,8 +1,11 @@
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
+import re
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from hanmo.base.errors import DataError
-from hanmo.data.reading.contents import ReadConfig
+from hanmo.data.reading.contents import Content, ReadConfig
 from hanmo.data.reading.formats import Format
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
-from hanmo.data.reading.read import format_of, read_dataset, read_texts, read_unit
+from hanmo.data.reading.read import READERS, format_of, read_dataset, read_texts, read_unit
 
 CHINESE = "山下有一条小河，河边住着一位老人。"
 ENGLISH = "An old man lived beside the river."
@@ -305,3 +308,85 @@ def test_a_table_without_rows_or_without_the_text_column_says_so_once(tmp_path: 
 def test_a_text_split_into_no_part_has_its_refusal(tmp_path: Path) -> None:
     for way in ("line", "heading"):
         assert rules(read(put(tmp_path / "a.md", "\n\n"), split_on=way)) == ["empty"]
+
+
+class Surprise(Exception):
+    """What no reader expects."""
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def test_a_surprise_in_a_reader_costs_the_rest_of_its_file_and_names_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(content: Content, config: ReadConfig):
+        yield content.text("before", label=f"{content.label}#1")
+        raise Surprise("nobody\nthought of this")
+
+    monkeypatch.setitem(READERS, "csv", odd)
+    path = put(tmp_path / "a.csv", "text\nx\n")
+    kept, refused = read(path)
+    assert isinstance(kept, Text) and isinstance(refused, Refused)
+    assert (refused.source, refused.rule) == ("a.csv", "reader_fault")
+    assert re.fullmatch(r"Surprise: nobody thought of this at \w+\.py:\d+, behind a\.csv#1", refused.detail)
+    packed = put(tmp_path / "a.zip", zip_of({"one.csv": b"text\nx\n", "two.txt": ENGLISH.encode()}))
+    assert [getattr(entry, "rule", "kept") for entry in read(packed)] == ["kept", "reader_fault", "kept"]
+
+
+def test_a_surprise_in_a_row_costs_that_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(text: str) -> str:
+        if text == "bad":
+            raise Surprise(text)
+        return text
+
+    monkeypatch.setattr("hanmo.data.reading.rows.without_surrogates", odd)
+    rows = "".join(json.dumps({"text": word, "more": word}) + "\n" for word in ("good", "bad", "fine"))
+    entries = read(put(tmp_path / "a.jsonl", rows), keep_columns=("more",))
+    assert [getattr(entry, "rule", "kept") for entry in entries] == ["kept", "reader_fault", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "texts"),
+    [
+        ("a.csv", "id,text\r1,one\r2,two\r", {}, ["one", "two"]),
+        ("a.jsonl", '{"text": "one"}\r{"text": "two"}\r', {}, ["one", "two"]),
+        ("a.txt", "one\rtwo\rthree", {"split_on": "line"}, ["one", "two", "three"]),
+        ("a.txt", "one\r\ntwo\rthree\nfour", {"split_on": "line"}, ["one", "two", "three", "four"]),
+        ("a.txt", "# one\rwords\r# two\rmore", {"split_on": "heading"}, ["# one\nwords\n", "# two\nmore"]),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_carriage_return_alone_ends_a_line(
+    tmp_path: Path, name: str, content: str, settings: dict, texts: list[str], encoding: str
+) -> None:
+    entries = read(put(tmp_path / name, content.encode(encoding)), **settings)
+    assert [entry.text if isinstance(entry, Text) else entry for entry in entries] == texts
+
+
+def test_a_parquet_row_that_is_broken_costs_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    words = pa.array([b"one", b"\xff\xfe\xfa", "二".encode()], pa.binary()).view(pa.string())
+    odd = {
+        "when": pa.array([1001, 1, 2], pa.timestamp("ns")),
+        "map": pa.array([[("k", "1"), ("k", "2")]] * 3, pa.map_(pa.string(), pa.string())),
+    }
+    pq.write_table(pa.table({"text": words, **odd}), path)
+    first, broken, last = read(path, keep_columns=("when", "map"))
+    assert isinstance(first, Text) and first.metadata == {"when": "1970-01-01 00:00:00.000001001", "map": "[('k', '1'), ('k', '2')]"}
+    assert isinstance(broken, Refused) and (broken.source, broken.rule) == ("a.parquet#2", "undecodable")
+    assert isinstance(last, Text) and last.text == "二"
+
+
+def test_a_broken_row_group_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"row {number}" for number in range(1, 31)]}), path, row_group_size=10, compression="none")
+    column = pq.read_metadata(path).row_group(1).column(0)
+    data = bytearray(path.read_bytes())
+    data[column.dictionary_page_offset : column.data_page_offset + 4] = bytes(column.data_page_offset + 4 - column.dictionary_page_offset)
+    entries = read(put(path, bytes(data)))
+    assert [entry.source for entry in entries] == [f"a.parquet#{number}" for number in (*range(1, 12), *range(21, 31))]
+    assert isinstance(entries[10], Refused) and entries[10].rule == "unreadable" and entries[10].detail.startswith("10 rows from here on")

@@ -2,6 +2,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -11,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.data.reading.inputs import InputFile
-from hanmo.data.reading.streams import FREE_BYTES, BombError, Counted, Guard, as_utf8, file_size, lines, open_file, packed_kind, unpacked
+from hanmo.data.reading.streams import (
+    FREE_BYTES,
+    BombError,
+    Counted,
+    Guard,
+    as_utf8,
+    count_line_ends,
+    file_size,
+    lines,
+    open_file,
+    packed_kind,
+    unpacked,
+)
 
 
 def guard(packed: int = 1000, ratio: float = 200, most: int = 2**40) -> Guard:
@@ -114,3 +127,25 @@ def test_wrong_bytes_stay_wrong_so_that_their_line_alone_is_refused() -> None:
 def test_utf8_is_passed_on_as_it_is() -> None:
     stream = cast("BinaryIO", io.BytesIO(b"\xff"))
     assert as_utf8(stream, "utf-8") is as_utf8(stream, "ascii") is as_utf8(stream, "") is stream
+
+
+class Slow(io.BytesIO):
+    """Gives a few bytes at a time, as a network does."""
+
+    def __init__(self, data: bytes, most: int) -> None:
+        super().__init__(data)
+        self.most = most
+
+    def read1(self, size: int | None = -1) -> bytes:
+        return super().read1(self.most)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", "字".encode()])), st.integers(1, 5))
+def test_a_carriage_return_ends_a_line_and_every_byte_stays_where_it_was(pieces: list[bytes], most: int) -> None:
+    data = b"".join(pieces)
+    marked = re.sub(rb"\r(?!\n)", b"\n", data)
+    assert [line for line, _ in lines(Slow(data, most), 100)] == re.findall(rb"[^\n]*\n|[^\n]+", marked)
+    blocks = [data[start : start + most] for start in range(0, len(data), most)]
+    before = [b"", *blocks]
+    assert sum(count_line_ends(block, last[-1:]) for last, block in zip(before, blocks, strict=False)) == marked.count(b"\n")

@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO, TypeVar, cast
 
+from hanmo.base.errors import HanmoError
 from hanmo.data.reading.charset import detect
-from hanmo.data.reading.contents import Content, ReadConfig, refusal, seekable
+from hanmo.data.reading.contents import Content, ReadConfig, fault, refusal, seekable
 from hanmo.data.reading.formats import HEAD_BYTES, find_format
 from hanmo.data.reading.inputs import HIDDEN, Refused, Text, is_hidden
 from hanmo.data.reading.streams import READ_ERRORS, BombError, Counted, Guard, unpacked
@@ -133,6 +134,10 @@ def _read_member(
         yield refusal(label, error)
     except MEMBER_ERRORS as error:
         yield refusal(label, error)
+    except (HanmoError, MemoryError):
+        raise
+    except Exception as error:
+        yield fault(label, error)
 
 
 def _once(stream: S) -> Callable[[], contextlib.AbstractContextManager[S]]:

@@ -5,9 +5,12 @@ A content is a file, a piece of one, or a member of an archive; readers do not k
 
 import contextlib
 import io
+import os
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 from hanmo.base.errors import ConfigError
@@ -17,6 +20,8 @@ from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.streams import TooLargeError
 
+FAULT = "reader_fault"
+"""The rule that refuses what met a fault of ours; the report counts it loudly."""
 DOCUMENT_BYTES = 16  # a PDF, or a table inside an archive, that has to be held whole: up to so many times read.max_bytes
 
 
@@ -100,6 +105,15 @@ def refusal(label: str, error: BaseException) -> Refused:
     if isinstance(error, TooLargeError):
         return Refused(source=label, rule=error.rule, detail=one_line(error), value=float(error.value), threshold=float(error.threshold))
     return Refused(source=label, rule="encrypted" if "password" in str(error).lower() else "unreadable", detail=one_line(error))
+
+
+def fault(label: str, error: Exception, behind: str = "") -> Refused:
+    """The refusal of what a reader did not expect: a fault of ours, with its place in the input and in our code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if f"{os.sep}hanmo{os.sep}" in frame.filename] or frames
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    after = f", behind {behind}" if behind else ""
+    return Refused(source=label, rule=FAULT, detail=f"{type(error).__name__}: {one_line(error)}{place}{after}")
 
 
 @contextlib.contextmanager

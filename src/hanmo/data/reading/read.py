@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from hanmo.base.errors import DataError
+from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.progress import say
 from hanmo.base.records import Document
 from hanmo.data.reading.archives import read_tar, read_zip
 from hanmo.data.reading.chapters import begins_chapter
-from hanmo.data.reading.contents import Content, ReadConfig, refusal, too_long, undecodable
+from hanmo.data.reading.contents import Content, ReadConfig, fault, refusal, too_long, undecodable
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.extract import page_text, read_pdf, read_warc
 from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
@@ -119,19 +119,31 @@ def read_unit(unit: Unit, config: ReadConfig) -> Iterator[Text | Refused]:
     try:
         yield from read_content(content_of(unit, config), config)
     except READ_ERRORS as error:
-        yield refusal(unit.file.label, error)
+        yield refusal(_piece(unit.file.label, unit.start, unit.first_row), error)
+
+
+def _piece(label: str, start: int, first_row: int) -> str:
+    """The name of a file, or of a later piece of it, so that what breaks two pieces has two receipts."""
+    return f"{label}#{first_row}" if start else label
 
 
 def read_content(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """Every text in a file or a member of an archive, or a refusal where there is none.
 
-    Raises one of READ_ERRORS where it breaks off.
+    What a reader did not expect costs this content what is behind it, no other one. Raises one of READ_ERRORS where it breaks off.
     """
-    found = False
-    for entry in _entries(content, config):
-        found = True
-        yield entry
-    if not found and content.start == 0 and content.stop < 0:
+    last = ""
+    try:
+        for entry in _entries(content, config):
+            last = entry.source
+            yield entry
+    except PASSED_ON:
+        raise
+    except Exception as error:
+        label = _piece(content.label, content.start, content.first_row)
+        yield fault(label, error, behind=last)
+        last = label
+    if not last and content.start == 0 and content.stop < 0:
         yield Refused(source=content.label, rule="empty", detail=f"no text in this {content.format.kind} file", value=0.0, threshold=1.0)
 
 
@@ -209,6 +221,8 @@ BEGINNINGS: dict[str, Callable[[str], bool]] = {
     "chapter": begins_chapter,
 }
 """What tells that a line begins a new part."""
+PASSED_ON = (*READ_ERRORS, HanmoError, MemoryError)
+"""What `read_content` leaves to others: a broken file to its receipt, an error of the user or the machine to the user."""
 REFUSED = {
     "binary": ("binary", "the first bytes are no text"),
     "packed": ("nested_archive", "packed twice: unpack it once"),

@@ -13,13 +13,13 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
-from hanmo.data.reading.contents import Content, ReadConfig, one_line, seekable, too_long, undecodable
+from hanmo.data.reading.contents import Content, ReadConfig, fault, one_line, seekable, too_long, undecodable
 from hanmo.data.reading.decode import BYTE_ORDER_MARKS
 from hanmo.data.reading.formats import PEEKED_ROWS
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.streams import BLOCK_BYTES, as_utf8, lines
-from hanmo.data.tables import column_names, read_rows
+from hanmo.data.tables import Gap, column_names, read_past_gaps
 
 UTF8_MARK = BYTE_ORDER_MARKS[0][0]
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
@@ -63,10 +63,20 @@ def _parsed(content: Content, label: str, data: bytes, config: ReadConfig) -> Te
         return undecodable(label, data, error)
     except (ValueError, RecursionError) as error:
         return Refused(source=label, rule="malformed", detail=one_line(error))
-    return _row_text(content, label, value, config, encoding)
+    return row_text(content, label, value, config, encoding)
 
 
-def _row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str = "") -> Text | Refused:
+def row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str = "") -> Text | Refused:
+    """The text of a row, or why it has none; what nobody expected costs this row alone."""
+    try:
+        return _row_text(content, label, row, config, encoding)
+    except MemoryError:
+        raise
+    except Exception as error:
+        return fault(label, error)
+
+
+def _row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str) -> Text | Refused:
     if not isinstance(row, dict):
         return Refused(source=label, rule="malformed", detail=f"a row should be an object, not {type(row).__name__}")
     columns = cast("dict[str, Any]", row)
@@ -174,7 +184,7 @@ def _record_text(content: Content, label: str, header: list[str], record: list[s
         return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where the first record has {len(header)}")
     if any(map(ESCAPED.search, record)):
         return Refused(source=label, rule="undecodable", detail="bytes that are not utf-8")
-    return _row_text(content, label, dict(zip(header, record, strict=True)), config)
+    return row_text(content, label, dict(zip(header, record, strict=True)), config)
 
 
 class _Feed:
@@ -245,11 +255,30 @@ def read_parquet(content: Content, config: ReadConfig) -> Iterator[Text | Refuse
         if config.text_column not in (columns := column_names(stream)):
             yield no_column(content.label, columns)
             return
-        rows = read_rows(stream, (config.text_column, *config.keep_columns), groups)
-        for row, values in enumerate(rows, content.first_row):
-            entry = _row_text(content, f"{content.label}#{row}", values, config)
-            length = len(entry.text.encode("utf-8", "surrogatepass")) if isinstance(entry, Text) else 0
-            yield entry if length <= config.max_bytes else too_long(entry.source, length, config.max_bytes)
+        row = content.first_row
+        for found in read_past_gaps(stream, (config.text_column, *config.keep_columns), groups):
+            label = f"{content.label}#{row}"
+            if isinstance(found, Gap):
+                yield Refused(source=label, rule="unreadable", detail=f"{found.rows} rows from here on: {found.reason}")
+                row += found.rows
+            else:
+                yield _stored_text(content, label, found, config)
+                row += 1
+
+
+def _stored_text(content: Content, label: str, row: dict[str, object], config: ReadConfig) -> Text | Refused:
+    """The text of a row whose strings may hold bytes that are not UTF-8, as lone surrogates."""
+    encoding, text = "", row.get(config.text_column)
+    if isinstance(text, str) and ESCAPED.search(text):
+        data = text.encode("utf-8", "surrogateescape")
+        try:
+            text, encoding = content.decode(data)
+        except UnicodeDecodeError as error:
+            return undecodable(label, data, error)
+        row = {**row, config.text_column: text}
+    entry = row_text(content, label, row, config, encoding)
+    length = len(entry.text.encode("utf-8", "surrogatepass")) if isinstance(entry, Text) else 0
+    return entry if length <= config.max_bytes else too_long(label, length, config.max_bytes)
 
 
 def peeked_columns(content: Content, config: ReadConfig) -> list[str]:

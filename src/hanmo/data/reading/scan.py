@@ -13,15 +13,15 @@ from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO
 
-from hanmo.base.errors import DataError
+from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.progress import Progress, say
-from hanmo.data.reading.contents import ReadConfig, one_line
+from hanmo.data.reading.contents import ReadConfig, fault, one_line, refusal
 from hanmo.data.reading.formats import TABLES
 from hanmo.data.reading.inputs import InputFile, Refused, Source, Unit, list_files
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.read import content_of, format_of
 from hanmo.data.reading.rows import peeked_columns
-from hanmo.data.reading.streams import READ_ERRORS, file_size, open_file, packed_kind
+from hanmo.data.reading.streams import READ_ERRORS, count_line_ends, file_size, open_file, packed_kind
 from hanmo.data.tables import TableError, row_groups
 
 BLOCK_BYTES = 2**20
@@ -100,21 +100,26 @@ def scan_file(file: InputFile, config: ReadConfig, piece_bytes: int) -> Scan:
     except OSError as error:
         refused = Refused(source=file.label, rule="unreadable", detail=error.strerror or one_line(error))
         return Scan(units=(replace(unit, refused=refused),))
+    except (HanmoError, MemoryError):
+        raise
+    except Exception as error:
+        refused = refusal(file.label, error) if isinstance(error, READ_ERRORS) else fault(file.label, error)
+        return Scan(units=(replace(unit, refused=refused),))
 
 
 def _digest_and_cuts(stream: BinaryIO, piece_bytes: int) -> tuple[str, list[tuple[int, int]]]:
     """SHA-256 of a stream, and (byte after a line end, lines before it) about every `piece_bytes`; none when 0."""
     digest = hashlib.sha256()
     cuts: list[tuple[int, int]] = []
-    position = rows = 0
+    position, rows, before = 0, 0, b""
     while block := stream.read(BLOCK_BYTES):
         digest.update(block)
-        end = block.rfind(b"\n") + 1
         if piece_bytes:
+            end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, len(block) - 1)) + 1
             if end and position + end >= (cuts[-1][0] if cuts else 0) + piece_bytes:
-                cuts.append((position + end, rows + block.count(b"\n")))
-            rows += block.count(b"\n")
-        position += len(block)
+                cuts.append((position + end, rows + count_line_ends(block[:end], before)))
+            rows += count_line_ends(block, before)
+        position, before = position + len(block), block[-1:]
     return digest.hexdigest(), cuts
 
 

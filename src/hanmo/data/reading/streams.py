@@ -11,6 +11,9 @@ import contextlib
 import gzip
 import io
 import lzma
+import re
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ from hanmo.data.tables import TableError, zstandard_stream
 
 BLOCK_BYTES = 2**20
 FREE_BYTES = 16 * 2**20  # however well packed, so little harms nobody
+LONE_RETURN = re.compile(rb"\r(?!\n)")
 OPENERS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
     "gz": lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream)),
     "xz": lambda stream: cast("BinaryIO", lzma.LZMAFile(stream)),  # noqa: SIM115 - `unpacked` closes it
@@ -46,7 +50,7 @@ class BombError(TooLargeError):
     rule = "bomb"
 
 
-READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, TableError, TooLargeError)
+READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError, TableError, TooLargeError)
 """What a broken file raises while it is read."""
 
 
@@ -166,7 +170,11 @@ def packed_kind(head: bytes) -> str:
 
 
 def lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:
-    """Lines with their lengths in bytes; None instead of a line longer than `limit`, which is read past, not held."""
+    """Lines with their lengths in bytes; None instead of a line longer than `limit`, which is read past, not held.
+
+    A carriage return that stands alone ends a line too, and comes out as a line feed.
+    """
+    stream = io.BufferedReader(LineEnds(stream), HEAD_BYTES)
     while line := stream.readline(limit + 1):
         if len(line) <= limit or line.endswith(b"\n"):
             yield line, len(line)
@@ -179,32 +187,73 @@ def lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:
         yield None, length
 
 
-class AsUtf8(io.RawIOBase):
-    """Text in another encoding as UTF-8 bytes, block by block; bytes that are wrong in it come out as bytes wrong in UTF-8."""
+def count_line_ends(block: bytes, before: bytes = b"") -> int:
+    """How many lines end in a block, behind the bytes `before` it.
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+    >>> count_line_ends(b"a\\r\\nb\\rc\\n\\r"), count_line_ends(b"\\nd", before=b"c\\r")
+    (4, 0)
+    """
+    split = before.endswith(b"\r") and block.startswith(b"\n")
+    return block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n") - split
+
+
+class _InBlocks(io.RawIOBase):
+    """A stream made of blocks that `_block` gives, each of any length; an empty one is the end."""
+
+    def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
-        escapes = "replace" if encoding.startswith("utf") else "surrogateescape"
-        self._stream, self._decoder = stream, codecs.getincrementaldecoder(encoding)(escapes)
-        self._left, self._begun = b"", False
+        self._read = cast("Callable[[int], bytes]", getattr(stream, "read1", stream.read))  # read1 keeps what came before an error
+        self._left = b""
+
+    def _block(self) -> bytes:
+        raise NotImplementedError
 
     def readable(self) -> bool:
         """Yes."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Fill the buffer."""
-        while not self._left:
-            block = self._stream.read(HEAD_BYTES)
-            text = self._decoder.decode(block, final=not block)
-            if not self._begun:
-                text, self._begun = text.removeprefix("\ufeff"), bool(text)
-            self._left = text.encode("utf-8", "surrogateescape")
-            if not block:
-                break
+        """Fill the buffer, or a part of it."""
+        self._left = self._left or self._block()
         count = min(len(buffer), len(self._left))
         buffer[:count], self._left = self._left[:count], self._left[count:]
         return count
+
+
+class LineEnds(_InBlocks):
+    """The bytes of a stream with every carriage return that stands alone as a line feed: each byte stays where it was."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._held = b""
+
+    def _block(self) -> bytes:
+        while read := self._read(HEAD_BYTES):
+            block, self._held = self._held + read, b""
+            if block.endswith(b"\r"):  # what follows says whether it stands alone
+                block, self._held = block[:-1], b"\r"
+            if block:
+                return LONE_RETURN.sub(b"\n", block) if b"\r" in block else block
+        last, self._held = self._held, b""
+        return last.replace(b"\r", b"\n")
+
+
+class AsUtf8(_InBlocks):
+    """Text in another encoding as UTF-8 bytes, block by block; bytes that are wrong in it come out as bytes wrong in UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        super().__init__(stream)
+        escapes = "replace" if encoding.startswith("utf") else "surrogateescape"
+        self._decoder, self._begun = codecs.getincrementaldecoder(encoding)(escapes), False
+
+    def _block(self) -> bytes:
+        while True:
+            block = self._read(HEAD_BYTES)
+            text = self._decoder.decode(block, final=not block)
+            if not self._begun:
+                text, self._begun = text.removeprefix("\ufeff"), bool(text)
+            if text or not block:
+                return text.encode("utf-8", "surrogateescape")
 
 
 def as_utf8(stream: BinaryIO, encoding: str) -> BinaryIO:
