@@ -41,3 +41,22 @@ LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character", "unigram"]
 def trained(texts) -> dict[str, Tokenizer]:
     """One tokenizer of each kind and pattern."""
     return {name: train_tokenizer(texts, config) for name, config in CONFIGS.items()}
+
+
+CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,?!:;'[]/<>|_=\n雨下"
+LONGER = ["th", "the", "in", "ra", "rain", "us", "er", "user", "is", "st", "assistant", "IN", "ST", "INST", "[INST", "[INST]", "[/", "se"]
+SPACE = "\u2581"
+
+
+def pieces() -> dict[str, int]:
+    """A vocabulary as SentencePiece's byte pairs have it: special tokens, bytes, letters, words with and without a blank before."""
+    blanks = [form for word in ("t", "th", "i", "r", "u", "us", "[", "a", "s") for form in (SPACE + word,)]
+    words = [form for word in LONGER for form in (word, SPACE + word)]
+    found = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), SPACE, *CHARACTERS, *blanks, *words]
+    return {piece: id for id, piece in enumerate(dict.fromkeys(found))}
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every way to make a piece of two, earlier pieces first."""
+    known = pieces()
+    return [(piece[:at], piece[at:]) for piece in known for at in range(1, len(piece)) if {piece[:at], piece[at:]} <= known.keys()]

@@ -11,7 +11,8 @@ from tokenizers import models
 
 from hanmo.base.errors import DataError, ModelError
 from hanmo.tokenizer import load
-from hanmo.tokenizer.load import EOT, StreamDecoder, Tokenizer, byte_characters
+from hanmo.tokenizer.load import EOT, StreamDecoder, Tokenizer
+from hanmo.tokenizer.spelling import byte_characters
 
 LOSSLESS = ["gpt2", "gpt2-digits", "gpt4", "deepseek", "character", "unigram"]
 EVERY = [*LOSSLESS, "closed", "wordpiece", "word"]

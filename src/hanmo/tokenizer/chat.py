@@ -1,13 +1,15 @@
 """Conversations become ids, by the template that came with the model.
 
-In: messages. Out: ids, and a mask that says which of them the assistant wrote. Special tokens that a template writes are
-special; those that somebody wrote into a message are only text, so nobody can end a turn or speak as another by typing.
+In: messages. Out: ids, and a mask that says which of them the assistant wrote. The rendered text is encoded once, as transformers
+does. Special tokens that a template writes are special; those that somebody wrote into a message are only text, so nobody can end
+a turn or speak as another by typing. That holds for added tokens that are not marked special too, where the template speaks them;
+but the assistant itself may write those (<think>).
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.storage import read_json
 from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.spoken import SIGN, Copy, guarded, signed, speaking
 from hanmo.tokenizer.template_tree import GENERATION_BEGINS, GENERATION_ENDS
 from hanmo.tokenizer.templates import render
 
@@ -25,6 +28,8 @@ TEMPLATE_FILE = "chat_template.jinja"
 BREAK = "\ufdd2"
 """A noncharacter put inside what looks like a special token in a message, and taken out again before encoding."""
 _MARKS = re.compile(f"[{GENERATION_BEGINS}{GENERATION_ENDS}]")
+_OURS = re.compile(f"[{GENERATION_BEGINS}{GENERATION_ENDS}{BREAK}{SIGN}]")
+_PROBE = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,33 @@ class Chat:
 
     def __init__(self, tokenizer: Tokenizer, template: str) -> None:
         self._tokenizer, self._template = tokenizer, template
-        special = sorted(tokenizer.special(), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special)) or "(?!)")
         settings = tokenizer.settings
         roles = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
         self._roles = {role: _content(settings[role]) for role in roles if settings.get(role) is not None}
+        self._special = self._spoken = _any_of(tokenizer.special())
+        self._names = [*tokenizer.special(), *self._speaks()]
+        self._spoken = _any_of(self._names)
+
+    def _speaks(self) -> list[str]:
+        """The added tokens not marked special that the template writes, by itself or around a short conversation."""
+        marks = [
+            each for each in self._tokenizer.added() if not each.isspace() and not each.isalnum() and each not in self._tokenizer.special()
+        ]
+        if not marks:
+            return []
+        try:
+            written = self._template + self._marked(_PROBE, True, None)
+        except ModelError:  # it wants other messages
+            written = self._template
+        return [each for each in marks if each in written]
+
+    @cached_property
+    def _as_written(self) -> Copy:
+        return speaking(self._tokenizer.backend)
+
+    @cached_property
+    def _as_meant(self) -> Copy:
+        return guarded(self._tokenizer.backend, self._names)
 
     @classmethod
     def load(cls, folder: Path) -> "Chat":
@@ -82,17 +109,17 @@ class Chat:
         for number, message in enumerate(messages):
             if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise DataError(f"message {number} (={str(message)[:60]!r}) should have a role (system, user, assistant) and a content")
-        given = {"messages": self._defused(list(messages)), "tools": self._defused(tools), "documents": None}
+        defused = [self._defused(each, self._special if each["role"] == "assistant" else self._spoken) for each in messages]
+        given = {"messages": defused, "tools": self._defused(tools, self._spoken), "documents": None}
         return render(self._template, {**self._roles, **given, "add_generation_prompt": answer})
 
-    def _defused(self, value: Any) -> Any:
-        """The same, with special tokens in texts broken in two and our own marks taken out."""
+    def _defused(self, value: Any, tokens: re.Pattern[str]) -> Any:
+        """The same, with `tokens` in texts broken in two and our own marks taken out."""
         if isinstance(value, str):
-            clean = _MARKS.sub("", value).replace(BREAK, "")
-            return self._special.sub(lambda found: found[0][:1] + BREAK + found[0][1:], clean)
+            return tokens.sub(lambda found: found[0][:1] + BREAK + found[0][1:], _OURS.sub("", value))
         if isinstance(value, Mapping):
-            return {key: self._defused(each) for key, each in cast("Mapping[str, Any]", value).items()}
-        return [self._defused(each) for each in cast("Sequence[Any]", value)] if isinstance(value, list | tuple) else value
+            return {key: self._defused(each, tokens) for key, each in cast("Mapping[str, Any]", value).items()}
+        return [self._defused(each, tokens) for each in cast("Sequence[Any]", value)] if isinstance(value, list | tuple) else value
 
     def _added(self, messages: Messages, whole: str, tools: Sequence[Mapping[str, Any]] | None) -> list[tuple[int, int]]:
         """Where the assistant's turns stand in a text; its blanks after the last special token are the template's."""
@@ -111,30 +138,28 @@ class Chat:
         return spans
 
     def _encoded(self, text: str, spans: Sequence[tuple[int, int]]) -> Encoded:
-        ids: list[NDArray[np.int32]] = []
-        written: list[NDArray[np.bool_]] = []
-        place = 0
-        for part in _parts(self._special, text):
-            end = place + len(part)
-            special = self._tokenizer.special().get(part)
-            if special is not None:
-                ids.append(np.array([special], np.int32))
-                written.append(np.array([_inside(place, spans)]))
-            elif part:
-                self._encode_text(part, place, spans, ids, written)
-            place = end
-        none = np.zeros(0, np.int32)
-        return Encoded(text.replace(BREAK, ""), np.concatenate([none, *ids]), np.concatenate([none.astype(bool), *written]))
+        said = text.replace(BREAK, "")
+        if said == text:
+            (ids, starts), places = self._as_written.encode(text), np.arange(len(text))
+        else:
+            meant, places = self._signed(text)
+            ids, starts = self._as_meant.encode(meant)
+        last = len(places) - 1
+        written = [_inside(int(places[min(int(start), last)]), spans) for start in starts]
+        return Encoded(said, ids, np.array(written, bool))
 
-    def _encode_text(
-        self, part: str, place: int, spans: Sequence[tuple[int, int]], ids: list[NDArray[np.int32]], written: list[NDArray[np.bool_]]
-    ) -> None:
-        plain = part.replace(BREAK, "")
-        places = [place + at for at, letter in enumerate(part) if letter != BREAK] if plain != part else range(place, place + len(part))
-        found, starts, _ = self._tokenizer.encode_spans([plain])[0]
-        ids.append(found)
-        inside = [_inside(places[min(int(start), len(plain) - 1)], spans) for start in starts]
-        written.append(np.array(inside, bool))
+    def _signed(self, text: str) -> tuple[str, NDArray[np.int64]]:
+        """The text with each special token that the template wrote under a sign, and for each character its place before."""
+        pieces: list[str] = []
+        places: list[int] = []
+        before = 0
+        for found in [*self._spoken.finditer(text), None]:
+            start, end = (len(text), len(text)) if found is None else found.span()
+            kept = [at for at in range(before, start) if text[at] != BREAK]
+            pieces += [text[at] for at in kept] + ([] if found is None else [signed(found[0])])
+            places += kept + ([] if found is None else [start, *range(start, end), end - 1])
+            before = end
+        return "".join(pieces), np.array(places, np.int64)
 
 
 def read_template(folder: Path) -> str | None:
@@ -161,10 +186,10 @@ def _content(token: Any) -> str:
     return str(cast("dict[str, Any]", token).get("content") if isinstance(token, dict) else token)
 
 
-def _parts(special: re.Pattern[str], text: str) -> list[str]:
-    """The text cut before and after every special token."""
-    cuts = [0, *(edge for found in special.finditer(text) for edge in found.span()), len(text)]
-    return [text[start:end] for start, end in pairwise(cuts) if end > start]
+def _any_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that finds the longest of some tokens; one that was broken after its only letter is none."""
+    longest_first = sorted(tokens, key=len, reverse=True)
+    return re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(?!{BREAK})" if longest_first else "(?!)")
 
 
 def _unmarked(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -17,9 +17,10 @@ import rjieba
 import tokenizers
 
 from hanmo.base.errors import DataError, ModelError
-from hanmo.tokenizer.load import Tokenizer, byte_characters
+from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.merges import Pair, Ranks, grow
 from hanmo.tokenizer.sample import sample
+from hanmo.tokenizer.spelling import byte_characters
 from hanmo.tokenizer.unigram import BYTE_SCORE
 from hanmo.tokenizer.words import LAST
 

@@ -18,11 +18,12 @@ from tokenizers.decoders import DecodeStream
 
 from hanmo.base.errors import DataError, ModelError
 from hanmo.base.storage import read_json, write_json, write_text
-from hanmo.tokenizer.patterns import FIRST, LAST, cut
+from hanmo.tokenizer.patterns import cut
+from hanmo.tokenizer.spelling import decoder_types, piece_bytes, token_bytes, visible
+from hanmo.tokenizer.spoken import plain
 from hanmo.tokenizer.wordpiece import VOCAB_FILE, vocab_text
 
 EOT = "<|endoftext|>"
-UNKNOWN = "<unk>"
 VOCABULARY_FILE, TRAINING_FILE = "vocabulary.tsv", "tokenizer_training.json"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 LONGEST_PIECE = 100_000
@@ -58,7 +59,10 @@ class Tokenizer:
         added = cast("list[dict[str, Any]]", self._form["added_tokens"])
         self._silent = {int(each["id"]) for each in added if each["special"]} - {self.unk_id}
         adds_bytes = self._ours and self.kind != "wordpiece"
-        self._bytes = self._token_bytes() if adds_bytes or _decoder_types(self._form) == ["ByteLevel"] else None
+        byte_level = decoder_types(self._form) == ["ByteLevel"]
+        words = self.kind == "word"
+        self._bytes = token_bytes(self._form, self._tokens, self._silent, words=words) if adds_bytes or byte_level else None
+        self._plain = plain(backend, [self._tokens[id] for id in self._silent])
 
     @property
     def kind(self) -> str:
@@ -119,10 +123,19 @@ class Tokenizer:
         """The special tokens by their text."""
         return {self._tokens[id]: id for id in sorted(self._silent)}
 
+    def added(self) -> dict[str, int]:
+        """Every token by its text that was added beside the model's own, special or not."""
+        return {str(each["content"]): int(each["id"]) for each in self._form["added_tokens"]}
+
+    @property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The library's tokenizer, to make another from; nobody changes it."""
+        return self._backend
+
     @property
     def is_byte_level(self) -> bool:
         """Whether tokens are written with one character for each byte."""
-        return "ByteLevel" in _decoder_types(self._form)
+        return "ByteLevel" in decoder_types(self._form)
 
     @property
     def form(self) -> dict[str, Any]:
@@ -158,8 +171,8 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, on all cores; a long text is worked on in pieces, with the same ids as in one."""
         pieces = self._cut(texts)
-        encoded = self._encoded(pieces, self._backend.encode_batch_fast)
-        arrays = iter([np.array(each.ids, dtype=np.int32) for each in encoded])
+        encoded = self._encoded(pieces, self._plain.backend.encode_batch_fast)
+        arrays = iter([self._plain.of_first(each.ids) for each in encoded])
         return [next(arrays) if len(group) == 1 else np.concatenate([next(arrays) for _ in group]) for group in pieces]
 
     def frame(self) -> tuple[list[int], list[int]]:
@@ -176,7 +189,7 @@ class Tokenizer:
     def encode_spans(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]]:
         """The ids of each text, and the characters where each token begins and ends; slower than `encode_batch`."""
         pieces = self._cut(texts)
-        encoded = iter(self._encoded(pieces, self._backend.encode_batch))
+        encoded = iter(self._encoded(pieces, self._plain.backend.encode_batch))
         found: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
         for group in pieces:
             ids, spans, start = list[int](), list[NDArray[np.int64]](), 0
@@ -186,7 +199,7 @@ class Tokenizer:
                 spans.append(np.array(part.offsets, dtype=np.int64).reshape(-1, 2) + start)
                 start += len(piece)
             both = np.concatenate(spans)
-            found.append((np.array(ids, dtype=np.int32), both[:, 0], both[:, 1]))
+            found.append((self._plain.of_first(ids), both[:, 0], both[:, 1]))
         return found
 
     def _cut(self, texts: Sequence[str]) -> list[list[str]]:
@@ -212,6 +225,10 @@ class Tokenizer:
         if not 0 <= id < self.vocab_size:
             return REPLACEMENT
         return self._tokens[id].encode() if self._bytes is None else self._bytes[id]
+
+    def piece_bytes(self) -> list[bytes] | None:
+        """What each token adds in the middle of a text, special ones nothing; None where that depends on its neighbours."""
+        return self._bytes if self._bytes is not None else piece_bytes(self._form, self._tokens, self._silent)
 
     @property
     def adds_bytes(self) -> bool:
@@ -247,7 +264,7 @@ class Tokenizer:
         """A token for the eye: bytes that are no whole character as \\xNN, line ends and tabs as \\n and \\t."""
         own = self._bytes[id] if self._bytes is not None else b""
         text = own.decode("utf-8", "surrogateescape") if own else self._tokens[id]
-        return "".join(_visible(character) for character in text)
+        return visible(text)
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`, `tokenizer_config.json` and what else is known.
@@ -288,22 +305,6 @@ class Tokenizer:
             read_json(training) if training.exists() else None,
         )
 
-    def _token_bytes(self) -> list[bytes]:
-        byte_level = "ByteLevel" in _decoder_types(self._form)
-        fallback = bool(self._form["model"].get("byte_fallback"))
-        of_character = {character: byte for byte, character in enumerate(byte_characters())}
-        table: list[bytes] = []
-        for id, token in enumerate(self._tokens):
-            if id in self._silent and token != UNKNOWN:
-                table.append(b"")
-            elif byte_level and all(character in of_character for character in token):
-                table.append(bytes(of_character[character] for character in token))
-            elif fallback and len(token) == 6 and token.startswith("<0x"):
-                table.append(bytes.fromhex(token[3:5]))
-            else:
-                table.append((token.replace(FIRST, "").replace(LAST, "") if self.kind == "word" else token).encode())
-        return table
-
 
 class StreamDecoder:
     """Text as it grows, in whole characters only; all pushes and the finish joined are `decode` of all ids."""
@@ -332,13 +333,6 @@ class StreamDecoder:
         return whole[len(self._sent) :] if whole.startswith(self._sent) else ""
 
 
-def byte_characters() -> str:
-    """The character that stands for each byte 0..255 in a byte-level vocabulary: itself where printable (GPT-2, 2019)."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = iter(range(0x100, 0x200))
-    return "".join(chr(byte if byte in printable else next(others)) for byte in range(256))
-
-
 def _tokens_by_id(backend: tokenizers.Tokenizer) -> list[str]:
     vocabulary = backend.get_vocab(with_added_tokens=True)
     largest = max(vocabulary.values(), default=-1)
@@ -348,20 +342,6 @@ def _tokens_by_id(backend: tokenizers.Tokenizer) -> list[str]:
     for token, id in vocabulary.items():
         tokens[id] = token
     return tokens
-
-
-def _decoder_types(form: Mapping[str, Any]) -> list[str]:
-    decoder: dict[str, Any] = form.get("decoder") or {}
-    return [each["type"] for each in decoder.get("decoders", [decoder]) if each]
-
-
-def _visible(character: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
-    if character in named:
-        return named[character]
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def _read_counts(path: Path, size: int) -> NDArray[np.int64]:

@@ -18,9 +18,10 @@ from hanmo.base.errors import DataError
 from hanmo.base.progress import say
 from hanmo.tokenizer import wordpiece
 from hanmo.tokenizer.config import MARKS, TokenizerConfig
-from hanmo.tokenizer.load import EOT, UNKNOWN, Tokenizer
+from hanmo.tokenizer.load import EOT, Tokenizer
 from hanmo.tokenizer.patterns import pre_tokenizer
 from hanmo.tokenizer.sample import sample
+from hanmo.tokenizer.spelling import UNKNOWN
 from hanmo.tokenizer.unigram import train_unigram
 from hanmo.tokenizer.words import train_words
 
