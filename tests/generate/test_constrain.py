@@ -87,6 +87,86 @@ def test_sequences_with_and_without_a_form_share_a_batch() -> None:
     assert all(not each.text.startswith("{") for each in generate(NETWORK, TOKENIZER, ["the"], free))
 
 
+NESTED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "minLength": 3},
+        "people": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "note": {"type": "string"}},
+                "required": ["name", "age"],
+                "additionalProperties": False,
+            },
+            "minItems": 2,
+        },
+        "share": {"type": "number"},
+    },
+    "required": ["title", "people", "share"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("budget", [1, 2, 5, 9, 14, 22, 37])
+def test_wherever_max_tokens_cuts_json_it_is_closed_validly(budget: int) -> None:
+    options = SamplingOptions(max_tokens=budget, close_json=120, json_schema=json.dumps(NESTED), seed=4, num_return_sequences=8)
+    made = generate(NETWORK, TOKENIZER, ["the"], options)
+    free = generate(NETWORK, TOKENIZER, ["the"], dataclasses.replace(options, close_json=0))
+    for closed, cut in zip(made, free, strict=True):
+        value = json.loads(closed.text)
+        assert len(value["people"]) >= 2 and len(value["title"]) >= 3
+        assert closed.ids[:budget] == cut.ids[:budget]
+        assert closed.finish_reason == ("eot" if cut.finish_reason == "eot" else "closed")
+    alone = generate(NETWORK, TOKENIZER, ["the"], dataclasses.replace(options, num_return_sequences=1), cache=False)
+    assert alone[0].ids == made[0].ids
+
+
+def test_json_that_cannot_be_closed_in_time_stays_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    options = SamplingOptions(max_tokens=4, close_json=2, json_schema=json.dumps(NESTED), seed=4)
+    (made,) = generate(NETWORK, TOKENIZER, ["the"], options)
+    assert (made.finish_reason, len(made.ids)) == ("length", 6)
+    assert "raise max_tokens (=4) or close_json (=2)" in capsys.readouterr().err
+
+
+def test_a_form_that_is_cut_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    generate(NETWORK, TOKENIZER, ["the"], dataclasses.replace(ASKED, max_tokens=5))
+    said = capsys.readouterr().err
+    assert said.startswith("the text was cut before the json_schema was satisfied (finish_reason length): raise max_tokens (=5)")
+    generate(NETWORK, TOKENIZER, ["x"], SamplingOptions(regex="[ab]{30}", max_tokens=4, num_return_sequences=3))
+    said = capsys.readouterr().err
+    assert said.startswith("3 of 3 texts were cut before the regex was satisfied") and "close_json" not in said
+    generate(NETWORK, TOKENIZER, ["the"], ASKED)
+    generate(NETWORK, TOKENIZER, ["the"], SamplingOptions(max_tokens=4))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [True, {}, {"properties": {"a": True, "b": False}, "type": "object"}, {"type": "array", "prefixItems": [True], "items": False}],
+)
+def test_booleans_are_schemas(schema: object) -> None:
+    options = SamplingOptions(max_tokens=6, close_json=80, json_schema=json.dumps(schema), seed=4, num_return_sequences=6)
+    for each in generate(NETWORK, TOKENIZER, ["the"], options):
+        value = json.loads(each.text)
+        assert not (isinstance(schema, dict) and "properties" in schema) or "b" not in value
+        assert not (isinstance(schema, dict) and "prefixItems" in schema) or len(value) <= 1
+
+
+def test_an_unknown_format_only_tells_something(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"day": {"type": "string", "format": "date"}, "tint": {"type": "string", "format": "tint", "maxLength": 5}},
+        "required": ["day", "tint"],
+        "additionalProperties": False,
+    }
+    options = SamplingOptions(max_tokens=90, json_schema=json.dumps(schema), seed=4, num_return_sequences=4)
+    for each in generate(NETWORK, TOKENIZER, ["the"], options):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", json.loads(each.text)["day"])
+    said = capsys.readouterr().err
+    assert "format 'tint' is not one that is checked" in said and said.count("\n") == 1
+
+
 @pytest.mark.parametrize("pattern", [r"[0-9]{4}-[0-9]{2}", r"(猫|狗){1,5}!", r"a|bc|def"])
 def test_a_regular_expression_is_matched_as_a_whole(pattern: str) -> None:
     made = generate(NETWORK, TOKENIZER, ["x"], SamplingOptions(regex=pattern, seed=2, num_return_sequences=12, max_tokens=60))
@@ -108,7 +188,8 @@ def test_a_grammar_is_followed() -> None:
     ("form", "message"),
     [
         ({"json_schema": "{"}, "json_schema is not JSON"),
-        ({"json_schema": "3"}, "should be an object, not int"),
+        ({"json_schema": "3"}, "should be an object or true, not int"),
+        ({"json_schema": "false"}, "satisfied by no text"),
         ({"json_schema": '{"type": "no such type"}'}, "json_schema is not one that can be followed"),
         ({"regex": "(a"}, "regex is not one that can be followed"),
         ({"grammar": "nothing"}, "grammar is not one that can be followed"),

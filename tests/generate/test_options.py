@@ -56,6 +56,7 @@ def test_a_value_that_cannot_be_is_one_line(name: str, value: object, message: s
         ({"num_beams": 4, "num_beam_groups": 2}, "without diversity_penalty are equal"),
         ({"num_beams": 4, "diversity_penalty": 0.5}, "set num_beam_groups to 2 or more"),
         ({"length_penalty": 2.0}, "set num_beams"),
+        ({"close_json": 8, "regex": "a+"}, "close_json ends a text under json_schema"),
         ({"early_stopping": True}, "set num_beams"),
         ({"num_beams": 2, "num_return_sequences": 3}, "raise num_beams"),
         ({"penalty_alpha": 0.5, "top_k": 4, "num_return_sequences": 2}, "contrastive search has one text"),

@@ -7,6 +7,7 @@ takes too long or too much to build is refused. Nothing here draws tokens.
 
 import json
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,25 +16,35 @@ import torch
 from torch import Tensor
 
 from hanmo.base.errors import ConfigError, MissingExtraError, UsageError
+from hanmo.generate.closing import Closers, Strings
 from hanmo.generate.options import FORMS, SamplingOptions
+from hanmo.generate.schema import followed, read_schema
 from hanmo.tokenizer.load import Tokenizer
 
 if TYPE_CHECKING:
-    from llguidance import LLMatcher, LLTokenizer
+    from llguidance import LLMatcher
 
 LONGEST_FORM = 100_000
 
 
 class Form:
-    """What a text has to look like, ready to be followed by any number of sequences."""
+    """What a text has to look like, ready to be followed by any number of sequences.
 
-    def __init__(self, kind: str, source: str, vocabulary: "LLTokenizer") -> None:
+    `notes` tell the user what of it is not checked.
+    """
+
+    def __init__(self, kind: str, source: str, vocabulary: "ByteVocabulary") -> None:
         from llguidance import LLMatcher
 
         if len(source) > LONGEST_FORM:
             raise ConfigError(f"{kind} has {len(source)} characters, more than {LONGEST_FORM}: shorten it")
-        self._vocabulary, self._grammar = vocabulary, _grammar(kind, source)
-        message = LLMatcher.validate_grammar(self._grammar, vocabulary)
+        self.vocabulary = vocabulary
+        self.notes: tuple[str, ...] = ()
+        if kind == "json_schema":
+            schema, self.notes = followed(read_schema(source), vocabulary.knows_format)
+            source = json.dumps(schema)
+        self._grammar = _grammar(kind, source)
+        message = LLMatcher.validate_grammar(self._grammar, vocabulary.tokens)
         if message and not message.startswith("WARNING"):
             raise ConfigError(f"{kind} is not one that can be followed: {' '.join(message.split())}")
 
@@ -41,14 +52,15 @@ class Form:
         """Follow the form from its beginning."""
         from llguidance import LLMatcher
 
-        return Following(LLMatcher(self._vocabulary, self._grammar, log_level=0))
+        return Following(LLMatcher(self.vocabulary.tokens, self._grammar, log_level=0), self.vocabulary)
 
 
 class Following:
     """A form on its way along one sequence."""
 
-    def __init__(self, matcher: "LLMatcher") -> None:
-        self._matcher = matcher
+    def __init__(self, matcher: "LLMatcher", vocabulary: "ByteVocabulary") -> None:
+        self._matcher, self._vocabulary = matcher, vocabulary
+        self._strings = Strings()
 
     def allowed(self, size: int) -> Tensor:
         """Which of `size` ids may come next, as a mask [V]; the end tokens where the text may end.
@@ -62,13 +74,20 @@ class Following:
         mask_V[: len(bias)] = bias[:size]
         return mask_V
 
+    def closing(self, size: int) -> Tensor:
+        """Of the ids that may come next those that bring a JSON text nearest to its end, as a mask [V]."""
+        return self._vocabulary.closers.nearest(self.allowed(size), self._strings.is_inside)
+
     def take(self, token: int) -> None:
         """Go on by one token that was allowed."""
         self._matcher.consume_token(token)
+        self._strings.push(self._vocabulary.texts[token])
 
     def copy(self) -> "Following":
         """The same place, to go on from on its own."""
-        return Following(self._matcher.deep_copy())
+        other = Following(self._matcher.deep_copy(), self._vocabulary)
+        other._strings = copy(self._strings)
+        return other
 
     @property
     def is_complete(self) -> bool:
@@ -110,15 +129,34 @@ class _Bytes:
         return self.tokenizer.encode(written).tolist()
 
 
-@lru_cache(maxsize=4)
-def _vocabulary(tokenizer: Tokenizer, end_ids: tuple[int, ...]) -> "LLTokenizer":
-    """A tokenizer in llguidance's form; building it takes a moment, so the last ones are kept."""
-    from llguidance import LLTokenizer
+class ByteVocabulary:
+    """A tokenizer's vocabulary for following forms: in llguidance's words, as bytes, and what of it closes JSON."""
 
-    tokens = [tokenizer.bytes_of(id) for id in range(tokenizer.vocab_size)]
-    silent = [id for id, text in enumerate(tokens) if not text]
-    named = [text or tokenizer.visible(id).encode() for id, text in enumerate(tokens)]
-    return LLTokenizer(_Bytes(tokenizer, named, silent, end_ids[0]), eos_token=list(end_ids))  # pyright: ignore[reportArgumentType]
+    def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int]) -> None:
+        from llguidance import LLTokenizer
+
+        self.texts = [tokenizer.bytes_of(id) for id in range(tokenizer.vocab_size)]
+        silent = [id for id, text in enumerate(self.texts) if not text]
+        named = [text or tokenizer.visible(id).encode() for id, text in enumerate(self.texts)]
+        wrapped = _Bytes(tokenizer, named, silent, end_ids[0])
+        self.tokens = LLTokenizer(wrapped, eos_token=list(end_ids))  # pyright: ignore[reportArgumentType]
+        self.closers = Closers(self.texts, end_ids)
+        self._formats: dict[str, bool] = {}
+
+    def knows_format(self, name: str) -> bool:
+        """Whether llguidance checks a `format` of JSON schema."""
+        from llguidance import LLMatcher
+
+        if name not in self._formats:
+            grammar = _grammar("json_schema", json.dumps({"type": "string", "format": name}))
+            self._formats[name] = not LLMatcher.validate_grammar(grammar, self.tokens)
+        return self._formats[name]
+
+
+@lru_cache(maxsize=4)
+def _vocabulary(tokenizer: Tokenizer, end_ids: tuple[int, ...]) -> ByteVocabulary:
+    """Building one takes a moment, so the last ones are kept."""
+    return ByteVocabulary(tokenizer, end_ids)
 
 
 def _grammar(kind: str, source: str) -> str:
@@ -128,10 +166,16 @@ def _grammar(kind: str, source: str) -> str:
         return LLMatcher.grammar_from_regex(source)
     if kind == "grammar":
         return LLMatcher.grammar_from_lark(source)
-    try:
-        schema = json.loads(source)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"json_schema is not JSON: {error}") from error
-    if not isinstance(schema, dict | bool):
-        raise ConfigError(f"json_schema should be an object, not {type(schema).__name__}")
-    return LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_flexible": False})
+    return LLMatcher.grammar_from_json_schema(source, overrides={"whitespace_flexible": False})
+
+
+def cut_note(options: SamplingOptions, reasons: Sequence[str]) -> str:
+    """What to tell a user whose texts ended for these reasons before their form was whole; empty when none was cut."""
+    wanted = next((kind for kind in FORMS if getattr(options, kind)), "")
+    cut = sum(reason == "length" for reason in reasons)
+    if not (wanted and cut):
+        return ""
+    which = "the text was" if len(reasons) == 1 else f"{cut} of {len(reasons)} texts were"
+    closing = f"close_json (={options.close_json})" if options.close_json else "close_json (32, say), which closes the JSON"
+    way_out = f"raise max_tokens (={options.max_tokens})" + (f" or {closing}" if wanted == "json_schema" else "")
+    return f"{which} cut before the {wanted} was satisfied (finish_reason length): {way_out}"

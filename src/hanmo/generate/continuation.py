@@ -21,7 +21,7 @@ from hanmo.generate.stop import StopFilter
 from hanmo.model.likelihood import token_log_probs
 from hanmo.tokenizer.load import StreamDecoder, Tokenizer
 
-FinishReason = Literal["stop", "length", "eot", "cancelled"]
+FinishReason = Literal["stop", "length", "closed", "eot", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class Generation:
     ids: list[int]
     """The drawn ids, the end-of-text token left out; the last ones may hold a stop string."""
     finish_reason: FinishReason
-    """A stop string came; max_tokens or the context was reached; the model, or the form asked for, ended the text; it was given up."""
+    """Why it ended: a stop string came (stop); max_tokens or the context was reached (length), and then the JSON was closed
+    (closed); the model, or the form asked for, ended the text (eot); it was given up (cancelled)."""
     prompt: str
     """What was continued."""
     seed: int
@@ -82,6 +83,11 @@ class Limits:
         most = self.options.max_tokens
         return most if self.longest is None else min(most, self.longest - length)
 
+    def room_to_close(self, length: int) -> int:
+        """The same with the tokens that may close a form."""
+        most = self.options.max_tokens + self.options.close_json
+        return most if self.longest is None else min(most, self.longest - length)
+
 
 class Continuation:
     """One sequence: takes tokens, gives text, knows when it has ended. `source` is what an encoder reads before it, if there is one."""
@@ -108,14 +114,26 @@ class Continuation:
         """Prompt and drawn ids."""
         return [*self.prompt_ids, *self.ids]
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether max_tokens is behind it, and all that is left is to close its form."""
+        return bool(self.options.close_json) and len(self.ids) >= self.limits.room(len(self.prompt_ids))
+
+    def allowed(self, size: int) -> Tensor | None:
+        """Which of `size` ids its form lets come next, as a mask [V]; None without a form."""
+        if self.following is None:
+            return None
+        return self.following.closing(size) if self.is_closing else self.following.allowed(size)
+
     def uniform(self) -> float:
         """The random number of the next draw."""
         return uniform(self._seed, len(self.prompt_ids) + len(self.ids))
 
     def take(self, chosen: Chosen) -> str:
         """Accept one token; gives the text that has become certain."""
+        by_itself: FinishReason = "closed" if self.is_closing else "eot"
         if chosen.token in self.limits.words.end_ids:
-            return self._end("eot")
+            return self._end(by_itself)
         self.ids.append(chosen.token)
         if chosen.logprob is not None:
             self._logprobs.append(chosen.logprob)
@@ -126,8 +144,8 @@ class Continuation:
         if self._filter.found:
             self.finish_reason = "stop"
         elif self.following is not None and self.following.is_complete:
-            return piece + self._end("eot", piece)
-        elif len(self.ids) == self.limits.room(len(self.prompt_ids)):
+            return piece + self._end(by_itself, piece)
+        elif len(self.ids) == self.limits.room_to_close(len(self.prompt_ids)):
             return piece + self._end("length", piece)
         self._pieces.append(piece)
         return piece
@@ -206,7 +224,7 @@ def _allowed(logits_BV: Tensor, active: Sequence[Continuation]) -> Tensor:
     """Logits without tokens that would leave the form a sequence has to follow."""
     if all(each.following is None for each in active):
         return logits_BV
-    masks = [None if each.following is None else each.following.allowed(logits_BV.size(-1)) for each in active]
+    masks = [each.allowed(logits_BV.size(-1)) for each in active]
     everything_V = torch.ones(logits_BV.size(-1), dtype=torch.bool)
     allowed_BV = torch.stack([everything_V if mask is None else mask for mask in masks]).to(logits_BV.device)
     return logits_BV.masked_fill(~allowed_BV, NEVER)

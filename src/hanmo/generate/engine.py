@@ -8,8 +8,9 @@ shares the batch (scheduler.py says what that means for the last bits).
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 
+from hanmo.base.progress import say
 from hanmo.base.runtime import derive_seed
-from hanmo.generate.constrain import form_of
+from hanmo.generate.constrain import cut_note, form_of
 from hanmo.generate.continuation import Chosen, Continuation, Generation, Limits
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prefixes import Prefixes
@@ -66,6 +67,8 @@ def stream(
     """As `generate`, giving (number of the sequence, new text) on the way and the generations at the end."""
     seed = secrets.randbits(32) if options.seed is None else options.seed
     limits = limits_of(network, tokenizer, options, end_ids)
+    for note in () if limits.form is None else limits.form.notes:
+        say(note)
     sequences = [one for prompt in prompts for one in continuations(network, prompt, seed, tokenizer, limits)]
     for number, each in enumerate(sequences):
         each.number = number
@@ -79,7 +82,10 @@ def stream(
         for each in waiting:
             scheduler.submit(each)
         yield from ((one.number, piece) for one, piece in scheduler.run())
-    return [each.result(seed) for each in sequences]
+    made = [each.result(seed) for each in sequences]
+    if note := cut_note(options, [each.finish_reason for each in made]):
+        say(note)
+    return made
 
 
 def limits_of(network: Writer, tokenizer: Tokenizer, options: SamplingOptions, end_ids: Sequence[int] = ()) -> Limits:

@@ -79,6 +79,8 @@ class SamplingOptions:
     """A regular expression that the new text has to match as a whole."""
     grammar: str = ""
     """A grammar in Lark's notation, from `start`, that the new text has to follow."""
+    close_json: int = 0
+    """Under json_schema, when max_tokens cuts the text: at most this many tokens more, which close it as soon as the schema allows."""
     speculate: int = 0
     """How many tokens to guess and then check in one pass; the text stays what it is. The text itself is the guide, or a draft model."""
     num_return_sequences: int = 1
@@ -132,6 +134,7 @@ class SamplingOptions:
             (len(forms) > 1, f"a text follows one form, not {' and '.join(forms)}: leave one out"),
             (search and bool(forms), f"{' '.join(forms)} guides a draw: leave the search (num_beams, penalty_alpha) out"),
             (search and self.speculate > 0, "speculate is for drawing: leave it or the search (num_beams, penalty_alpha) out"),
+            (bool(self.close_json) and not self.json_schema, "close_json ends a text under json_schema: give one or leave it out"),
             (self.max_tokens < self.min_tokens, f"min_tokens (={self.min_tokens}) exceeds max_tokens (={self.max_tokens}): lower it"),
             (bool(self.penalty_alpha) and beams > 1, "penalty_alpha and num_beams are two searches: leave one out"),
             (beams % groups != 0, f"num_beam_groups (={groups}) should divide num_beams (={beams})"),
@@ -183,6 +186,7 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "num_beam_groups": (1, 1000, "from 1 (no groups) to num_beams"),
     "diversity_penalty": (0, LARGEST, "at least 0"),
     "penalty_alpha": (0, 1, "from 0 (no contrastive search) to 1"),
+    "close_json": (0, 10_000, "from 0 (a text that is cut stays cut) to 10000"),
     "speculate": (0, 1000, "from 0 (no speculation) to 1000"),
     "num_return_sequences": (1, INFINITY, "at least 1"),
     "top_logprobs": (0, 1000, "from 0 to 1000"),
