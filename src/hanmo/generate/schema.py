@@ -33,9 +33,11 @@ def read_schema(source: str) -> Schema:
         raise ConfigError(f"json_schema is not JSON: {error}") from error
     if schema is False:
         raise ConfigError("json_schema (=false) is satisfied by no text: true allows every JSON text")
-    if not isinstance(schema, dict | bool):
+    if schema is True:
+        return {}
+    if not isinstance(schema, dict):
         raise ConfigError(f"json_schema should be an object or true, not {type(schema).__name__}")
-    return {} if schema is True else schema
+    return schema
 
 
 def parts(schema: Schema) -> Iterator[Schema]:
