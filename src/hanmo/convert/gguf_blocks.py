@@ -186,7 +186,7 @@ def _decode_q6_k(raw: Bytes) -> Floats:
 def _pairs_of_bits(raw_N64: Bytes) -> Bytes:
     """Two runs of 32 bytes; bits 2k and 2k + 1 of byte i are number 32 k + i of the run: [N, 16, 16]."""
     runs = raw_N64.reshape(-1, 2, 1, 32) >> np.array([0, 2, 4, 6], np.uint8)[:, None] & 3
-    return runs.reshape(-1, 16, 16)
+    return runs.reshape(-1, 16, 16)  # pyright: ignore[reportReturnType]
 
 
 def _decode_q2_k(raw: Bytes) -> Floats:
@@ -236,7 +236,8 @@ def _decode_iq4_xs(raw: Bytes) -> Floats:
 
 def _decode_mxfp4(raw: Bytes) -> Floats:
     """32 numbers, w = 2^(e - 128) v[q], v the doubled numbers of four bits. Bytes: e, 16 of nibbles."""
-    return np.ldexp(np.float32(1), raw[:, :1].astype(np.int32) - 128) * EIGHTHS[_nibbles(raw[:, 1:])]
+    scales: Floats = np.ldexp(np.float32(1), raw[:, :1].astype(np.int32) - 128)  # pyright: ignore[reportAssignmentType]
+    return scales * EIGHTHS[_nibbles(raw[:, 1:])]
 
 
 def _encode_f32(values: Floats) -> Bytes:

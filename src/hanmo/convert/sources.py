@@ -15,6 +15,7 @@ from hanmo.convert.gguf_reader import MAGIC
 from hanmo.convert.gguf_split import is_piece, parts_of, sets_in
 from hanmo.convert.hub import fetch_from_hub, is_hub_name
 from hanmo.data.catalogue import ENTRIES, cache_folder, find
+from hanmo.model.foreign import refuse_other_form
 
 FORM = "2"
 """Counts up when an import would give another folder for the same file."""
@@ -62,6 +63,8 @@ def _of_folder(folder: Path) -> Path:
     files = sets_in(sorted(folder.glob("*.gguf")))
     if len(files) > 1:
         raise ModelError(f"{folder} holds several GGUF models: name one of {', '.join(each.name for each in files[:8])}")
+    if not files:
+        refuse_other_form(folder)
     return _of_file(files[0]) if files else model_folder(folder)
 
 

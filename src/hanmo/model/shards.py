@@ -1,6 +1,7 @@
-"""The weights of a model folder: one safetensors file, or several under an index; headers first, tensors when asked."""
+"""The weights of a model folder: one safetensors file, or several, under an index or by their names; headers first, tensors when asked."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,16 +9,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hanmo.base.errors import ModelError
+from hanmo.model.foreign import refuse_other_form
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 LONGEST_NAME = 255
 """Bytes of a file's name on Linux, macOS and Windows."""
 Shape = tuple[int, ...]
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 
 
 class Shards:
-    """Names and shapes of all tensors of a folder, known before any weight is read.
+    """Names, shapes and types of all tensors of a folder, known before any weight is read.
 
     Raises ModelError in one line for a file that is missing, truncated, pickled, or not what the index says.
     """
@@ -25,6 +28,7 @@ class Shards:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shapes: dict[str, Shape] = {}
+        self.kinds: dict[str, str] = {}
         self._files: dict[str, str] = {}
         for file, promised in _files(folder).items():
             found = self._read_header(file)
@@ -39,7 +43,8 @@ class Shards:
             for name in found:
                 if not name.isprintable():
                     raise ModelError(f"{self.folder / file} has a tensor with an unreadable name ({name[:40]!r}): refused")
-                self.shapes[name] = tuple(opened.get_slice(name).get_shape())
+                about = opened.get_slice(name)
+                self.shapes[name], self.kinds[name] = tuple(about.get_shape()), str(about.get_dtype())
                 self._files[name] = file
         return found
 
@@ -56,6 +61,9 @@ def _files(folder: Path) -> dict[str, set[str] | None]:
     if (folder / WEIGHTS).is_file():
         return {WEIGHTS: None}
     if not (folder / INDEX).is_file():
+        if found := _unlisted(folder):
+            return dict.fromkeys(found)
+        refuse_other_form(folder)
         pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
         if pickled:
             raise ModelError(
@@ -74,6 +82,24 @@ def _files(folder: Path) -> dict[str, set[str] | None]:
         if (size := len(file.encode("utf-8", "surrogatepass"))) > LONGEST_NAME:
             raise ModelError(f"{folder / INDEX} names a file in {size:,} bytes ({file[:20]!r}...): file systems hold {LONGEST_NAME}")
     return {**wanted}
+
+
+def _unlisted(folder: Path) -> list[str]:
+    """The files that hold the weights where no index says so: the only one, or NAME-00001-of-0000N.safetensors and its followers.
+
+    Raises ModelError for a set with a part missing, and for files whose names tell nothing.
+    """
+    names = sorted(each.name for each in folder.glob("*.safetensors") if not each.name.startswith(("adapter", "consolidated")))
+    if len(names) < 2 and not any(map(_PART.fullmatch, names)):
+        return names
+    sets = {(found[1], found[3]) for found in map(_PART.fullmatch, names) if found}
+    if len(sets) != 1 or not all(map(_PART.fullmatch, names)):
+        raise ModelError(f"{folder} has no {INDEX}, which would say which of {', '.join(names[:4])} hold the weights: fetch it")
+    [(stem, last)] = sets
+    for number in range(1, int(last) + 1):
+        if (name := f"{stem}-{number:05}-of-{last}.safetensors") not in names:
+            raise ModelError(f"{folder / name} is missing: it is one of {int(last)} parts of the weights; fetch it too")
+    return names
 
 
 def _opened(path: Path) -> safe_open:

@@ -29,6 +29,7 @@ from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families import encoders
 from hanmo.model.families.fields import LARGEST
+from hanmo.model.foreign import refuse_other_form, refuse_quantized, without_wishes
 from hanmo.model.hollow import hollow
 from hanmo.model.ngram import Ngram
 from hanmo.model.quantized import QuantizedDecoder
@@ -183,6 +184,8 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> AnyModel
     values = read_config(folder)
     name = str(values.get("model_type"))
     shards = Shards(folder)
+    refuse_quantized(folder, values, shards.kinds)
+    values = without_wishes(values)
     if name == "hanmo_ngram":
         return Ngram.from_state(_config(NgramConfig, values), {name: tensor.numpy() for name, tensor in shards.read()})
     if name in OWN_NETWORKS:
@@ -249,6 +252,8 @@ def read_config(folder: Path) -> dict[str, object]:
 
     Raises ModelError when it is missing or broken.
     """
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        refuse_other_form(folder)
     try:
         return read_json(folder / "config.json")
     except StorageError as error:
