@@ -13,22 +13,24 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO, BinaryIO, TypeVar, cast
 
 from hanmo.base.errors import HanmoError
+from hanmo.data.reading.books import book_text, is_book
 from hanmo.data.reading.charset import detect
 from hanmo.data.reading.contents import Content, ReadConfig, fault, refusal, seekable
 from hanmo.data.reading.formats import HEAD_BYTES, find_format
 from hanmo.data.reading.inputs import HIDDEN, Refused, Text, is_hidden
-from hanmo.data.reading.streams import READ_ERRORS, BombError, Counted, Guard, unpacked
+from hanmo.data.reading.office import is_office, package_text
+from hanmo.data.reading.packages import ENCRYPTED, MEMBER_ERRORS, Package
+from hanmo.data.reading.streams import BombError, Counted, Guard, unpacked
 
 S = TypeVar("S")
 Opened = contextlib.AbstractContextManager[IO[bytes]]
 ReadContent = Callable[[Content, ReadConfig], Iterator[Text | Refused]]
-ENCRYPTED, UTF8_NAME = 0x1, 0x800  # general purpose bits of a zip member (APPNOTE 4.4.4)
+UTF8_NAME = 0x800  # general purpose bit of a zip member (APPNOTE 4.4.4)
 UNSAFE = re.compile(r"^([A-Za-z]:|[/\\])|(^|[/\\])\.\.([/\\]|$)|[\0-\x1f\x7f]")
-MEMBER_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, tarfile.TarError, RuntimeError, NotImplementedError, ValueError)
-"""What a broken member raises; zipfile says RuntimeError for a password and NotImplementedError for a rare compression."""
 
 
 def read_zip(content: Content, config: ReadConfig, read: ReadContent) -> Iterator[Text | Refused]:
@@ -41,6 +43,10 @@ def read_zip(content: Content, config: ReadConfig, read: ReadContent) -> Iterato
             return
         with archive:
             guard, labels = Guard(content.size, config.max_ratio, config.max_unpacked), _Labels(content.label)
+            package = Package(archive, guard)
+            if kind := "epub" if is_book(package.names) else "office" if is_office(package.names) else "":
+                yield from _document(content, kind, package, config)
+                return
             for member in archive.infolist():
                 if member.is_dir():
                     continue
@@ -51,6 +57,15 @@ def read_zip(content: Content, config: ReadConfig, read: ReadContent) -> Iterato
                     continue
                 inside = guard.of_member(member.compress_size)
                 yield from _read_member(label, name, lambda member=member: archive.open(member), inside, config, read)
+
+
+def _document(content: Content, kind: str, package: Package, config: ReadConfig) -> Iterator[Text | Refused]:
+    """The text of an archive that is a document under another name."""
+    form = replace(content.format, kind=kind, note=content.format.note or f"a zip archive that is {kind}")
+    try:
+        yield from (book_text if kind == "epub" else package_text)(replace(content, format=form), package, config)
+    except MEMBER_ERRORS as error:
+        yield refusal(content.label, error)
 
 
 def read_tar(content: Content, config: ReadConfig, read: ReadContent) -> Iterator[Text | Refused]:

@@ -133,6 +133,18 @@ def seekable(content: Content, config: ReadConfig) -> Generator[BinaryIO]:
         yield io.BytesIO(data)
 
 
+def held(content: Content, limit: int) -> bytes:
+    """All bytes of a content that is read in one piece.
+
+    Raises TooLargeError when they are more than the limit.
+    """
+    with content.open() as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise TooLargeError("raise read.max_bytes or set read.split_on", max(len(data), content.size), limit)
+    return data
+
+
 def one_line(error: BaseException) -> str:
     """An error's words without line ends, not too many of them."""
     return without_surrogates(" ".join(str(error).split()))[:200]

@@ -5,54 +5,75 @@ a signature wins over a name that lies; a name that promises a table, a page or 
 gives a receipt that says so, since nobody knows what was meant.
 """
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from hanmo.data.reading.beginnings import (
+    PAGE,
+    PEEKED_ROWS,
+    has_cues,
+    is_notebook,
+    is_page_of_a_server,
+    json_values,
+    text_kind,
+    unread_words,
+)
 from hanmo.data.reading.decode import binary_kind, encoding_of
 
-COMPRESSED = {".gz": ".gz", ".zst": ".zst", ".xz": ".xz", ".bz2": ".bz2", ".tgz": ".tar", ".tzst": ".tar", ".txz": ".tar", ".tbz2": ".tar"}
-BY_NAME = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".shtml": "html",
-    ".pdf": "pdf",
-    ".warc": "warc",
-    ".zip": "zip",
-    ".tar": "tar",
+PACKED_TARS = {".tgz": ".tar", ".tzst": ".tar", ".txz": ".tar", ".tbz2": ".tar"}
+COMPRESSED = {".gz": ".gz", ".zst": ".zst", ".xz": ".xz", ".bz2": ".bz2", **PACKED_TARS}
+ENDINGS = {
+    "jsonl": ".jsonl .ndjson",
+    "json": ".json",
+    "csv": ".csv .tsv",
+    "parquet": ".parquet",
+    "html": ".html .htm .xhtml .shtml",
+    "pdf": ".pdf",
+    "office": ".docx .docm .dotx .odt",
+    "epub": ".epub",
+    "notebook": ".ipynb",
+    "subtitles": ".srt .vtt .ass .ssa",
+    "warc": ".warc .wet .wat",
+    "zip": ".zip",
+    "tar": ".tar",
 }
+"""Formats that are read, and the endings that promise them."""
 UNSUPPORTED = {
-    ".doc",
-    ".docx",
-    ".xls",
-    ".xlsx",
-    ".ppt",
-    ".pptx",
-    ".odt",
-    ".ods",
-    ".odp",
-    ".epub",
-    ".rar",
-    ".7z",
-    ".wet",
-    ".arrow",
-    ".feather",
+    "an old Word document": ".doc",
+    "an Excel workbook": ".xls .xlsx .xlsm",
+    "a PowerPoint file": ".ppt .pptx",
+    "an OpenDocument file": ".ods .odp",
+    "a RAR archive": ".rar",
+    "a 7z archive": ".7z",
+    "a file of Arrow": ".arrow .feather",
+    "a book of Kindle": ".mobi .azw .azw3",
 }
-SIGNATURES = {b"%PDF-": "pdf", b"PAR1": "parquet", b"WARC/": "warc", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
+"""Formats that are known by their endings and not read."""
+NOT_READ = {ending: "unsupported" for endings in UNSUPPORTED.values() for ending in endings.split()}
+BY_NAME = NOT_READ | {ending: kind for kind, endings in ENDINGS.items() for ending in endings.split()}
+WORDS = ".md .markdown .rst .tex .org .adoc .patch .diff .toml .yaml .yml .ini .cfg .hbs .ejs .j2 .jinja .tmpl .twig .erb"
+CODE = (
+    ".py .pyi .c .h .cc .cpp .hpp .cs .java .kt .scala .go .rs .rb .pl .lua .r .jl .js .mjs .ts .jsx .tsx .vue .svelte .css .scss "
+    ".less .sh .bash .ps1 .bat .sql .swift .m .mm .hs .ml .clj .erl .ex .dart .f90 .asm"
+)
+WORDS_AND_CODE = frozenset(f"{WORDS} {CODE}".split())
+"""Names that promise words or a program: what begins like a page or like JSON there is an example of it, and stays as it is."""
+OF_SERVERS = {".php", ".php3", ".phtml", ".asp", ".aspx", ".jsp", ".jspx", ".cgi", ".do", ".action", ".cfm"}
+"""A page that was asked for under such a name, or the program that makes it."""
+SIGNATURES = {
+    b"%PDF-": "pdf",
+    b"PAR1": "parquet",
+    b"WARC/": "warc",
+    b"filedesc://": "warc",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+}
 PACKED = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\0": "xz", b"BZh": "bz2"}
-OFFICE = re.compile(rb"\[Content_Types\]\.xml|mimetype")
-PAGE = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+OFFICE = re.compile(rb"\[Content_Types\]\.xml|_rels/|docProps/|word/|mimetypeapplication/vnd\.oasis")
+EPUB = re.compile(rb"mimetypeapplication/epub")
+HELD_AS_BYTES = ("pdf", "parquet", "warc", "zip", "tar", "office", "epub", "unsupported")
 TABLES = ("jsonl", "json", "csv", "parquet")
-PEEKED_ROWS = 20
 HEAD_BYTES = 65536
 """How much of a file is looked at."""
 
@@ -67,23 +88,30 @@ class Format:
 
 
 def suffix_of(name: str) -> str:
-    """The ending that tells the format, in small letters, that of compression left out.
+    """The ending that tells the format, in small letters; those of compression, numbers and what a server was asked are left out.
 
-    >>> suffix_of("a.JSONL.gz"), suffix_of("b.tgz"), suffix_of("README")
-    ('.jsonl', '.tar', '')
+    >>> suffix_of("a.JSONL.gz"), suffix_of("b.tgz"), suffix_of("c.csv.1"), suffix_of("index.html?id=3"), suffix_of("README")
+    ('.jsonl', '.tar', '.csv', '.html', '')
     """
+    suffix = _last_suffix(name)
+    asked = _last_suffix(name.partition("?")[0])
+    return asked if suffix not in BY_NAME and asked in (*BY_NAME, *OF_SERVERS) else suffix
+
+
+def _last_suffix(name: str) -> str:
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        last = COMPRESSED[suffixes.pop()]
-        if last == ".tar":
+    while suffixes:
+        last = suffixes.pop()
+        if COMPRESSED.get(last) == ".tar":
+            return ".tar"
+        if last not in COMPRESSED and not (last[1:].isdigit() and suffixes):
             return last
-    return suffixes[-1] if suffixes else ""
+    return ""
 
 
 def named_kind(name: str) -> str:
     """The format that a name promises; text where it promises nothing."""
-    suffix = suffix_of(name)
-    return "unsupported" if suffix in UNSUPPORTED else BY_NAME.get(suffix, "text")
+    return BY_NAME.get(suffix_of(name), "text")
 
 
 def find_format(name: str, head: bytes) -> Format:
@@ -94,14 +122,19 @@ def find_format(name: str, head: bytes) -> Format:
     signed = _signed(head, named)
     if signed:
         differs = signed != named and signed not in ("packed", "unsupported")
-        return Format(signed, note=f"named {suffix_of(name) or 'without an ending'}, holds {signed}" if differs else "")
+        return Format(signed, note=_note(name, signed) if differs else "")
     if words := binary_kind(head):
         return Format("binary", note=words)
-    if named == "unsupported":
-        return Format("unsupported")
-    if named in ("pdf", "parquet", "warc", "zip", "tar"):
-        return Format("wrong", note=f"named {suffix_of(name)}, but begins like text")
-    return _text_format(name, named, head)
+    encoding = encoding_of(head)
+    text = head.decode(encoding, "ignore").lstrip("\ufeff")
+    if named in HELD_AS_BYTES:
+        return _text_in_disguise(name, text, encoding)
+    kind, note = _text_format(name, named, text, whole=len(head) < HEAD_BYTES)
+    return Format(kind, encoding, note or (_note(name, kind) if kind != named else ""))
+
+
+def _note(name: str, kind: str) -> str:
+    return f"named {suffix_of(name) or 'without an ending'}, holds {kind}"
 
 
 def _signed(head: bytes, named: str) -> str:
@@ -111,7 +144,11 @@ def _signed(head: bytes, named: str) -> str:
     if head[257:262] == b"ustar" or (named == "tar" and _is_old_tar(head)):
         return "tar"
     kind = next((kind for magic, kind in SIGNATURES.items() if head.startswith(magic)), "")
-    return "unsupported" if kind == "zip" and (named == "unsupported" or OFFICE.match(head, 30)) else kind
+    if kind != "zip":
+        return kind
+    if EPUB.match(head, 30) or named == "epub":
+        return "epub"
+    return "office" if OFFICE.match(head, 30) or named in ("office", "unsupported") else "zip"
 
 
 def _is_old_tar(head: bytes) -> bool:
@@ -119,21 +156,41 @@ def _is_old_tar(head: bytes) -> bool:
     return len(head) >= 512 and bool(re.fullmatch(rb"[0-7 \0]{8}", head[148:156]))
 
 
-def _text_format(name: str, named: str, head: bytes) -> Format:
-    encoding = encoding_of(head)
-    text = head.decode(encoding, "ignore").lstrip("\ufeff")
-    kind, note = named, ""
+def _text_in_disguise(name: str, text: str, encoding: str) -> Format:
+    """A text under a name that promises bytes: old Word files are often RTF or pages."""
+    if words := unread_words(text):
+        return Format("recognised", note=words)
+    if named_kind(name) == "unsupported" and PAGE.match(text):
+        return Format("html", encoding, _note(name, "html"))
+    return Format("wrong", note=f"named {suffix_of(name)}, but begins like text")
+
+
+def _text_format(name: str, named: str, text: str, whole: bool) -> tuple[str, str]:
+    """The kind of a text, and a note where it needs other words than that it is not what was promised."""
+    suffix = suffix_of(name)
     if named in ("jsonl", "json"):
         kind = _json_kind(text, named)
-        if kind == "wrong":
-            note = f"named {suffix_of(name)}, but holds plain text"
-        elif kind != named:
-            note = f"named {suffix_of(name)}, holds {kind}"
-    elif named == "html" and "<" not in text:
-        kind, note = "text", f"named {suffix_of(name)}, holds text"
-    elif suffix_of(name) in ("", ".txt") and PAGE.match(text):
-        kind, note = "html", f"named {suffix_of(name) or 'without an ending'}, holds html"
-    return Format(kind, encoding, note)
+        return kind, f"named {suffix}, but holds plain text" if kind == "wrong" else ""
+    if named == "notebook":
+        return ("notebook", "") if text.lstrip()[:1] == "{" else ("wrong", f"named {suffix}, but holds plain text")
+    if named == "csv" or suffix in WORDS_AND_CODE:
+        return named, ""
+    if named == "subtitles" and has_cues(text):
+        return named, ""
+    if named == "html" and "<" in text:
+        return named, ""
+    return _told_by_content(text, suffix, whole)
+
+
+def _told_by_content(text: str, suffix: str, whole: bool) -> tuple[str, str]:
+    """The kind of a text whose name promises nothing."""
+    if suffix in OF_SERVERS and is_page_of_a_server(text):
+        return "html", ""
+    kind = text_kind(text, whole)
+    if kind and not (kind == "html" and suffix in OF_SERVERS):
+        return kind, ""
+    words = unread_words(text)
+    return ("recognised", words) if words else ("text", "")
 
 
 def _json_kind(text: str, named: str) -> str:
@@ -141,9 +198,11 @@ def _json_kind(text: str, named: str) -> str:
     rows = [row for row in text.split("\n")[: PEEKED_ROWS + 1] if row.strip()]
     if not rows:
         return named
+    if named == "json" and is_notebook(text):
+        return "notebook"
     if _is_open_array(rows[0]):
         return "json"
-    if any(isinstance(value, dict) for value in _values(rows)):
+    if any(isinstance(value, dict) for value in json_values(rows)):
         alone = len(rows) == 1 and named == "json"  # one object in one line is one value as well as one row
         return "json" if alone else "jsonl"
     begin = text.lstrip()[:1]
@@ -151,14 +210,6 @@ def _json_kind(text: str, named: str) -> str:
         whole_rows = len(rows) > 1 or len(text.encode("utf-8", "replace")) < HEAD_BYTES  # else one endless row, which its reader refuses
         return "wrong" if whole_rows else named
     return named
-
-
-def _values(rows: list[str]) -> Iterator[object]:
-    for row in rows:
-        try:
-            yield json.loads(row)
-        except (ValueError, RecursionError):
-            continue
 
 
 def _is_open_array(row: str) -> bool:

@@ -17,15 +17,19 @@ from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.progress import say
 from hanmo.base.records import Document
 from hanmo.data.reading.archives import read_tar, read_zip
+from hanmo.data.reading.books import read_epub
 from hanmo.data.reading.chapters import begins_chapter
-from hanmo.data.reading.contents import Content, ReadConfig, fault, refusal, too_long, undecodable
+from hanmo.data.reading.contents import Content, ReadConfig, fault, held, refusal, too_long, undecodable
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.extract import page_text, read_pdf, read_warc
 from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit, list_files, name_sources, place
+from hanmo.data.reading.notebooks import read_notebook
+from hanmo.data.reading.office import read_office
 from hanmo.data.reading.remote import without_secrets
 from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
 from hanmo.data.reading.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
+from hanmo.data.reading.subtitles import read_subtitles
 from hanmo.data.tables import read_rows
 
 MARKDOWN_HEADING = re.compile(r"\ufeff?#{1,6}\s")
@@ -158,12 +162,8 @@ def _entries(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
 
 
 def _read_whole(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
-    limit = config.max_bytes
-    with content.open() as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        yield too_long(content.label, max(len(data), content.size), limit)
-    elif content.format.kind == "html":
+    data = held(content, config.max_bytes)
+    if content.format.kind == "html":
         yield page_text(content, data)
     elif b"\0" in data and content.format.encoding in ("ascii", "utf-8"):
         yield Refused(source=content.label, rule="binary", detail="bytes that are no text")
@@ -227,6 +227,7 @@ REFUSED = {
     "binary": ("binary", "the first bytes are no text"),
     "packed": ("nested_archive", "packed twice: unpack it once"),
     "unsupported": ("unsupported", "files of this kind are not read"),
+    "recognised": ("unsupported", "files of this kind are known and not read"),
     "wrong": ("wrong_format", "the content is not what the name promises"),
 }
 """Formats that are not read: the rule, and why."""
@@ -239,5 +240,9 @@ READERS: dict[str, Callable[[Content, ReadConfig], Iterator[Text | Refused]]] = 
     "csv": read_csv,
     "parquet": read_parquet,
     "pdf": read_pdf,
+    "office": read_office,
+    "epub": read_epub,
+    "notebook": read_notebook,
+    "subtitles": read_subtitles,
     "warc": read_warc,
 }

@@ -13,9 +13,9 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
+from hanmo.data.reading.beginnings import PEEKED_ROWS
 from hanmo.data.reading.contents import Content, ReadConfig, fault, one_line, seekable, too_long, undecodable
 from hanmo.data.reading.decode import BYTE_ORDER_MARKS
-from hanmo.data.reading.formats import PEEKED_ROWS
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.streams import BLOCK_BYTES, as_utf8, lines

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.progress import Progress, say
 from hanmo.data.reading.contents import ReadConfig, fault, one_line, refusal
-from hanmo.data.reading.formats import TABLES
+from hanmo.data.reading.formats import TABLES, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Source, Unit, list_files
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.read import content_of, format_of
@@ -25,7 +25,6 @@ from hanmo.data.reading.streams import READ_ERRORS, count_line_ends, file_size, 
 from hanmo.data.tables import TableError, row_groups
 
 BLOCK_BYTES = 2**20
-PEEKED_ROWS = 20
 UNPACKED = 4  # a guess of how much larger compressed text is, only used to plan pieces of similar size
 
 
@@ -92,7 +91,7 @@ def scan_file(file: InputFile, config: ReadConfig, piece_bytes: int) -> Scan:
             in_lines = kind == "jsonl" or (kind == "text" and config.split_on == "line")
             cut = in_lines and not packed and unit.format.encoding in ("", "ascii", "utf-8")
             digest, cuts = _digest_and_cuts(stream, piece_bytes if cut else 0)
-        unit, columns = replace(unit, bytes=size * (UNPACKED if packed or kind in ("parquet", "zip") else 1)), ()
+        unit, columns = replace(unit, bytes=size * (UNPACKED if packed or kind in ("parquet", "zip", "office", "epub") else 1)), ()
         if kind in TABLES:
             unit, columns = _with_columns_checked(unit, config)
         units = (unit,) if unit.refused or packed else _pieces(unit, cuts, size, piece_bytes)
@@ -167,7 +166,8 @@ def _with_columns_checked(unit: Unit, config: ReadConfig) -> tuple[Unit, tuple[s
 def _check_columns(scans: Sequence[Scan], config: ReadConfig) -> None:
     tables = [scan.units[0] for scan in scans if scan.units[0].format.kind in TABLES]
     wrong = [unit.refused for unit in tables if unit.refused and unit.refused.rule == "no_column"]
-    if wrong and len(wrong) == len(tables):
+    promised = any(named_kind(unit.file.name) in TABLES for unit in tables)  # a stray file that only looks like rows stops nothing
+    if wrong and len(wrong) == len(tables if promised else scans):
         raise DataError(f"{wrong[0].source}: {wrong[0].detail}: name the right one with --read.text-column")
     found = dict.fromkeys(name for scan in scans for name in scan.columns)
     for name in config.keep_columns:
