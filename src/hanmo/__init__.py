@@ -11,6 +11,7 @@ Rooms, from the ground up:
     convert     GGUF files and hub models <-> our folder
     train       model + batches -> a better model
     evaluate    model -> numbers with intervals
+    pipeline    a recipe -> everything it asks for, stage by stage
     cli         words -> calls
 
 In Python: `hanmo.load("runs/shakespeare").generate("ROMEO:")`, `hanmo.load_encoder("models/minilm").embed(["a text"])`.

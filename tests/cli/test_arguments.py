@@ -7,7 +7,7 @@ from tyro.conf import arg
 
 from hanmo.base.errors import ConfigError, UsageError
 from hanmo.cli.arguments import parse
-from hanmo.cli.recipe import Recipe
+from hanmo.pipeline.recipe import Recipe
 from hanmo.train.config import TrainConfig
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hanmo.base.errors import HanmoError, UsageError
 from hanmo.base.runs import Run
 from hanmo.base.storage import sha256
 from hanmo.cli.main import run
-from hanmo.cli.run import STAGES, _raise_for
+from hanmo.pipeline.recipe import DEFAULT_STAGES
 
 TEXTS = [
     "\n".join(f"At hour {n + k} the ferry left pier {m * k}. 第{n * k}时渡船离开了{m + k}号码头。" for k in range(12))
@@ -89,7 +88,7 @@ def test_a_recipe_becomes_a_model_with_its_report(life):
     assert "Transformer" in page
     assert 'src="http' not in page
     stages = json.loads((out / "stages.json").read_text())
-    assert set(stages) == set(STAGES)
+    assert set(stages) == set(DEFAULT_STAGES)
 
 
 @pytest.mark.timeout(400)
@@ -101,7 +100,7 @@ def test_the_same_command_again_does_nothing_and_a_lost_stage_is_done_again(life
     (out / "stages.json").write_text(json.dumps(stages))
     assert run(["run", str(recipe), "--out", str(out), "--json"]) == 0
     heard = capfd.readouterr()
-    assert heard.err.count("done before") == len(STAGES) - 2  # the sample and the report that shows it
+    assert heard.err.count("done before") == len(DEFAULT_STAGES) - 2  # the sample and the report that shows it
     assert {name: sha256(out / name) for name in before} == before
     assert json.loads(heard.out.splitlines()[-1])["run"] == str(out)
 
@@ -187,19 +186,6 @@ def test_two_runs_do_not_share_a_folder(life, capfd):
     with Run(out).alone("run"):
         assert run(["run", str(recipe), "--out", str(out)]) == 1
     assert "another hanmo is at work" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "words"),
-    [
-        (2, UsageError, "was refused"),
-        (1, HanmoError, "goes on from here"),
-        (-9, HanmoError, r"\(SIGKILL\), most likely because memory ran out"),
-    ],
-)
-def test_the_way_a_stage_ended_is_told(code, kind, words):
-    with pytest.raises(kind, match=words):
-        _raise_for(code, "pretrain")
 
 
 @pytest.mark.timeout(200)

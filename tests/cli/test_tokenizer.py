@@ -9,9 +9,8 @@ from hanmo.batches.counts import read_counts
 from hanmo.batches.store import TokenStore
 from hanmo.cli import tokenizer
 from hanmo.cli.main import run
-from hanmo.cli.prepare import prepare_sources
 from hanmo.data.duplicates.exact import DuplicateConfig
-from hanmo.data.prepare import PrepareConfig
+from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.tables import read_rows
 
 TEXT = "The lamp on the hill was lit.\n渔船已经出海了，孩子们在码头上等着渔船。\n" * 20
@@ -83,7 +82,7 @@ def test_a_data_set_gives_its_training_split_and_a_run_its_tokenizer(tmp_path, c
     source, folder = tmp_path / "stories.jsonl", tmp_path / "run"
     lamps = [f"In the year {1700 + n} the lamp number {n * 7} on the hill was lit, and {n * 13} boats came home." for n in range(60)]
     source.write_text("".join(json.dumps({"text": lamp}) + "\n" for lamp in lamps), encoding="utf-8")
-    prepare_sources([str(source)], folder / "data", PrepareConfig())
+    prepare([str(source)], folder / "data", PrepareConfig())
     assert run(["tokenizer", "train", str(folder / "data"), "--vocab-size", "280", "--out", str(folder / "tokenizer")]) == 0
     capsys.readouterr()
     assert run(["tokenizer", "show", str(folder), "--json"]) == 0
@@ -95,7 +94,7 @@ def dataset(tmp_path):
     source, folder = tmp_path / "stories.jsonl", tmp_path / "data"
     boats = [f"In the year {1700 + n} cardiomyopathy was rare on hill {n * 7}. 码头上第{n}位老人得了心肌病变。" for n in range(60)]
     source.write_text("".join(json.dumps({"text": boat}) + "\n" for boat in boats), encoding="utf-8")
-    prepare_sources([str(source)], folder, PrepareConfig(duplicates=DuplicateConfig(near=False)))
+    prepare([str(source)], folder, PrepareConfig(duplicates=DuplicateConfig(near=False)))
     return folder
 
 

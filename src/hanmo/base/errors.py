@@ -77,3 +77,12 @@ def one_line(text: str) -> str:
     joined = " ".join(text.splitlines())
     plain = "".join(each if each.isprintable() or each.isspace() else each.encode("unicode_escape").decode() for each in joined)
     return plain if len(plain) <= LONGEST else f"{plain[: LONGEST // 2]} ... {plain[-LONGEST // 4 :]}"
+
+
+def words_of_system(error: BaseException) -> str:
+    """What the system had to say, in one line; empty for a mistake of ours."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}" if error.errno else ""
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return "memory ran out: lower train.micro_batch_size or the model's size; hanmo plan RECIPE tells what a recipe takes"
+    return ""

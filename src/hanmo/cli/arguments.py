@@ -38,14 +38,14 @@ def parse(
     defaults = dict(defaults or {})
     asked = bool({"-h", "--help"} & set(words))
     if (sections or whole) and words and words[0].endswith(".toml"):
-        from hanmo.cli.recipe import read_recipe
+        from hanmo.pipeline.recipe import read_recipe
 
         recipe = read_recipe(Path(words.pop(0)))
         defaults |= {name: getattr(recipe, name) for name in sections} if sections else {whole: recipe}
     elif whole and not asked:
         raise UsageError(f"hanmo {verb} needs a recipe first: hanmo {verb} RECIPE.toml --out DIR")
     elif whole:
-        from hanmo.cli.recipe import Recipe
+        from hanmo.pipeline.recipe import Recipe
 
         defaults |= {whole: Recipe()}
     program = f"hanmo {verb}" + (" RECIPE.toml" if asked and whole else " [RECIPE.toml]" if asked and sections else "")

@@ -8,11 +8,12 @@ from typing import Annotated
 import tyro
 
 from hanmo.cli.arguments import parse as parse_arguments
-from hanmo.cli.evaluate import Measure, measure, number, read_documents, spread
+from hanmo.cli.evaluate import number, spread
+from hanmo.pipeline.measure import MeasureOptions, measure, read_documents
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Measure):
+class Options(MeasureOptions):
     """Compare two models on the same text, document by document; their tokenizers may differ."""
 
     first: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]

@@ -1,21 +1,15 @@
 """`hanmo export MODEL --to hf|gguf [--precision f32|f16|q8_0|q4_1|q4_0] [--calibrate self|TEXT] --out PATH`: a model for other tools."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal, cast
 
 from tyro.conf import Positional, arg
 
 from hanmo.base.errors import UsageError
-from hanmo.base.progress import say, size
+from hanmo.base.progress import size
 from hanmo.cli.arguments import parse as parse_arguments
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from hanmo.model.decoder import Decoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,41 +53,11 @@ def run(options: Options) -> dict[str, object]:
     folder, precision = local_model(options.model), options.precision or "f16"
     if options.calibrate is None:
         return {**model, **export_gguf(folder, options.out, precision)}
+    from hanmo.pipeline.calibrate import calibrate
+
     source, fits = options.calibrate, list[dict[str, float]]()
-    written = export_gguf(folder, options.out, precision, lambda network: fits.append(_fit(network, folder, source)))
+    written = export_gguf(folder, options.out, precision, lambda network: fits.append(calibrate(network, folder, source)))
     return {**model, **written, "nats_from_full_precision": fits[0]}
-
-
-def _fit(network: "Decoder", folder: Path, source: str) -> dict[str, float]:
-    """Round the network with care, in bf16 where the processor multiplies it faster."""
-    import torch
-
-    from hanmo.convert.quantize import FitConfig, fit_q4_0, windows_of
-    from hanmo.model.kernels.library import attention_usable
-
-    config = FitConfig()
-    config = dataclasses.replace(config, window=min(config.window, network.config.max_position_embeddings))
-    ids_RT = windows_of(_ids(folder, source, config.windows * config.window), config.window)
-    return dataclasses.asdict(fit_q4_0(network, ids_RT, config, torch.bfloat16 if attention_usable() else torch.float32))
-
-
-def _ids(folder: Path, source: str, count: int) -> "Tensor":
-    """Up to `count` ids of a text, or that many of what the model writes."""
-    import torch
-
-    from hanmo.data.reading.read import read_any
-    from hanmo.generate.loaded import TextModel
-    from hanmo.tokenizer.load import Tokenizer
-
-    if source == "self":
-        say("the model writes the text that its scales are fitted to")
-        return torch.from_numpy(TextModel(folder, dtype="int8").write(count))
-    tokenizer, ids = Tokenizer.load(folder), list[int]()
-    for document in read_any(source, "train"):
-        ids += [tokenizer.eot_id, *tokenizer.encode(document.text).tolist()]
-        if len(ids) >= count:
-            break
-    return torch.tensor(ids[:count])
 
 
 def show(result: dict[str, object]) -> str:

@@ -73,7 +73,7 @@ def run(words: list[str]) -> int:
 
 
 def _run_verb(verb: str, words: list[str], as_json: bool) -> int:
-    from hanmo.base.errors import HanmoError
+    from hanmo.base.errors import HanmoError, words_of_system
 
     try:
         module = importlib.import_module(f"hanmo.cli.{verb}")
@@ -95,9 +95,9 @@ def _run_verb(verb: str, words: list[str], as_json: bool) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 1
     except (OSError, MemoryError, RuntimeError) as error:
-        if not (words_of_system := _of_the_system(error)):
+        if not (said := words_of_system(error)):
             raise
-        return _failed(verb, words_of_system, 1)
+        return _failed(verb, said, 1)
     return 0
 
 
@@ -109,15 +109,6 @@ def _failed(verb: str, message: str, code: int) -> int:
 def _interrupted(who: str) -> int:
     _print(f"{who}: interrupted; the same command goes on from what is saved", sys.stderr)
     return 1
-
-
-def _of_the_system(error: Exception) -> str:
-    """What the system had to say, in one line; empty for a mistake of ours."""
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}" if error.errno else ""
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
-        return "memory ran out: lower train.micro_batch_size or the model's size; hanmo plan RECIPE tells what a recipe takes"
-    return ""
 
 
 def _finite(value: object) -> object:

@@ -36,14 +36,9 @@ def run(options: Options) -> dict[str, Any]:
         from hanmo.data.replay import replay
 
         return {"out": str(options.out), **replay(options.out, options.replay)}
-    return {"out": str(options.out), **prepare_sources(options.sources, options.out, options.prepare)}
-
-
-def prepare_sources(sources: Sequence[str], out: Path, config: PrepareConfig) -> dict[str, Any]:
-    """Make the data set `out` and give its manifest; for `hanmo run`."""
     from hanmo.data.prepare import prepare
 
-    return prepare(sources, out, config)
+    return {"out": str(options.out), **prepare(options.sources, options.out, options.prepare)}
 
 
 def show(result: dict[str, Any]) -> str:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from hanmo.base.errors import StorageError, UsageError
+from hanmo.base.errors import UsageError
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.tokenizer.config import TokenizerConfig
 
 if TYPE_CHECKING:
-    from hanmo.batches.store import TokenStore
     from hanmo.tokenizer.load import Tokenizer
 
 MOST_ROWS = 30
@@ -229,6 +228,7 @@ def _import(action: Import) -> dict[str, object]:
 
 def _encode(action: Encode) -> dict[str, object]:
     from hanmo.data.reading.read import SPLITS, read_dataset
+    from hanmo.pipeline.tokens import encode_dataset
 
     folder, tokenizer = _load(action.tokenizer)
     splits = [split for split in SPLITS if next(read_dataset(action.data, split), None) is not None]
@@ -237,33 +237,6 @@ def _encode(action: Encode) -> dict[str, object]:
         split: {"documents": store.num_documents, "tokens": store.num_tokens, "bytes": store.num_bytes} for split, store in stores.items()
     }
     return {"folder": str(folder), **_facts(tokenizer, 0), "out": str(action.out), "splits": made}
-
-
-def encode_dataset(data: Path, tokenizer: "Tokenizer", out: Path, splits: Sequence[str], workers: int = 0) -> "dict[str, TokenStore]":
-    """Token stores of some splits, made where they are missing, and the tokens of each document beside the receipts."""
-    from hanmo.base.progress import say
-    from hanmo.base.runtime import available_cores
-    from hanmo.batches.counts import write_counts
-    from hanmo.batches.store import TokenStore
-    from hanmo.data.reading.read import read_dataset
-
-    stores = {
-        split: TokenStore.build(
-            out / split,
-            read_dataset(data, split),
-            tokenizer.encode_batch,
-            tokenizer.eot_id,
-            tokenizer.vocab_size,
-            tokenizer=tokenizer.fingerprint,
-            workers=workers or available_cores(),
-        )
-        for split in splits
-    }
-    try:
-        write_counts(data, stores.values(), tokenizer.fingerprint)
-    except StorageError as error:
-        say(f"the tokens of each document are not kept beside the receipts: {error}")
-    return stores
 
 
 def _load(folder: Path) -> "tuple[Path, Tokenizer]":

@@ -15,6 +15,10 @@ BELOW = {"beta1": 1, "beta2": 1, "momentum": 1, "label_smoothing": 1}
 """What has to stay below a limit; everything else may be any finite number."""
 
 
+FREE_TO_CHANGE = ("checkpoint_every", "log_every", "tensorboard", "threads", "max_minutes")
+"""With which a begun run may go on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How a network is trained, and when it stops."""

@@ -28,7 +28,7 @@ from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.store import save_model
 from hanmo.tokenizer.load import Tokenizer
-from hanmo.train.config import TrainConfig
+from hanmo.train.config import FREE_TO_CHANGE, TrainConfig
 from hanmo.train.distributed import World, world
 from hanmo.train.loop import Loop, Network, as_tensors, compile_network
 from hanmo.train.optimizer import Optimizer
@@ -42,8 +42,6 @@ KINDS: Mapping[type[NetworkConfig], NetworkKind] = {
     EncoderConfig: "encoder",
     EncoderDecoderConfig: "encoder_decoder",
 }
-
-FREE_TO_CHANGE = ("checkpoint_every", "log_every", "tensorboard", "threads", "max_minutes")
 
 
 @dataclass(frozen=True, kw_only=True)

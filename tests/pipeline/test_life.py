@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,22 +8,25 @@ import pytest
 from hanmo.base.config import to_toml
 from hanmo.base.errors import ConfigError
 from hanmo.base.runs import Run
-from hanmo.base.storage import write_json, write_text
-from hanmo.cli import stages
-from hanmo.cli.recipe import Recipe
-from hanmo.cli.run import STAGES
-from hanmo.cli.stages import DO, INPUTS, USED_BY, do, fingerprint, is_done, refuse_other_training
+from hanmo.base.storage import write_text
+from hanmo.pipeline.life import do, is_done, live, live_one, refuse_other_training, stages_of
+from hanmo.pipeline.recipe import DEFAULT_STAGES, Recipe
+from hanmo.pipeline.stage import fingerprint
+from hanmo.pipeline.stages import tokenizer as tokenizer_stage
 from hanmo.train.config import TrainConfig
 
+STAGES = stages_of(Recipe())
 
-def test_every_stage_has_its_inputs_and_its_deed():
-    assert list(DO) == list(STAGES) == list(INPUTS) == list(USED_BY)
+
+def test_the_stages_of_a_recipe_stand_in_order():
+    assert tuple(STAGES) == DEFAULT_STAGES
+    assert tuple(stages_of(Recipe(stages=("sample",)))) == ("prepare", "tokenizer", "pretrain", "sample")
 
 
 def test_a_stage_depends_on_its_own_settings_only():
     recipe = Recipe(sources=("a",))
     other = dataclasses.replace(recipe, train=TrainConfig(max_steps=7, warmup_steps=1))
-    changed = {stage for stage in STAGES if fingerprint(stage, recipe) != fingerprint(stage, other)}
+    changed = {name for name in STAGES if fingerprint(name, recipe, STAGES) != fingerprint(name, other, STAGES)}
     assert changed == {"plan", "pretrain", "evaluate", "sample", "report"}
 
 
@@ -73,7 +77,7 @@ def test_a_result_that_is_gone_is_made_again(prepared):
 def test_data_that_a_kill_left_between_two_recipes_is_not_taken_for_that_of_the_first(prepared):
     recipe, folder = prepared
     other = dataclasses.replace(recipe, prepare=dataclasses.replace(recipe.prepare, repair=False))
-    stages.DO["prepare"](other, folder)  # and killed before it was noted
+    STAGES["prepare"].do(other, folder)  # and killed before it was noted
     assert not is_done("prepare", recipe, folder)
     do("prepare", recipe, folder)
     assert is_done("prepare", recipe, folder)
@@ -85,7 +89,8 @@ def test_a_stage_that_fails_has_taken_its_note_back(prepared, monkeypatch):
     def fail(recipe: Recipe, folder: Run) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(stages.DO, "tokenizer", fail)
+    failing = dataclasses.replace(tokenizer_stage.STAGE, do=fail)
+    monkeypatch.setattr(tokenizer_stage, "STAGE", failing)
     with pytest.raises(KeyboardInterrupt):
         do("tokenizer", recipe, folder)
     assert not is_done("tokenizer", recipe, folder)
@@ -122,7 +127,7 @@ def test_settings_that_change_no_weight_may_change(tmp_path):
         recipe,
         name="another",
         train=dataclasses.replace(recipe.train, threads=1),
-        prepare=dataclasses.replace(recipe.prepare, workers=1),
+        prepare=dataclasses.replace(recipe.prepare, workers=1, memory="2GB", shard_bytes=1 << 20),
         sample=dataclasses.replace(recipe.sample, prompts=("a",)),
     )
     refuse_other_training(free, folder)
@@ -131,13 +136,50 @@ def test_settings_that_change_no_weight_may_change(tmp_path):
         refuse_other_training(dataclasses.replace(free, train=dataclasses.replace(free.train, seed=free.train.seed + 1)), folder)
 
 
-def test_baselines_begun_otherwise_are_begun_anew(tmp_path):
-    folder = Run(tmp_path)
-    stages._forget_other_baselines(folder, {"settings": "a"})
-    (folder.baselines / "lstm").mkdir()
-    stages._forget_other_baselines(folder, {"settings": "a"})
-    assert (folder.baselines / "lstm").exists()
-    stages._forget_other_baselines(folder, {"settings": "b"})
-    assert not (folder.baselines / "lstm").exists()
-    write_json(folder.baselines / "made_from.json", {"settings": "c"})
-    stages._forget_other_baselines(folder, {"settings": "c"})
+def test_what_has_no_effect_undoes_nothing(prepared):
+    recipe, folder = prepared
+    other = dataclasses.replace(recipe.prepare, workers=1, memory="2GB", shard_bytes=1 << 20)
+    assert all(is_done(name, dataclasses.replace(recipe, prepare=other), folder) for name in ("prepare", "tokenizer"))
+
+
+def test_the_language_of_the_report_undoes_the_pages_alone(prepared):
+    recipe, folder = prepared
+    chinese = dataclasses.replace(recipe, language="zh")
+    assert not is_done("prepare", chinese, folder) and is_done("tokenizer", chinese, folder)
+
+
+STAGE_OF_SOMEBODY = """
+from hanmo.base.storage import write_json
+from hanmo.data.reading.read import read_dataset
+from hanmo.pipeline.stage import Stage
+
+def _do(recipe, folder):
+    words = sum(len(document.text.split()) for document in read_dataset(folder.data, "train"))
+    write_json(folder.folder / "words.json", {"words": words})
+
+STAGE = Stage(name="count_words", needs=("prepare",), made=lambda recipe, folder: [folder.folder / "words.json"], do=_do)
+"""
+
+
+def test_a_stage_is_one_file_and_one_line_of_the_recipe(prepared, tmp_path, monkeypatch, capfd):
+    recipe, folder = prepared
+    (tmp_path / "house_of_somebody").mkdir()
+    (tmp_path / "house_of_somebody" / "counting_words.py").write_text(STAGE_OF_SOMEBODY)
+    monkeypatch.syspath_prepend(tmp_path / "house_of_somebody")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'house_of_somebody'}:{os.environ.get('PYTHONPATH', '')}")
+    longer = dataclasses.replace(recipe, stages=("tokenizer", "counting_words"))
+    live(longer, folder)
+    assert json.loads((folder.folder / "words.json").read_text())["words"] > 5
+    assert is_done("count_words", longer, folder)
+    assert "— prepare: done before" in capfd.readouterr().err
+    (Path(recipe.sources[0]) / "late.txt").write_text("One more letter about the weather, which had changed by then.\n")
+    do("prepare", longer, folder)
+    assert not is_done("count_words", longer, folder)  # what it needs has changed, which nobody had to tell it
+
+
+def test_a_name_that_is_no_stage_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(ConfigError, match="stages names 'pretrian', which is no stage"):
+        live(Recipe(sources=("a",), stages=("pretrian",)), Run(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="--only names 'sample', and the recipe has prepare"):
+        live_one("sample", Recipe(sources=("a",), stages=("prepare",)), Run(tmp_path / "run"))

@@ -13,6 +13,10 @@ from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.train.config import TrainConfig
 
+NETWORK_KEYS = ("network", "model", "encoder", "encoder_decoder")
+"""What a recipe says about the network that is trained."""
+DEFAULT_STAGES = ("prepare", "tokenizer", "plan", "baselines", "pretrain", "evaluate", "sample", "report")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
@@ -85,6 +89,8 @@ class Recipe:
     """What the report calls it; the recipe's file name by default."""
     language: Literal["en", "zh"] = "en"
     """Language of the report and the cards."""
+    stages: tuple[str, ...] = DEFAULT_STAGES
+    """What is done, with all that it needs; a name that is none of ours is a module with a STAGE."""
     sources: tuple[str, ...] = ()
     """Catalogue names, files or folders."""
     prepare: PrepareConfig = field(default_factory=PrepareConfig)

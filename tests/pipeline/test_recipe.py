@@ -5,7 +5,7 @@ import pytest
 
 from hanmo.base.config import build, to_toml
 from hanmo.base.errors import ConfigError
-from hanmo.cli.recipe import Recipe, read_recipe
+from hanmo.pipeline.recipe import Recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
