@@ -139,12 +139,12 @@ def _plain(value: Any) -> object:
 
 
 @contextlib.contextmanager
-def zstandard_stream(stream: BinaryIO) -> Generator[BinaryIO]:
-    """The content of packed bytes, all its frames; unlike other libraries, pyarrow raises (OSError) where one is cut off."""
+def arrow_stream(stream: BinaryIO, codec: str) -> Generator[BinaryIO]:
+    """The content of packed bytes (zstd: all frames; brotli); unlike other libraries, pyarrow raises (OSError) where they are cut off."""
     import pyarrow as pa
 
     with (
-        pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as packed,
+        pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), codec) as packed,
         io.BufferedReader(packed) as plain,
     ):
         yield plain

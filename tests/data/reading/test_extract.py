@@ -96,60 +96,6 @@ def test_a_pdf_without_text_has_one_receipt(tmp_path: Path, data: bytes, rule: s
     ] == [rule]
 
 
-def warc(records: list[tuple[str, str, bytes]], packed: bool = False) -> bytes:
-    """A WARC file of responses, each with its request: (status line, content type, body)."""
-    out = b""
-    for number, (status, kind, body) in enumerate(records):
-        head = f"HTTP/1.1 {status}\r\n" + (f"Content-Type: {kind}\r\n" if kind else "") + "\r\n"
-        for sort, payload in (("response", head.encode() + body), ("request", b"GET / HTTP/1.1\r\n\r\n")):
-            facts = f"WARC-Type: {sort}\r\nWARC-Target-URI: http://example.org/{number}\r\nContent-Length: {len(payload)}\r\n"
-            facts += f"Content-Type: application/http; msgtype={sort}\r\nWARC-Record-ID: <urn:uuid:{number}-{sort}>\r\n"
-            record = f"WARC/1.0\r\n{facts}WARC-Date: 2026-01-01T00:00:00Z\r\n\r\n".encode() + payload + b"\r\n\r\n"
-            out += gzip.compress(record, mtime=0) if packed else record
-    return out
-
-
-RECORDS = [
-    ("200 OK", "text/html; charset=gb2312", PAGE.encode("gb18030")),
-    ("200 OK", "text/html", PAGE.encode()),
-    ("404 Not Found", "text/html", b"<html>gone</html>"),
-    ("200 OK", "image/png", b"\x89PNG"),
-    ("200 OK", "text/plain", "早晨的公园里有许多人，有的跑步。".encode()),
-    ("200 OK", "text/html", b"<html></html>"),
-    ("200 OK", "text/plain", b"\xff\xfe\xfd"),
-    ("200 OK", "text/html", b"<p>" + b"x" * 20_000),
-    ("200 OK", "", PAGE.encode()),
-]
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_every_response_of_a_warc_is_a_text_or_a_receipt(tmp_path: Path, packed: bool) -> None:
-    entries = read(tmp_path / ("a.warc.gz" if packed else "a.warc"), warc(RECORDS, packed), max_bytes=15_000)
-    assert [entry.rule if isinstance(entry, Refused) else "" for entry in entries] == [
-        *("", "", "no_page", "unsupported", "", "no_text", "undecodable", "max_bytes", "")
-    ]
-    texts = [entry for entry in entries if isinstance(entry, Text)]
-    assert [PARAGRAPH in texts[place].text for place in (0, 1, 3)] == [True] * 3
-    assert [entry.encoding for entry in texts] == ["gb18030", "utf-8", "utf-8", "utf-8"]
-    assert texts[0].metadata == {"url": "http://example.org/0"} and texts[0].source.endswith("#1")
-    assert len({entry.source for entry in entries}) == len(RECORDS)
-
-
-def test_a_warc_that_breaks_off_gives_what_it_had(tmp_path: Path) -> None:
-    data = warc(RECORDS[:2], packed=True)
-    entries = read(tmp_path / "a.warc.gz", data[:-500])
-    assert isinstance(entries[0], Text)
-    assert [(entry.source, entry.rule) for entry in entries if isinstance(entry, Refused)] == [
-        ("a.warc.gz#3", "unreadable"),
-        ("a.warc.gz", "unreadable"),
-    ]
-    (tmp_path / "c.warc").write_bytes(warc(RECORDS[:1]))
-    entries = read(tmp_path / "c.warc", warc(RECORDS[:1])[: len(PAGE.encode("gb18030"))])
-    assert [entry.rule for entry in entries if isinstance(entry, Refused)] == ["unreadable"]
-    entries = read(tmp_path / "b.warc", b"WARC/1.0\r\nbroken header\r\n\r\nnonsense that is no record\r\n\r\nmore")
-    assert entries == [] or isinstance(entries[-1], Refused)
-
-
 def test_a_big5_page_is_read_as_its_reader_does(tmp_path: Path) -> None:
     paragraph = "早晨的公園裡有許多人，有的跑步，有的打拳，也有老人坐在長椅上讀報，孩子們繞著池塘追逐一隻白色的小狗，笑聲傳得很遠。"
     page = '<html><head><meta charset="big5"></head><body><nav>首頁</nav><article>' + f"<p>{paragraph}</p>" * 5 + "</article></body></html>"

@@ -1,24 +1,18 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""A web page, a PDF or a recorded web response becomes its text.
+"""A web page or a PDF becomes its text.
 
-In: HTML, a PDF, or a WARC content. Out: the main text without menus and boilerplate, by trafilatura; the text of all pages, by
-pdfium; the main text of every response that is a page or plain text. Scanned pages have no text and get a receipt.
+In: HTML or a PDF. Out: the main text without menus and boilerplate, by trafilatura; the text of all pages, by pdfium. Scanned
+pages have no text and get a receipt.
 """
 
 import contextlib
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any, BinaryIO, cast
+from collections.abc import Iterator
+from typing import Any, cast
 
-from hanmo.data.reading.contents import DOCUMENT_BYTES, Content, ReadConfig, one_line, seekable, too_long, undecodable
-from hanmo.data.reading.decode import decode, is_binary
+from hanmo.data.reading.contents import DOCUMENT_BYTES, Content, ReadConfig, seekable, too_long, undecodable
+from hanmo.data.reading.decode import decode
 from hanmo.data.reading.inputs import Refused, Text
-from hanmo.data.reading.normalize import without_surrogates
-from hanmo.data.reading.streams import READ_ERRORS
 
-PAGES = ("text/html", "application/xhtml+xml")
-CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 PASSWORD_ASKED = 4  # FPDF_ERR_PASSWORD
 
 
@@ -85,65 +79,3 @@ def _pages(document: Any, limit: int) -> str:
         if length > limit:
             break
     return "\n\n".join(page for page in pages if page)
-
-
-def read_warc(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
-    """The text of every response in a WARC file that is a page or plain text; other records get a receipt, requests none."""
-    from warcio.archiveiterator import ArchiveIterator
-    from warcio.exceptions import ArchiveLoadFailed
-
-    with content.open() as stream:
-        row, source = 0, _Source(stream)
-        try:
-            for record in ArchiveIterator(source):
-                row += 1
-                if record.rec_type in ("response", "resource", "conversion"):
-                    label = f"{content.label}#{row}"
-                    entry = _response(content, record, label, config)
-                    cut = source.error or (getattr(record.raw_stream, "limit", 0) > 0 and not isinstance(entry, Refused))
-                    yield Refused(source=label, rule="unreadable", detail="the record breaks off") if cut else entry
-        except ArchiveLoadFailed as error:
-            yield Refused(source=f"{content.label}#{row + 1}", rule="unreadable", detail=one_line(error))
-        if source.error:
-            raise source.error
-
-
-class _Source:
-    """A stream for warcio, which takes an error for the end: it ends there, and keeps the error."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._read = cast("Callable[[int], bytes]", getattr(stream, "read1", stream.read))
-        self.error: Exception | None = None
-
-    def read(self, size: int) -> bytes:
-        """The next bytes."""
-        try:
-            return b"" if self.error else self._read(size)
-        except READ_ERRORS as error:
-            self.error = error
-            return b""
-
-
-def _response(content: Content, record: Any, label: str, config: ReadConfig) -> Text | Refused:
-    headers: Any = record.http_headers
-    status = str(headers.get_statuscode() or "") if headers else ""
-    if status and not status.startswith("2"):
-        return Refused(source=label, rule="no_page", detail=f"the server answered {status}")
-    kind = str((headers.get_header("Content-Type") if headers else record.content_type) or "")
-    data = cast("bytes", record.content_stream().read(config.max_bytes + 1))
-    if len(data) > config.max_bytes:
-        return too_long(label, len(data), config.max_bytes)
-    declared = (CHARSET.search(kind) or ["", ""])[1]
-    address = cast("str | None", record.rec_headers.get_header("WARC-Target-URI")) or ""
-    media = kind.split(";")[0].strip().lower()
-    if media in PAGES or (not media and b"<html" in data[:1024].lower()):
-        entry = page_text(content, data, label, declared)
-    elif media == "text/plain" and not is_binary(data):
-        try:
-            decoded = decode(data, page=bool(declared), declared=declared)
-        except UnicodeDecodeError as error:
-            return undecodable(label, data, error)
-        entry = content.text(decoded.text, label=label, encoding=decoded.encoding)
-    else:
-        return Refused(source=label, rule="unsupported", detail=one_line(ValueError(f"no page and no text: {media or 'unknown'}")))
-    return entry if isinstance(entry, Refused) else replace(entry, metadata={"url": without_surrogates(address)})

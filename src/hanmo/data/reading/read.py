@@ -21,7 +21,7 @@ from hanmo.data.reading.books import read_epub
 from hanmo.data.reading.chapters import begins_chapter
 from hanmo.data.reading.contents import Content, ReadConfig, fault, held, refusal, too_long, undecodable
 from hanmo.data.reading.decode import decode
-from hanmo.data.reading.extract import page_text, read_pdf, read_warc
+from hanmo.data.reading.extract import page_text, read_pdf
 from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit, list_files, name_sources, place
 from hanmo.data.reading.notebooks import read_notebook
@@ -30,6 +30,7 @@ from hanmo.data.reading.remote import without_secrets
 from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
 from hanmo.data.reading.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
 from hanmo.data.reading.subtitles import read_subtitles
+from hanmo.data.reading.warc import read_warc
 from hanmo.data.tables import read_rows
 
 MARKDOWN_HEADING = re.compile(r"\ufeff?#{1,6}\s")

@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 from hanmo.data.reading.formats import HEAD_BYTES, PACKED
 from hanmo.data.reading.inputs import InputFile
 from hanmo.data.reading.remote import open_url, url_size
-from hanmo.data.tables import TableError, zstandard_stream
+from hanmo.data.tables import TableError, arrow_stream
 
 BLOCK_BYTES = 2**20
 FREE_BYTES = 16 * 2**20  # however well packed, so little harms nobody
@@ -160,7 +160,7 @@ def unpacked(stream: io.BufferedReader, guard: Guard) -> Generator[io.BufferedRe
     if not kind:
         yield stream
         return
-    with zstandard_stream(stream) if kind == "zst" else OPENERS[kind](stream) as plain:
+    with arrow_stream(stream, "zstd") if kind == "zst" else OPENERS[kind](stream) as plain:
         yield io.BufferedReader(Counted(plain, guard), HEAD_BYTES)
 
 
