@@ -86,7 +86,7 @@ def test_the_card_tells_shares_asked_and_reached_and_which_were_missed(taken: tu
 
 def test_settings_left_to_a_preset_are_not_listed_and_others_are() -> None:
     text = card(manifest(), findings(), "en")
-    assert "| filters.min_words | 7 |" in text and "| filters.languages | zh |" in text and "| read.split_on | none |" in text
+    assert "| filters.min_words | 7 |" in text and "| filters.languages | zh |" in text and "| read.split_on | auto |" in text
     assert "| mix.weights | – |" in text and "| mix.temperature | 2 |" in text
     assert "filters.max_words" not in text
 

@@ -317,7 +317,7 @@ def _look_ahead(walk: Walk) -> None:
             number=number,
             units=units,
             folder=work,
-            read=config.read,
+            read=walk.plan.read,
             repair=config.repair,
             kind=config.duplicates.unit,
             held_bytes=share.held // 2,
@@ -340,7 +340,7 @@ def _clean(walk: Walk, facts: dict[str, Any]) -> None:
             number=number,
             units=units,
             folder=walk.work,
-            read=config.read,
+            read=walk.plan.read,
             repair=config.repair,
             clean=config.clean,
             redact=config.redact,
@@ -379,7 +379,7 @@ def _warn(counts: Counts, config: PrepareConfig, num_moved: int, warnings: Seque
     if empty:
         by = config.split.group_by
         few = f"the groups of split.group_by (={by!r}) are too few" if by else f"{counts.kept} documents are too few"
-        say(f"warning: no document for {' and '.join(empty)}: {few}; --read.split-on line, heading or chapter cuts long files")
+        say(f"warning: no document for {' and '.join(empty)}: {few}; --read.split-on passage cuts long texts")
     if num_moved:
         say(
             f"note: {num_moved} of {counts.kept} documents moved so that no split stays empty; "

@@ -47,7 +47,7 @@ def token_stores(data: Path, tokenizer: Tokenizer, folder: Path) -> dict[str, To
             if sums.get(split, {}).get("documents") == 0:
                 raise DataError(
                     f"{data} has no {split} documents: prepare it again with more files, with larger shares under split, "
-                    "or with --read.split-on line, heading or chapter, which cuts long files"
+                    "or with --read.split-on passage, which cuts long texts"
                 )
     return encode_dataset(data, tokenizer, folder, splits)
 

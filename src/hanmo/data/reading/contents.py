@@ -33,8 +33,9 @@ class ReadConfig:
     """Column of JSON, CSV and Parquet that holds the text."""
     keep_columns: tuple[str, ...] = ()
     """Further columns to keep as metadata of the document."""
-    split_on: Literal["none", "line", "heading", "chapter"] = "none"
-    """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, Chapter Two, 番外)."""
+    split_on: Literal["auto", "none", "passage", "line", "heading", "chapter"] = "auto"
+    """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, Chapter Two, 番外); passage
+    cuts a long text at its own chapters, headings, blank lines, else sentences; auto does so where fewer than three files are given."""
     max_bytes: int = 16 * 2**20
     """Longest document in bytes as found; longer ones are refused with a receipt, and never held in memory."""
     max_ratio: float = 200.0

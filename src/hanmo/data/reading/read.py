@@ -22,13 +22,14 @@ from hanmo.data.reading.chapters import begins_chapter
 from hanmo.data.reading.contents import Content, ReadConfig, fault, held, refusal, too_long, undecodable
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.extract import page_text, read_pdf
-from hanmo.data.reading.formats import HEAD_BYTES, Format, find_format, named_kind
+from hanmo.data.reading.formats import HEAD_BYTES, TABLES, Format, find_format, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit, list_files, name_sources, place
 from hanmo.data.reading.notebooks import read_notebook
 from hanmo.data.reading.office import read_office
+from hanmo.data.reading.passages import in_passages
 from hanmo.data.reading.remote import without_secrets
 from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
-from hanmo.data.reading.streams import READ_ERRORS, Guard, as_utf8, file_size, lines, open_file, unpacked
+from hanmo.data.reading.streams import READ_ERRORS, Guard, TooLargeError, as_utf8, file_size, lines, open_file, unpacked
 from hanmo.data.reading.subtitles import read_subtitles
 from hanmo.data.reading.warc import read_warc
 from hanmo.data.tables import read_rows
@@ -159,11 +160,18 @@ def _entries(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     elif kind in REFUSED:
         yield Refused(source=content.label, rule=REFUSED[kind][0], detail=content.format.note or REFUSED[kind][1])
     else:
-        yield from READERS["parts" if kind == "text" and config.split_on != "none" else kind](content, config)
+        entries = READERS["parts" if kind == "text" and config.split_on in IN_PARTS else kind](content, config)
+        yield from in_passages(entries) if config.split_on == "passage" and kind not in TABLES else entries
 
 
 def _read_whole(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
-    data = held(content, config.max_bytes)
+    try:
+        data = held(content, config.max_bytes)
+    except TooLargeError:
+        if config.split_on != "passage" or content.format.kind != "text":
+            raise
+        yield from _read_blocks(content, config)
+        return
     if content.format.kind == "html":
         yield page_text(content, data)
     elif b"\0" in data and content.format.encoding in ("ascii", "utf-8"):
@@ -188,6 +196,22 @@ def _read_parts(content: Content, config: ReadConfig) -> Iterator[Text | Refused
     for number, (part, length) in enumerate(_parts(content, config), 1):
         label = f"{content.label}#{number}"
         yield too_long(label, length, config.max_bytes) if length > config.max_bytes else _part(content, label, part)
+
+
+def _read_blocks(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """A text of any length as runs of whole lines, none of them beyond the limit."""
+    block = bytearray()
+    with content.open() as plain:
+        for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
+            if block and len(block) + length > config.max_bytes:
+                yield _part(content, content.label, bytes(block))
+                block = bytearray()
+            if line is None:
+                yield too_long(content.label, length, config.max_bytes)
+            else:
+                block += line if block else line.removeprefix(UTF8_MARK)
+    if block.strip():
+        yield _part(content, content.label, bytes(block))
 
 
 def _part(content: Content, label: str, data: bytes) -> Text | Refused:
@@ -222,6 +246,7 @@ BEGINNINGS: dict[str, Callable[[str], bool]] = {
     "chapter": begins_chapter,
 }
 """What tells that a line begins a new part."""
+IN_PARTS = ("line", *BEGINNINGS)
 PASSED_ON = (*READ_ERRORS, HanmoError, MemoryError)
 """What `read_content` leaves to others: a broken file to its receipt, an error of the user or the machine to the user."""
 REFUSED = {

@@ -17,14 +17,17 @@ from hanmo.base.errors import DataError, HanmoError
 from hanmo.base.progress import Progress, say
 from hanmo.data.reading.contents import ReadConfig, fault, one_line, refusal
 from hanmo.data.reading.formats import TABLES, named_kind
-from hanmo.data.reading.inputs import InputFile, Refused, Source, Unit, list_files
+from hanmo.data.reading.inputs import InputFile, Refused, Source, Text, Unit, list_files
 from hanmo.data.reading.normalize import without_surrogates
-from hanmo.data.reading.read import content_of, format_of
+from hanmo.data.reading.read import content_of, format_of, read_unit
 from hanmo.data.reading.rows import peeked_columns
 from hanmo.data.reading.streams import READ_ERRORS, count_line_ends, file_size, open_file, packed_kind
 from hanmo.data.tables import TableError, row_groups
 
 BLOCK_BYTES = 2**20
+FEWEST_TEXTS = 3  # one each for train, validation and test
+KEEP_WHOLE = "--read.split-on none keeps it whole"
+MANY_TEXTS = (*TABLES, "zip", "tar", "warc")
 UNPACKED = 4  # a guess of how much larger compressed text is, only used to plan pieces of similar size
 
 
@@ -36,6 +39,8 @@ class Plan:
     num_files: int
     num_bytes: int
     digest: str
+    read: ReadConfig
+    """How it will be read: split_on is "auto" no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,24 @@ def make_plan(sources: Sequence[Source], config: ReadConfig, shard_bytes: int, w
         num_files=len(files),
         num_bytes=sum(scan.num_bytes for scan in scans),
         digest=digest.hexdigest(),
+        read=_settled(units, config),
     )
+
+
+def _settled(units: Sequence[Unit], config: ReadConfig) -> ReadConfig:
+    """The settings with "auto" decided: long texts are cut where so few are given that nothing could be held out, and that is said."""
+    if config.split_on != "auto":
+        return config
+    given = [unit for unit in units if not unit.refused]
+    if len(given) >= FEWEST_TEXTS or any(unit.format.kind in MANY_TEXTS for unit in given):
+        return replace(config, split_on="none")
+    config = replace(config, split_on="passage")
+    for unit in given:
+        texts = [entry for entry in read_unit(unit, config) if isinstance(entry, Text)]
+        if len(texts) > 1 and texts[0].note:
+            how = texts[0].note.rpartition("; ")[2]
+            say(f"{unit.file.label} is one long text: {len(texts):,} passages, {how}, of which some are held out; {KEEP_WHOLE}")
+    return config
 
 
 def scan_file(file: InputFile, config: ReadConfig, piece_bytes: int) -> Scan:
