@@ -40,6 +40,34 @@ def test_the_elements_of_an_array_are_those_that_json_reads(
     assert shown(entries) == [(f"a.json#{number}", text) for number, (text, _) in enumerate(rows, 1)]
 
 
+LONG = "雨" * 40_000 + "x"
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.txt", "part-00000"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\n\n", "\r"])
+def test_rows_longer_than_the_look_are_rows_all_the_same(tmp_path: Path, name: str, encoding: str, ends: str) -> None:
+    rows = [json.dumps({"text": f"{number}{LONG}"}, ensure_ascii=False) for number in range(3)]
+    entries = read(tmp_path / name, ends.join(rows).encode(encoding))
+    assert [entry.text[0] for entry in entries if isinstance(entry, Text)] == ["0", "1", "2"]
+
+
+def test_a_broken_or_endless_first_row_of_a_json_file_costs_itself(tmp_path: Path) -> None:
+    row = json.dumps({"text": LONG}, ensure_ascii=False)
+    broken = read(tmp_path / "a.json", f"{row[:-1]}\n{row}\n")
+    assert [(entry.source, isinstance(entry, Text)) for entry in broken] == [("a.json#1", False), ("a.json#2", True)]
+    assert [entry.source for entry in read(tmp_path / "a.json", f"{row}\n{row[:-1]}\n") if isinstance(entry, Text)] == ["a.json#1"]
+    endless = '{"text": "' + "x" * 300_000 + '"}\n{"text": "short"}\n'
+    assert shown(read(tmp_path / "a.json", endless, max_bytes=200_000)) == [("a.json#1", "!max_bytes"), ("a.json#2", "short")]
+
+
+def test_one_object_in_a_json_file_is_the_file_on_one_line_or_many(tmp_path: Path) -> None:
+    value = {"text": LONG, "more": {"a": [{}]}}
+    for indent in (None, 1):
+        (entry,) = read(tmp_path / "a.json", json.dumps(value, indent=indent) + "\n\n")
+        assert isinstance(entry, Text) and (entry.source, entry.text) == ("a.json", LONG)
+
+
 def test_a_json_file_is_read_across_blocks_and_a_bad_element_costs_no_other(tmp_path: Path) -> None:
     good = [{"text": f'{number} "quoted" \\ {{[,]}} ' + "x" * 5000} for number in range(BLOCK_BYTES // 2000)]
     parts = [json.dumps(row) for row in good]

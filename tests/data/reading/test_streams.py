@@ -17,6 +17,7 @@ from hanmo.data.reading.streams import (
     BombError,
     Counted,
     Guard,
+    Rejoined,
     as_utf8,
     count_line_ends,
     file_size,
@@ -149,3 +150,10 @@ def test_a_carriage_return_ends_a_line_and_every_byte_stays_where_it_was(pieces:
     blocks = [data[start : start + most] for start in range(0, len(data), most)]
     before = [b"", *blocks]
     assert sum(count_line_ends(block, last[-1:]) for last, block in zip(before, blocks, strict=False)) == marked.count(b"\n")
+
+
+@given(st.binary(max_size=40), st.integers(0, 40), st.integers(1, 9))
+def test_what_was_read_to_look_at_it_comes_again_before_the_rest(data: bytes, place: int, size: int) -> None:
+    stream = io.BytesIO(data)
+    again = io.BufferedReader(Rejoined(stream.read(place), stream), size)
+    assert b"".join(iter(lambda: again.read(size), b"")) == data

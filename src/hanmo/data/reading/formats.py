@@ -126,7 +126,7 @@ def find_format(name: str, head: bytes) -> Format:
     if words := binary_kind(head):
         return Format("binary", note=words)
     encoding = encoding_of(head)
-    text = head.decode(encoding, "ignore").lstrip("\ufeff")
+    text = head.decode(encoding, "ignore").lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if named in HELD_AS_BYTES:
         return _text_in_disguise(name, text, encoding)
     kind, note = _text_format(name, named, text, whole=len(head) < HEAD_BYTES)

@@ -6,6 +6,7 @@ no row is held beyond `max_bytes`, and a broken row costs no other one.
 
 import contextlib
 import csv
+import io
 import json
 import re
 import sys
@@ -18,12 +19,13 @@ from hanmo.data.reading.contents import Content, ReadConfig, fault, one_line, se
 from hanmo.data.reading.decode import BYTE_ORDER_MARKS
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
-from hanmo.data.reading.streams import BLOCK_BYTES, as_utf8, lines
+from hanmo.data.reading.streams import BLOCK_BYTES, LineEnds, Rejoined, as_utf8, lines
 from hanmo.data.tables import Gap, column_names, read_past_gaps
 
 UTF8_MARK = BYTE_ORDER_MARKS[0][0]
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
 NO_FIELDS: list[str] = []
+MOST_BLANKS = 4096  # bytes between two rows
 DELIMITERS = ",\t;|"
 JSON_MARKS = re.compile(rb'["\\{}\[\],]')
 STRING_MARKS = re.compile(rb'["\\]')
@@ -31,11 +33,12 @@ STRING_MARKS = re.compile(rb'["\\]')
 
 def read_jsonl(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """One document a line."""
-    for row in numbered_lines(content, config):
-        if isinstance(row, Refused):
-            yield row
-        else:
-            yield _parsed(content, *row, config)
+    yield from _parsed_rows(content, numbered_lines(content, config), config)
+
+
+def _parsed_rows(content: Content, rows: Iterable[tuple[str, bytes] | Refused], config: ReadConfig) -> Iterator[Text | Refused]:
+    for row in rows:
+        yield row if isinstance(row, Refused) else _parsed(content, *row, config)
 
 
 def numbered_lines(content: Content, config: ReadConfig) -> Iterator[tuple[str, bytes] | Refused]:
@@ -43,16 +46,20 @@ def numbered_lines(content: Content, config: ReadConfig) -> Iterator[tuple[str, 
     with content.open() as plain:
         if content.start:
             plain.seek(content.start)
-        position, row = content.start, content.first_row - 1
-        for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
-            row, position = row + 1, position + length
-            label = f"{content.label}#{row}"
-            if line is None:
-                yield too_long(label, length, config.max_bytes)
-            elif stripped := (line.removeprefix(UTF8_MARK) if row == 1 else line).strip():
-                yield label, stripped
-            if 0 <= content.stop <= position:
-                return
+        yield from _numbered(content, as_utf8(plain, content.format.encoding), config.max_bytes)
+
+
+def _numbered(content: Content, stream: BinaryIO, limit: int) -> Iterator[tuple[str, bytes] | Refused]:
+    position, row = content.start, content.first_row - 1
+    for line, length in lines(stream, limit):
+        row, position = row + 1, position + length
+        label = f"{content.label}#{row}"
+        if line is None:
+            yield too_long(label, length, limit)
+        elif stripped := (line.removeprefix(UTF8_MARK) if row == 1 else line).strip():
+            yield label, stripped
+        if 0 <= content.stop <= position:
+            return
 
 
 def _parsed(content: Content, label: str, data: bytes, config: ReadConfig) -> Text | Refused:
@@ -95,14 +102,34 @@ def no_column(label: str, columns: Iterable[str]) -> Refused:
 
 
 def read_json(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
-    """One document for each element of an array, or one for a file that holds one object."""
+    """One document for each element of an array, or one for a file that holds one object; rows where each line is an object.
+
+    Rows are told by the first line, as far as one may be long, since a look at the beginning may not see its end.
+    """
     with content.open() as plain:
-        for row, (data, length) in enumerate(_elements(as_utf8(plain, content.format.encoding), config.max_bytes)):
+        stream = io.BufferedReader(LineEnds(as_utf8(plain, content.format.encoding)), BLOCK_BYTES)
+        first, second = stream.readline(config.max_bytes + 1), b"\n"
+        seen = bytearray(first)
+        while second.isspace() and len(seen) <= len(first) + MOST_BLANKS:
+            second = stream.readline(config.max_bytes + 1)
+            seen += second
+        stream = io.BufferedReader(Rejoined(bytes(seen), stream), BLOCK_BYTES)
+        if _are_rows(first, second, config.max_bytes):
+            yield from _parsed_rows(content, _numbered(content, stream, config.max_bytes), config)
+            return
+        for row, (data, length) in enumerate(_elements(stream, config.max_bytes)):
             label = f"{content.label}#{row}" if row else content.label
             if data is None:
                 yield too_long(label, length, config.max_bytes)
             elif data.strip():
                 yield _parsed(content, label, data.strip(), config)
+
+
+def _are_rows(first: bytes, second: bytes, limit: int) -> bool:
+    """Whether a JSON file that begins with these lines holds a row a line: one of two is an object, or too long to hold."""
+    if not first.removeprefix(UTF8_MARK).lstrip().startswith(b"{"):
+        return False
+    return len(first) > limit or bool(second and (_names([first.removeprefix(UTF8_MARK)]) or _names([second])))
 
 
 def _elements(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:

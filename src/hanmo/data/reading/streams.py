@@ -238,6 +238,17 @@ class LineEnds(_InBlocks):
         return last.replace(b"\r", b"\n")
 
 
+class Rejoined(_InBlocks):
+    """A stream with the bytes before it that were read to look at them."""
+
+    def __init__(self, before: bytes, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._left = before
+
+    def _block(self) -> bytes:
+        return self._read(HEAD_BYTES)
+
+
 class AsUtf8(_InBlocks):
     """Text in another encoding as UTF-8 bytes, block by block; bytes that are wrong in it come out as bytes wrong in UTF-8."""
 
