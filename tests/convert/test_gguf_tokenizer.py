@@ -1,15 +1,17 @@
 """A tokenizer goes into metadata and comes back with the same ids."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as Backend
 
 from hanmo.base.errors import ModelError
 from hanmo.convert.gguf_patterns import PATTERNS, SAME
 from hanmo.convert.gguf_reader import Value
-from hanmo.convert.gguf_tokenizer import merges_of, read_tokenizer, tokenizer_metadata
+from hanmo.convert.gguf_tokenizer import adds_bos, read_tokenizer, tokenizer_metadata
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.load import EOT, Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
@@ -119,17 +121,95 @@ def test_pieces_come_back_with_the_same_ids(prefix: bool) -> None:
     assert all(back.encode(text).tolist() == tokenizer.encode(text).tolist() for text in ("the rain", "  the  ", "雨 <s>"))
 
 
-def test_merges_follow_from_the_order_of_pieces() -> None:
-    assert merges_of(["a", "b", "ab", "aba", "ba"]) == [("a", "b"), ("ab", "a"), ("a", "ba"), ("b", "a")]
+EXTENDED: dict[str, Value] = {
+    **SENTENCEPIECE,
+    "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *"abc", "ab", "bc"],
+    "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256, *[1] * 5],
+    "tokenizer.ggml.scores": [0.0] * 259 + [-2.0, -3.0, -4.0, -5.0, 0.0],
+    "tokenizer.ggml.add_space_prefix": False,
+}
+"""A vocabulary in which a piece added later has the best score."""
+
+
+def test_pieces_merge_by_their_scores_and_go_out_with_scores_that_say_the_same() -> None:
+    tokenizer = read_tokenizer(EXTENDED)
+    assert [tokenizer.names()[id] for id in tokenizer.encode("abc")] == ["a", "bc"]
+    back = read_tokenizer(tokenizer_metadata(tokenizer, tokenizer.vocab_size))
+    assert [back.names()[id] for id in back.encode("abcab")] == ["a", "bc", "ab"]
+
+
+def test_merges_in_an_order_that_no_scores_say_are_refused() -> None:
+    form = read_tokenizer(EXTENDED).form
+    form["model"]["vocab"]["abc"] = len(form["model"]["vocab"])
+    for merges, fits in (
+        ([["b", "c"], ["ab", "c"], ["a", "bc"], ["a", "b"]], True),
+        ([["ab", "c"], ["b", "c"], ["a", "b"], ["a", "bc"]], False),  # one way to "abc" before others, one behind
+        ([["b", "c"], ["ab", "c"], ["a", "b"]], False),  # engines would join "a" and "bc" too
+    ):
+        form["model"]["merges"] = merges
+        tokenizer = Tokenizer(Backend.from_str(json.dumps(form)), {})
+        if fits:
+            assert read_tokenizer(tokenizer_metadata(tokenizer, tokenizer.vocab_size)).form["model"]["merges"] == merges
+        else:
+            with pytest.raises(ModelError, match="do not follow from a score for each piece"):
+                tokenizer_metadata(tokenizer, tokenizer.vocab_size)
+
+
+@pytest.mark.parametrize("scheme", ["first", "always", "never"])
+def test_a_blank_before_a_text_is_written_wherever_it_comes_from(scheme: str) -> None:
+    form = read_tokenizer(SENTENCEPIECE).form
+    form["normalizer"] = None
+    form["pre_tokenizer"] = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": scheme, "split": False}
+    tokenizer = Tokenizer(Backend.from_str(json.dumps(form)), {})
+    metadata = tokenizer_metadata(tokenizer, tokenizer.vocab_size)
+    assert metadata["tokenizer.ggml.add_space_prefix"] == (scheme != "never")
+    back = read_tokenizer(metadata)
+    assert all(back.encode(text).tolist() == tokenizer.encode(text).tolist() for text in ("the rain", "rain", "the", "雨 the"))
+
+
+BPE_KINDS = (
+    "default deepseek-llm deepseek-coder deepseek-v3 youtu falcon mpt starcoder gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es "
+    "jina-v2-de a.x-4.0 mellum modern-bert jina-v1-en jina-v2-code roberta-bpe refact command-r qwen2 deepseek-r1-qwen kormo qwen35 "
+    "stablelm2 olmo dbrx smaug-bpe poro-chat glm4 chatglm-bpe viking jais smollm codeshell bloom gpt3-finnish exaone exaone4 "
+    "minerva-7b megrez gpt-4o llama4 superbpe trillion granite-docling bailingmoe bailingmoe2 llada-moe seed-coder hunyuan "
+    "hunyuan-dense kimi-k2 grok-2 afmoe minimax-m2 minicpm5"
+)
+OPENED_KINDS = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano tekken chameleon"
+TABLE = [
+    *(("gpt2", name, False) for name in ["", *BPE_KINDS.split()]),
+    *(("gpt2", name, True) for name in OPENED_KINDS.split()),
+    *(("llama", name, True) for name in ("", "default", "llama-bpe")),
+    *(("bert", name, True) for name in ("", "default", "jina-v2-en")),
+    *(("t5", "default", False), ("rwkv", "", False)),
+]
+"""What llama.cpp does where `add_bos_token` is missing (llama_vocab::impl::load in its src/llama-vocab.cpp)."""
+
+
+@pytest.mark.parametrize(("model", "pre", "opened"), TABLE)
+def test_a_missing_add_bos_token_means_what_llama_cpp_takes_it_for(model: str, pre: str, opened: bool) -> None:
+    assert adds_bos(model, pre) == opened
+
+
+@pytest.mark.parametrize(("pre", "opened"), [("llama-bpe", True), ("tekken", True), ("falcon3", True), ("qwen2", False), ("gpt-2", False)])
+def test_a_file_that_does_not_say_is_opened_by_its_kind(pre: str, opened: bool) -> None:
+    tokenizer = trained()
+    metadata = tokenizer_metadata(tokenizer, tokenizer.vocab_size) | {"tokenizer.ggml.pre": pre}
+    del metadata["tokenizer.ggml.add_bos_token"]
+    assert read_tokenizer(metadata).opening == ([tokenizer.eot_id] if opened else [])
+    for said in (True, False):
+        assert bool(read_tokenizer(metadata | {"tokenizer.ggml.add_bos_token": said}).opening) == said
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tokenizer.ggml.tokens": ["a", "a"]}, "has 'a' twice"),
+        ({"tokenizer.ggml.tokens": ["a", "a"], "tokenizer.ggml.token_type": [1, 1]}, "has 'a' twice"),
         ({"tokenizer.ggml.tokens": []}, "no list of strings"),
         ({"tokenizer.ggml.tokens": [1, 2]}, "no list of strings"),
         ({"tokenizer.ggml.token_type": [1, 2]}, "one number for each token"),
+        ({"tokenizer.ggml.scores": [1.0, 2.0]}, "scores does not have one number for each token"),
+        ({"tokenizer.ggml.scores": "best"}, "scores does not have one number for each token"),
+        ({"tokenizer.ggml.scores": [float("nan")] * len(dict.fromkeys(PIECES))}, "a score that is no number"),
         ({"tokenizer.ggml.unknown_token_id": -1}, "is none of the"),
         ({"tokenizer.ggml.model": "t5"}, "is not read here"),
     ],

@@ -97,3 +97,5 @@ WHOLE_FIRST = (
 """Names whose pre-tokens stay whole where the vocabulary has them, whatever the merges say."""
 COMPOSED = ("qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2", "qwen35")
 """Names whose texts are normalised (NFC) first, as their own tokenizers do."""
+OPENED = (*WHOLE_FIRST, "chameleon")
+"""Names under which llama.cpp puts the opening token before a text where a file does not say (chameleon is not read here)."""

@@ -2,9 +2,7 @@
 
 In: metadata (`tokenizer.ggml.*`). Out: a tokenizer that gives llama.cpp's ids; and back.
 Two models are read: `gpt2` is byte-level byte-pair encoding, whose `pre` names the pattern that cuts a text; `llama` is
-SentencePiece's byte-pair encoding, whose merges are not in the file: every way to make a piece of two pieces is one, and the
-piece that comes first in the vocabulary merges first (SentencePiece numbers pieces in the order in which it learned them;
-scores say the same, except Gemma's, which say nothing).
+SentencePiece's byte-pair encoding, whose merges are not in the file but follow from the scores of its pieces.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +13,13 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from hanmo.base.errors import ModelError
-from hanmo.convert.gguf_patterns import COMPOSED, PATTERNS, SAME, WHOLE_FIRST
+from hanmo.convert.gguf_patterns import COMPOSED, OPENED, PATTERNS, SAME, WHOLE_FIRST
 from hanmo.convert.gguf_reader import Value
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.patterns import pre_tokenizer
+from hanmo.tokenizer.piece_merges import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, merges_of, scores_of
+from hanmo.tokenizer.spelling import byte_of
 
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 ROLES = {"bos_token": "bos_token_id", "eos_token": "eos_token_id", "unk_token": "unknown_token_id", "pad_token": "padding_token_id"}
 SPACE = "\u2581"
 OURS = {"smollm": ("gpt2", 1), "llama-bpe": ("gpt4", 3), "qwen2": ("gpt4", 1), "deepseek-v3": ("deepseek", 3)}
@@ -34,23 +33,21 @@ def read_tokenizer(metadata: Mapping[str, Value]) -> Tokenizer:
     """
     kind = metadata.get("tokenizer.ggml.model")
     tokens = _strings(metadata, "tokenizer.ggml.tokens")
+    types = _numbers(metadata, "token_type", len(tokens)) or [NORMAL] * len(tokens)
     if kind == "gpt2":
         backend = _byte_level(metadata, tokens)
     elif kind == "llama":
         tokens = [SPACE * len(token) if token.strip(" ") == "" else token for token in tokens]
-        backend = _sentencepiece(metadata, tokens)
+        backend = _sentencepiece(metadata, tokens, types)
     else:
         raise ModelError(f"tokenizer.ggml.model (={kind!r}) is not read here: gpt2 and llama are")
-    types = metadata.get("tokenizer.ggml.token_type", [NORMAL] * len(tokens))
-    if not isinstance(types, list) or len(types) != len(tokens):
-        raise ModelError("tokenizer.ggml.token_type does not have one number for each token")
     pairs = list(zip(tokens, types, strict=True))
     unknown = [token for token, type_ in pairs if type_ == UNKNOWN and kind == "llama"]
     special = unknown + [token for token, type_ in pairs if type_ == CONTROL]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     backend.add_tokens([AddedToken(token, special=False, normalized=False) for token, type_ in pairs if type_ == USER_DEFINED])
     roles = {role: tokens[id] for role, key in ROLES.items() if (id := token_id(metadata, key, len(tokens))) is not None}
-    add_bos = metadata.get("tokenizer.ggml.add_bos_token", kind == "llama")
+    add_bos = metadata.get("tokenizer.ggml.add_bos_token", adds_bos(str(kind), str(metadata.get("tokenizer.ggml.pre", ""))))
     if add_bos and "bos_token" in roles:
         opener = roles["bos_token"]
         backend.post_processor = TemplateProcessing(  # pyright: ignore[reportAttributeAccessIssue]
@@ -63,6 +60,15 @@ def read_tokenizer(metadata: Mapping[str, Value]) -> Tokenizer:
         "clean_up_tokenization_spaces": False,
     }
     return Tokenizer(backend, settings)
+
+
+def adds_bos(model: str, pre: str) -> bool:
+    """Whether a text is opened where a file does not say, by llama.cpp's rule: by the kind of tokenizer and of pre-tokenizer.
+
+    >>> adds_bos("llama", "default"), adds_bos("gpt2", "llama-bpe"), adds_bos("gpt2", "qwen2"), adds_bos("t5", "default")
+    (True, True, False, False)
+    """
+    return model in ("llama", "bert") or (model == "gpt2" and pre in OPENED)
 
 
 def token_id(metadata: Mapping[str, Value], key: str, size: int) -> int | None:
@@ -92,32 +98,17 @@ def _byte_level(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokeniz
     return backend
 
 
-def _sentencepiece(metadata: Mapping[str, Value], tokens: Sequence[str]) -> tokenizers.Tokenizer:
+def _sentencepiece(metadata: Mapping[str, Value], tokens: Sequence[str], types: Sequence[int]) -> tokenizers.Tokenizer:
     unknown = token_id(metadata, "unknown_token_id", len(tokens))
-    backend = _pairs(
-        tokens, merges_of(tokens), unk_token=None if unknown is None else tokens[unknown], fuse_unk=True, byte_fallback="<0x00>" in tokens
-    )
+    merges = merges_of(tokens, _numbers(metadata, "scores", len(tokens)), types)
+    unk_token = None if unknown is None else tokens[unknown]
+    backend = _pairs(tokens, merges, unk_token=unk_token, fuse_unk=True, byte_fallback="<0x00>" in tokens)
     prefix = metadata.get("tokenizer.ggml.add_space_prefix", True)
     steps = [normalizers.Prepend(SPACE)] if prefix else []
     backend.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])  # pyright: ignore[reportAttributeAccessIssue]
     parts = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     backend.decoder = decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)] if prefix else parts)  # pyright: ignore[reportAttributeAccessIssue]
     return backend
-
-
-def merges_of(tokens: Sequence[str]) -> list[tuple[str, str]]:
-    """Every way to make a token of two others, the first token first, and of one token the longest beginning first.
-
-    >>> merges_of(["a", "b", "ab", "c", "bc", "abc"])
-    [('a', 'b'), ('b', 'c'), ('ab', 'c'), ('a', 'bc')]
-    """
-    known = set(tokens)
-    return [
-        (token[:cut], token[cut:])
-        for token in tokens
-        for cut in range(len(token) - 1, 0, -1)
-        if token[:cut] in known and token[cut:] in known
-    ]
 
 
 def _pairs(tokens: Sequence[str], merges: Sequence[tuple[str, ...]], **settings: Any) -> tokenizers.Tokenizer:
@@ -140,6 +131,14 @@ def _strings(metadata: Mapping[str, Value], key: str) -> list[str]:
     if not isinstance(found, list) or not found or not isinstance(found[0], str):
         raise ModelError(f"{key} is {'missing' if found is None else 'no list of strings'}: the file has no tokenizer that can be read")
     return [str(each) for each in found]
+
+
+def _numbers(metadata: Mapping[str, Value], key: str, count: int) -> list[Any]:
+    """A number for each token; none where the file has no such list."""
+    found = metadata.get(f"tokenizer.ggml.{key}", [])
+    if not isinstance(found, list) or (found and len(found) != count) or not all(isinstance(each, int | float) for each in found):
+        raise ModelError(f"tokenizer.ggml.{key} does not have one number for each token")
+    return list(found)
 
 
 def tokenizer_metadata(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Value]:
@@ -191,27 +190,34 @@ def _form_of(made: pre_tokenizers.PreTokenizer) -> dict[str, Any]:
 
 def _cutting(form: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The steps of a pre-tokenizer without what only moves offsets."""
-    steps = [] if form is None else form.get("pretokenizers", [form])
-    return [{key: value for key, value in step.items() if key != "trim_offsets"} for step in steps]
+    return [{key: value for key, value in step.items() if key != "trim_offsets"} for step in _steps(form, "pretokenizers")]
 
 
 def _written_pieces(form: Mapping[str, Any], names: Sequence[str], types: list[int]) -> dict[str, Value]:
-    """SentencePiece's form: a score for each piece, which is its place; only for merges that follow from the places."""
+    """SentencePiece's form: a score for each piece; only for merges that can be said so."""
     model = form["model"]
-    merges = [tuple(each.split(" ")) if isinstance(each, str) else tuple(each) for each in model["merges"]]
-    if not model.get("byte_fallback") or set(merges) != set(merges_of(names)):
-        raise ModelError("this tokenizer's merges are not those of its vocabulary in order, which is all that a GGUF file can say")
+    merges = [(left, right) for each in model["merges"] for left, right in [each.split(" ") if isinstance(each, str) else each]]
     for id, name in enumerate(names):
-        if types[id] == NORMAL and len(name) == 6 and name.startswith("<0x"):
+        if types[id] == NORMAL and byte_of(name) is not None:
             types[id] = BYTE
         elif name == model.get("unk_token"):
             types[id] = UNKNOWN
-    steps = (form.get("normalizer") or {}).get("normalizers", [])
-    prefix = any(step["type"] == "Prepend" for step in steps)
-    scores = [-float(id) for id in range(len(names))]
+    scores = scores_of(names, types, merges)
+    if not model.get("byte_fallback") or scores is None:
+        raise ModelError("this tokenizer's merges do not follow from a score for each piece, which is all that a GGUF file can say")
     return {
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.pre": "default",
         "tokenizer.ggml.scores": scores,
-        "tokenizer.ggml.add_space_prefix": prefix,
+        "tokenizer.ggml.add_space_prefix": _has_prefix(form),
     }
+
+
+def _has_prefix(form: Mapping[str, Any]) -> bool:
+    """Whether a text begins with a blank of its own: a normalizer puts it there (Prepend), or a pre-tokenizer (Metaspace)."""
+    steps = [*_steps(form.get("normalizer"), "normalizers"), *_steps(form.get("pre_tokenizer"), "pretokenizers")]
+    return any(step["type"] == "Prepend" or step.get("prepend_scheme") in ("always", "first") for step in steps)
+
+
+def _steps(form: Mapping[str, Any] | None, parts: str) -> list[dict[str, Any]]:
+    return [] if form is None else form.get(parts, [form])
