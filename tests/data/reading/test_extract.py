@@ -1,4 +1,3 @@
-import gzip
 from pathlib import Path
 
 import pytest
@@ -42,58 +41,6 @@ def read(path: Path, content: bytes, **settings) -> list[Text | Refused]:
     path.write_bytes(content)
     file, config = InputFile(path=path, label=path.name), ReadConfig(**settings)
     return list(read_unit(Unit(file=file, format=format_of(file, config)), config))
-
-
-def pdf(pages: list[str], more: str = "") -> bytes:
-    """A small PDF whose Chinese font is not embedded, as many Chinese PDFs are made; `more` goes into the trailer."""
-    texts = [f"BT /F1 12 Tf 40 700 Td <{page.encode('utf-16-be').hex()}> Tj ET" for page in pages]
-    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
-    objects = [
-        "<</Type/Catalog/Pages 2 0 R>>",
-        f"<</Type/Pages/Count {len(pages)}/Kids[{kids}]>>",
-        "<</Type/Font/Subtype/Type0/BaseFont/STSong-Light/Encoding/UniGB-UTF16-H/DescendantFonts[4 0 R]>>",
-        "<</Type/Font/Subtype/CIDFontType0/BaseFont/STSong-Light/CIDSystemInfo<</Registry(Adobe)/Ordering(GB1)/Supplement 5>>>>",
-    ]
-    for number, text in enumerate(texts):
-        objects.append(f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>/Contents {6 + 2 * number} 0 R>>")
-        objects.append(f"<</Length {len(text)}>>stream\n{text}\nendstream")
-    out, places = "%PDF-1.7\n", []
-    for number, content in enumerate(objects, 1):
-        places.append(len(out))
-        out += f"{number} 0 obj{content}endobj\n"
-    table = "".join(f"{place:010d} 00000 n \n" for place in places)
-    trailer = f"trailer<</Size {len(objects) + 1}/Root 1 0 R{more}>>"
-    return f"{out}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}{trailer}\nstartxref\n{len(out)}\n%%EOF".encode()
-
-
-LOCK = "/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<" + "00" * 32 + ">/U<" + "11" * 32 + ">>>"
-
-
-@pytest.mark.parametrize("name", ["a.pdf", "page.html", "a.pdf.gz"])
-def test_the_text_of_a_pdf_is_read_page_by_page(tmp_path: Path, name: str) -> None:
-    data = pdf(["第一页：河水流过村庄。", "Second page, in English."])
-    (entry,) = read(tmp_path / name, gzip.compress(data) if name.endswith("gz") else data)
-    assert isinstance(entry, Text) and entry.text == "第一页：河水流过村庄。\n\nSecond page, in English."
-    assert (entry.format, entry.note) == ("pdf", "named .html, holds pdf" if name == "page.html" else "")
-
-
-@pytest.mark.parametrize(
-    ("data", "rule"),
-    [
-        (pdf([]), "unreadable"),
-        (pdf([""]), "no_text"),
-        (pdf(["x"], LOCK), "encrypted"),
-        (b"%PDF-1.7 broken", "unreadable"),
-        (pdf(["字"] * 90), "max_bytes"),
-    ],
-    ids=["no page", "a scan", "a password", "broken", "too long"],
-)
-def test_a_pdf_without_text_has_one_receipt(tmp_path: Path, data: bytes, rule: str) -> None:
-    assert [
-        entry.rule
-        for entry in read(tmp_path / "a.pdf", data, max_bytes=200 if rule == "max_bytes" else 10**6)
-        if isinstance(entry, Refused)
-    ] == [rule]
 
 
 def test_a_big5_page_is_read_as_its_reader_does(tmp_path: Path) -> None:

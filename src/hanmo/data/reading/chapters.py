@@ -35,8 +35,8 @@ UNITS = "one|two|three|four|five|six|seven|eight|nine"
 TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 ORDINALS = (
-    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|(?:thir|four|fif|six|seven|eigh|nine)teenth|"
-    "(?:twen|thir|for|fif|six|seven|eigh|nine)tieth|last"
+    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|"
+    "seventeenth|eighteenth|nineteenth|twentieth|thirtieth|fortieth|fiftieth|sixtieth|seventieth|eightieth|ninetieth|last"
 )
 WORDS = rf"(?:the\s+)?(?:(?:{TENS})(?:[\s-]+(?:{UNITS}|{ORDINALS}))?|{ORDINALS}|{TEENS}|{UNITS})"
 ROMAN = r"c{0,3}(?:x[cl]|l?x{0,4})(?:i[xv]|v?i{0,4})"

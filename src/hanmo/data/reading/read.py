@@ -21,12 +21,13 @@ from hanmo.data.reading.books import read_epub
 from hanmo.data.reading.chapters import begins_chapter
 from hanmo.data.reading.contents import Content, ReadConfig, fault, held, refusal, too_long, undecodable
 from hanmo.data.reading.decode import decode
-from hanmo.data.reading.extract import page_text, read_pdf
+from hanmo.data.reading.extract import page_text
 from hanmo.data.reading.formats import HEAD_BYTES, TABLES, Format, find_format, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit, list_files, name_sources, place
 from hanmo.data.reading.notebooks import read_notebook
 from hanmo.data.reading.office import read_office
 from hanmo.data.reading.passages import in_passages
+from hanmo.data.reading.pdf import read_pdf
 from hanmo.data.reading.remote import without_secrets
 from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
 from hanmo.data.reading.streams import READ_ERRORS, Guard, TooLargeError, as_utf8, file_size, lines, open_file, unpacked
