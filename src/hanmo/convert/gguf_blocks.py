@@ -194,7 +194,7 @@ def _decode_q2_k(raw: Bytes) -> Floats:
     scales = (raw[:, :16] & 15).astype(np.float32) * _half(raw[:, 80:82])
     minima = (raw[:, :16] >> 4).astype(np.float32) * _half(raw[:, 82:])
     q = _pairs_of_bits(raw[:, 16:80]).astype(np.float32)
-    return (scales[..., None] * q - minima[..., None]).reshape(len(raw), 256)
+    return (scales[..., None] * q - minima[..., None]).reshape(len(raw), 256)  # pyright: ignore[reportReturnType]
 
 
 def _decode_q3_k(raw: Bytes) -> Floats:
@@ -236,8 +236,7 @@ def _decode_iq4_xs(raw: Bytes) -> Floats:
 
 def _decode_mxfp4(raw: Bytes) -> Floats:
     """32 numbers, w = 2^(e - 128) v[q], v the doubled numbers of four bits. Bytes: e, 16 of nibbles."""
-    scales: Floats = np.ldexp(np.float32(1), raw[:, :1].astype(np.int32) - 128)  # pyright: ignore[reportAssignmentType]
-    return scales * EIGHTHS[_nibbles(raw[:, 1:])]
+    return np.ldexp(np.float32(1), raw[:, :1].astype(np.int32) - 128) * EIGHTHS[_nibbles(raw[:, 1:])]  # pyright: ignore[reportReturnType]
 
 
 def _encode_f32(values: Floats) -> Bytes:
