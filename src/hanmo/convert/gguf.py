@@ -5,6 +5,7 @@ numbers that the blocks say; they go out as F32, F16, Q8_0, Q4_1 or Q4_0, vector
 embedding and the output projection as Q8_0, because every token pays for their error.
 """
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from hanmo.base.errors import ModelError
 from hanmo.base.progress import say
-from hanmo.base.storage import write_text
+from hanmo.base.storage import write_json, write_text
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
@@ -24,6 +25,7 @@ from hanmo.convert.gguf_tokenizer import read_tokenizer, token_id, tokenizer_met
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
+from hanmo.model.embedder import Embedder
 from hanmo.model.hollow import hollow
 from hanmo.model.rounding import has_even_steps
 from hanmo.model.store import load_model, read_generation, save_model
@@ -32,6 +34,8 @@ from hanmo.tokenizer.load import Tokenizer
 
 GgufPrecision = Literal["f32", "f16", "q8_0", "q4_1", "q4_0"]
 FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7}
+POOLINGS = {1: "mean_tokens", 2: "cls_token", 3: "lasttoken"}
+"""What `pooling_type` says of a file that is for vectors, in the words of sentence-transformers."""
 ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -53,6 +57,8 @@ def import_gguf(path: Path, folder: Path) -> dict[str, object]:
         tokenizer.save(Path(temporary))
         if template := file.metadata.get("tokenizer.chat_template"):
             write_text(Path(temporary) / TEMPLATE_FILE, str(template))
+        if isinstance(network, Embedder):
+            _write_pooling(file, Path(temporary))
         facts = _facts(file)
         save_model(network, folder, tokenizer_folder=Path(temporary), generation=generation, facts=facts)
     return facts
@@ -73,9 +79,24 @@ def read_decoder(file: GgufFile) -> Decoder:
     except ModelError as error:
         raise ModelError(f"{file.path}: {str(error).removeprefix('config.json: ').replace('config.json', 'its metadata')}") from error
     with hollow():
-        network = Decoder(config)
+        network = Embedder(config) if _pooling(file) and config.tie_word_embeddings else Decoder(config)
     network.load_state_dict(state, assign=True)
     return network.eval()
+
+
+def _pooling(file: GgufFile) -> str | None:
+    """How a file that is for vectors makes them; None for one that is for text."""
+    value = file.metadata.get(f"{file.metadata.get('general.architecture')}.pooling_type")
+    return POOLINGS.get(value) if isinstance(value, int) else None
+
+
+def _write_pooling(file: GgufFile, folder: Path) -> None:
+    """The files of sentence-transformers that say the same; other engines give such vectors length 1."""
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+    modules = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
+    write_text(folder / "modules.json", json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    write_json(folder / "1_Pooling" / "config.json", {f"pooling_mode_{_pooling(file)}": True})
 
 
 def _facts(file: GgufFile) -> dict[str, object]:
@@ -98,7 +119,7 @@ def export_gguf(
     `prepare` may change the network before it is written. Raises ModelError for a model that other engines would compute otherwise.
     """
     network, tokenizer = load_model(folder), Tokenizer.load(folder)
-    if not isinstance(network, Decoder):
+    if not isinstance(network, Decoder) or isinstance(network, Embedder):
         raise ModelError(f"a {type(network).__name__} has no form in GGUF that other engines read: decoders have")
     if prepare is not None:
         prepare(network)

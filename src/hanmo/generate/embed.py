@@ -17,6 +17,7 @@ from hanmo.base.runs import model_folder
 from hanmo.generate.prompt import opening
 from hanmo.generate.reader import context_of
 from hanmo.model.decoder import Decoder
+from hanmo.model.embedder import Embedder
 from hanmo.model.encoder import Encoder
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.ngram import Ngram
@@ -40,7 +41,7 @@ class TextEncoder:
     def __init__(self, path: Path, *, dtype: Precision | None = "float32") -> None:
         self.folder = model_folder(path)
         network = load_model(self.folder, dtype=dtype)
-        if not isinstance(network, Encoder):
+        if not isinstance(network, Encoder | Embedder):
             raise ModelError(f"{self.folder} holds a {type(network).__name__.lower()}, not an encoder: hanmo.load reads it")
         self.network = network
         self.tokenizer = Tokenizer.load(self.folder)

@@ -19,6 +19,7 @@ from hanmo.generate.options import SamplingOptions, changed, from_generation_con
 from hanmo.generate.prompt import Prompt
 from hanmo.generate.reader import context_of
 from hanmo.model.decoder import Decoder
+from hanmo.model.embedder import Embedder
 from hanmo.model.pooling import PoolingKind, read_pooling
 from hanmo.model.quantized import quantized
 from hanmo.model.rounding import Bits
@@ -162,7 +163,7 @@ def load_answering(folder: Path, dtype: Precision | Bits | None) -> Writer:
     if dtype is None or dtype == "float32":
         return load_writer(folder, dtype=dtype)
     network = load_writer(folder, dtype="bfloat16" if dtype == "bfloat16" else None)
-    return quantized(network, dtype) if isinstance(network, Decoder) else network
+    return quantized(network, dtype) if isinstance(network, Decoder) and not isinstance(network, Embedder) else network
 
 
 def _ids(value: object) -> list[int]:

@@ -7,7 +7,7 @@ types of our own. No pickle, ever.
 
 import dataclasses
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -24,6 +24,7 @@ from hanmo.model import families
 from hanmo.model.card import MARK, write_card
 from hanmo.model.config import NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
+from hanmo.model.embedder import Embedder, lacks_head
 from hanmo.model.encoder import Encoder
 from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
@@ -51,6 +52,7 @@ OWN_NETWORKS = {
 }
 NOTE = "hanmo's own layout: only hanmo reads it"
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "chat_template*")
+POOLING_FILES = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "*_Pooling/config.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +103,8 @@ def save_model(
         write_text(new / "README.md", card)
         if tokenizer_folder is not None:
             _copy_tokenizer(tokenizer_folder, new)
+            if isinstance(model, Encoder | Embedder):
+                _copy_matching(tokenizer_folder, new, POOLING_FILES)
         if folder.is_dir():
             _keep_others(folder, new)
 
@@ -125,7 +129,12 @@ def _form(model: nn.Module | Ngram, dtype: Precision | None) -> _Form:
         return _Form(values, state, layout, False)
     layout = families.layout_of(model.config)
     values = {**layout.to_hf(model.config), "torch_dtype": precision}
-    return _Form(values, layout.to_hf_weights(state, model.config), layout.model_type, not layout.model_type.startswith("hanmo"))
+    tensors, elsewhere = layout.to_hf_weights(state, model.config), not layout.model_type.startswith("hanmo")
+    if isinstance(model, Embedder):
+        values |= {"architectures": [layout.bare_architecture], "tie_word_embeddings": False}
+        tensors = {name.removeprefix(layout.prefix): tensor for name, tensor in tensors.items()}
+        return _Form(values, tensors, layout.model_type, elsewhere, "feature-extraction")
+    return _Form(values, tensors, layout.model_type, elsewhere)
 
 
 def _form_of_encoder(model: Encoder | EncoderDecoder, state: Mapping[str, Tensor], precision: str) -> _Form:
@@ -156,8 +165,14 @@ def _facts(form: _Form) -> dict[str, object]:
 def _copy_tokenizer(source: Path, target: Path) -> None:
     if not (source / "tokenizer.json").is_file():
         raise ModelError(f"{source} holds no tokenizer: tokenizer.json is missing")
-    for file in sorted({file for pattern in TOKENIZER_FILES for file in source.glob(pattern) if file.is_file()}):
-        shutil.copyfile(file, target / file.name)
+    _copy_matching(source, target, TOKENIZER_FILES)
+
+
+def _copy_matching(source: Path, target: Path, patterns: Sequence[str]) -> None:
+    for file in sorted({file for pattern in patterns for file in source.glob(pattern) if file.is_file()}):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, place)
 
 
 def _keep_others(old: Path, new: Path) -> None:
@@ -195,19 +210,24 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> AnyModel
         return _load_encoder(folder, found, values, shards, dtype)
     layout = families.layout_named(values)
     config = layout.from_hf(values)
+    pooled, prefix, tied = (folder / "modules.json").is_file(), layout.prefix, config.tie_word_embeddings
+    kind = Embedder if lacks_head(values, shards.shapes, prefix=prefix, tied=tied, is_pooled=pooled) else Decoder
+    if kind is Embedder:
+        say(f"{folder}: a {layout.model_type} embedder, without an output head: it gives vectors, no next token")
+        config = dataclasses.replace(config, tie_word_embeddings=True)
     layout.check_shapes(shards.shapes, config)
     for key in layout.unused(values):
         say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
     state = layout.from_hf_weights(_floats(shards.read(), dtype), config)
     with hollow():
-        network = Decoder(config)
+        network = kind(config)
     return _assigned(network, state)
 
 
 def load_writer(folder: Path, *, dtype: Precision | None = "float32") -> Writer:
     """As `load_model`, for who lets it write.
 
-    Raises ModelError when the folder holds an encoder.
+    Raises ModelError when the folder holds an encoder. An embedder is taken, which refuses when it is to write.
     """
     model = load_model(folder, dtype=dtype)
     if isinstance(model, Encoder):

@@ -120,6 +120,7 @@ def _of_kind(fields: Fields, tables: Mapping[str, object], kind: LayerType, thet
 LAYOUT = Layout(
     model_type="gemma3_text",
     architecture="Gemma3ForCausalLM",
+    base="Gemma3TextModel",
     expresses=_expresses,
     write=_write,
     read=_read,

@@ -26,10 +26,17 @@ class Layout:
     """The family's words as a configuration; ModelError for anything that we cannot do."""
     rules: tuple[Rule, ...] = ()
     """The weight map; empty for our own names."""
+    base: str = ""
+    """That class without an output head, where its name does not follow."""
     prefix: str = ""
     """What the names of a bare base model lack ("transformer." or "model.")."""
     spare: tuple[str, ...] = ()
     """Patterns of tensors that old files carry and nobody needs."""
+
+    @property
+    def bare_architecture(self) -> str:
+        """The class of transformers that reads it without an output head."""
+        return self.base or self.architecture.removesuffix("ForCausalLM").removesuffix("LMHeadModel") + "Model"
 
     def to_hf(self, config: DecoderConfig) -> dict[str, object]:
         """The keys of config.json."""
