@@ -79,7 +79,7 @@ def files() -> dict[str, tuple[bytes, dict[str, str]]]:
         "14-utf16-bare.txt": (number(STORY, 14).encode("utf-16-le"), {"": ""}),
         "15-wrong-column.csv": (f"id,words\n1,{STORY}\n".encode(), {"": "no_column"}),
         "16-wrong-column.parquet": (sink.getvalue(), {"": "no_column"}),
-        "17-unclosed.csv": (f'text\n{number(STORY, 17)}\n"never closed\n'.encode(), {"#1": "", "#2": "min_words"}),
+        "17-unclosed.csv": (f'text\n{number(STORY, 17)}\n"never closed\n'.encode(), {"#1": "", "#2": "malformed"}),
         "18-picture.txt": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), {"": "binary"}),
         "19-random.md": (bytes(range(256)) * 8, {"": "binary"}),
         "20-evil.tar.gz": (
@@ -91,8 +91,28 @@ def files() -> dict[str, tuple[bytes, dict[str, str]]]:
         "23-rows.json": (f"[{rows}, {{broken}}, 5]".encode(), {"#1": "", "#2": "malformed", "#3": "malformed"}),
         "25-returns.csv": (f"id,text\r1,{number(STORY, 25)}\r2,{number(STORY, 26)}\r".encode(), {"#1": "", "#2": ""}),
         "26-odd-values.parquet": (odd_values(), {"#1": "", "#2": "undecodable", "#3": ""}),
+        "27-quote.csv": (
+            f'id,text\n1,"{number(STORY, 29)}\n2,{number(STORY, 30)}\n3,{number(STORY, 31)}\n'.encode(),
+            {"#1": "malformed", "#2": "", "#3": ""},
+        ),
+        "28-excel.csv": (f"sep=;\n id ; text \n1;{number(STORY, 32)}\nid;text\n".encode(), {"#1": "", "#2": "malformed"}),
+        "29-tabs.tsv": (f'id\ttext\n1\t"{number(STORY, 33)}\n2\t{number(STORY, 39)}\n'.encode(), {"#1": "", "#2": ""}),
+        "36-chat.jsonl": (
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in conversations()).encode(),
+            {"#1": "", "#2": "", "#3": "", "#4": "not_text"},
+        ),
         "24-office.docx": (zipped({"[Content_Types].xml": b"<x/>"}), {"": "unsupported"}),
     }
+
+
+def conversations() -> list[dict[str, object]]:
+    """The forms that data for chat comes in, and a list that holds no turns."""
+    return [
+        {"id": "c-1", "conversations": [{"from": "human", "value": number(STORY, 36)}, {"from": "gpt", "value": ENGLISH}]},
+        {"messages": [{"role": "user", "content": number(STORY, 37)}, {"role": "assistant", "content": STORY}]},
+        {"instruction": "Write a line about the market.", "input": "", "output": ENGLISH.replace("market", "harbour") * 2},
+        {"id": "c-4", "conversations": [1, 2]},
+    ]
 
 
 def odd_values() -> bytes:
@@ -153,6 +173,8 @@ def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_pat
     found = receipts(tmp_path / "one")
     assert {name: row["rule"] or "" for name, row in found.items()} == wanted
     assert found["02-zip.jsonl/a.txt"]["encoding"] == "utf-8" and found["14-utf16-bare.txt"]["encoding"] == "utf-16-le"
+    assert found["36-chat.jsonl#1"]["own_id"] == "c-1" and found["36-chat.jsonl#4"]["own_id"] == "c-4"
+    assert "2 lines behind it" in found["27-quote.csv#1"]["detail"] and "conversation" in found["36-chat.jsonl#3"]["detail"]
     assert found["02-zip.jsonl/a.txt"]["format"] == "text" and found["06-bomb.zip/zeros.jsonl"]["threshold"] == 200
     prepare([tmp_path / "odd"], tmp_path / "two", PrepareConfig(workers=2, shard_bytes=10_000, read=read))
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")

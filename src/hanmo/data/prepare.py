@@ -67,7 +67,7 @@ PARTS = ("documents", "receipts.parquet", "card.md", "report.html", "manifest.js
 BUCKET_BYTES = 64 * 2**20
 PART_BYTES = 2**20  # the least of a bucket that is worth a round
 BEGUN = "begun.json"
-LAYOUT = 2  # of what lies in the work folder; another number begins anew
+LAYOUT = 3  # of what lies in the work folder; another number begins anew
 WITHOUT_EFFECT = ("workers", "memory", "shard_bytes")  # on the data set
 
 

@@ -22,6 +22,7 @@ from hanmo.data.verdicts import Verdicts
 RECEIPT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "source": "text",
+    "own_id": "text",
     "kept": "flag",
     "rule": "text",
     "duplicate_of": "text",

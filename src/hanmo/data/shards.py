@@ -52,6 +52,7 @@ MEASURE_COLUMNS.update(dict.fromkeys(COUNT_COLUMNS.values(), "count"))
 VERDICT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
     "source": "text",
+    "own_id": "text",
     "rule": "text",
     "detail": "text",
     "passage": "text",
@@ -195,7 +196,8 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     """The verdict on one entry, and its document when it passes."""
     if isinstance(entry, Refused):
         fields = {"source": entry.source, "rule": entry.rule, "detail": entry.detail, "value": entry.value, "threshold": entry.threshold}
-        return {"id": document_id(entry.source, "\0" + entry.rule), **fields}, None
+        own = _own_id(entry, job.redact)
+        return {"id": document_id(entry.source, "\0" + entry.rule), "own_id": own, **fields}, None
     (text, undone), recurring_lines = normalized(entry.text, job.repair), 0
     if job.duplicates.lines:
         text, recurring_lines = without_recurring(text, job.recurring, job.duplicates.unit)
@@ -207,6 +209,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     row: Row = {
         "id": identifier,
         "source": entry.source,
+        "own_id": _own_id(entry, job.redact),
         "rule": verdict.rule or None,
         "detail": verdict.detail or entry.note or None,
         "value": verdict.value,
@@ -227,6 +230,11 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
     facts = {"source": entry.source, "language": file.language or sure_code(values), "license": file.license, "metadata": metadata}
     document: dict[str, object] = {"id": identifier, "text": text, **facts}
     return {**row, **_places(document, text_digest(text), job)}, document
+
+
+def _own_id(entry: Text | Refused, config: RedactConfig) -> str | None:
+    """What a row is called where it comes from, personal data replaced as in the text."""
+    return redact(entry.own_id, config)[0] if entry.own_id else None
 
 
 def _places(document: dict[str, object], digest: bytes, job: ShardJob) -> Row:

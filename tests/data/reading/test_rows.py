@@ -113,7 +113,9 @@ def test_records_are_cut_at_the_delimiter_of_the_first_one(tmp_path: Path, delim
     content = "\r\n".join(delimiter.join('"' + field.replace('"', '""') + '"' for field in row) for row in rows)
     entries = read(tmp_path / ("a.tsv" if delimiter == "\t" else "a.csv"), "\ufeff" + content, keep_columns=("note",))
     assert [entry.text for entry in entries if isinstance(entry, Text)] == [row[1] for row in rows[1:]]
-    assert [dict(entry.metadata) for entry in entries if isinstance(entry, Text)] == [{"note": "a"}, {"note": "b"}, {"note": ""}]
+    assert [dict(entry.metadata) for entry in entries if isinstance(entry, Text)] == [
+        {"note": note, "id": number} for number, note in (("1", "a"), ("2", "b"), ("3", ""))
+    ]
     assert [entry.source.split("#")[1] for entry in entries] == ["1", "2", "3"]
 
 
@@ -125,7 +127,7 @@ def test_records_are_cut_at_the_delimiter_of_the_first_one(tmp_path: Path, delim
         ("content,n\none,1\n", ["!no_column"]),
         ("text\n", ["!empty"]),
         ("\n", ["!empty"]),
-        ('text,n\none,1\n"never closed,2\n' + "word,3\n" * 300 + "last,4\n", ["one", "!max_bytes"]),
+        ('text,n\none,1\n"never closed,2\n' + "word,3\n" * 300 + "last,4\n", ["one", "!malformed", *["word"] * 300, "last"]),
         ("text,n\n" + "x" * 1500 + ",1\nlast,2\n", ["!max_bytes", "last"]),
         ("text\n" + '"' + "many words " * 90 + '"\n', ["many words " * 90]),
     ],
@@ -161,3 +163,91 @@ def test_columns_are_known_before_anything_is_read(tmp_path: Path, name: str, co
     path.write_text(content)
     file, config = InputFile(path=path, label=name), ReadConfig()
     assert peeked_columns(content_of(Unit(file=file, format=format_of(file, config)), config), config) == ["title", "content", "more"]
+
+
+SHAREGPT = {"conversations": [{"from": "human", "value": "Where is the bridge?"}, {"from": "gpt", "value": "Behind the mill."}]}
+OPENAI = {
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Where is"}, {"type": "image_url"}, {"type": "text", "text": "the bridge?"}]},
+        {"role": "assistant", "content": "Behind the mill."},
+    ],
+    "system": "You know the village.",
+}
+ALPACA = {"instruction": "Where is the bridge?", "input": "", "output": "Behind the mill."}
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "text"),
+    [
+        (SHAREGPT, {}, "User: Where is the bridge?\n\nAssistant: Behind the mill."),
+        (SHAREGPT, {"conversation": "turns"}, "Where is the bridge?\n\nBehind the mill."),
+        (SHAREGPT, {"text_column": "conversations"}, "User: Where is the bridge?\n\nAssistant: Behind the mill."),
+        (OPENAI, {}, "System: You know the village.\n\nUser: Where is\nthe bridge?\n\nAssistant: Behind the mill."),
+        (ALPACA, {}, "User: Where is the bridge?\n\nAssistant: Behind the mill."),
+        (ALPACA | {"input": "The village."}, {"conversation": "turns"}, "Where is the bridge?\n\nThe village.\n\nBehind the mill."),
+        ({"text": "words", **ALPACA}, {}, "words"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
+def test_a_row_of_turns_is_written_as_text(tmp_path: Path, row: dict, settings: dict, text: str, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    if ending == "parquet":
+        flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
+        pq.write_table(pa.Table.from_pylist([flat if row is OPENAI else row]), path)
+        content = path.read_bytes()
+    else:
+        content = json.dumps([row] if ending == "json" else row)
+    (entry,) = read(path, content, **settings)
+    assert isinstance(entry, Text) and entry.text == text
+    assert ("conversation" in entry.note) == (text != "words")
+
+
+@pytest.mark.parametrize("rows", [[SHAREGPT], [ALPACA], [OPENAI]])
+def test_conversations_are_refused_where_nobody_wants_them(tmp_path: Path, rows: list) -> None:
+    for chosen in ({"conversation": "none"}, {"text_column": "body"}):
+        assert shown(read(tmp_path / "a.json", json.dumps(rows), **chosen)) == [("a.json#1", "!no_column")]
+
+
+@pytest.mark.parametrize("turns", [[], [{"from": "human"}], ["words"], [{"value": "no speaker"}], 5, [{"from": "gpt", "value": ""}]])
+def test_a_list_that_holds_no_turns_has_its_receipt(tmp_path: Path, turns: object) -> None:
+    (entry,) = read(tmp_path / "a.jsonl", json.dumps({"conversations": turns, "id": 7}))
+    assert isinstance(entry, Refused) and (entry.rule, entry.own_id) == ("not_text", "7")
+
+
+def test_a_row_keeps_its_own_id(tmp_path: Path) -> None:
+    rows = (
+        '{"id": "a-1", "text": "one"}\n{"id": 2, "text": "two"}\n{"text": "three"}\n{"id": [1], "text": "four"}\n{"id": "b", "text": 5}\n'
+    )
+    entries = read(tmp_path / "a.jsonl", rows)
+    assert [entry.own_id for entry in entries] == ["a-1", "2", "", "", "b"]
+    assert [dict(entry.metadata) for entry in entries if isinstance(entry, Text)] == [{"id": "a-1"}, {"id": "2"}, {}, {}]
+    (named,) = read(tmp_path / "b.csv", "key,text\nk-1,words\n", id_column="key")
+    assert isinstance(named, Text) and named.own_id == "k-1" and named.metadata == {"key": "k-1"}
+    pq.write_table(pa.table({"id": [12], "text": ["words"]}), tmp_path / "c.parquet")
+    (stored,) = read(tmp_path / "c.parquet", (tmp_path / "c.parquet").read_bytes())
+    assert isinstance(stored, Text) and stored.own_id == "12"
+    (without,) = read(tmp_path / "a.jsonl", '{"id": 1, "text": "one"}', id_column="")
+    assert isinstance(without, Text) and not without.own_id and without.metadata == {}
+
+
+def test_entities_become_characters_only_when_asked(tmp_path: Path) -> None:
+    row = json.dumps({"text": "Fish &amp; chips &#8217; &lt;b&gt; &notit &nosuch; AT&T"})
+    for asked, text in ((False, json.loads(row)["text"]), (True, "Fish & chips \u2019 <b> &notit &nosuch; AT&T")):
+        (entry,) = read(tmp_path / "a.jsonl", row, entities=asked)
+        assert isinstance(entry, Text) and entry.text == text
+
+
+def test_rows_without_names_are_named_by_a_setting(tmp_path: Path) -> None:
+    settings = {"columns": ("id", "text")}
+    assert shown(read(tmp_path / "a.csv", "1;one\n2;two\n", **settings)) == [("a.csv#1", "one"), ("a.csv#2", "two")]
+    assert shown(read(tmp_path / "a.csv", "id,text\n1,one\n", **settings)) == [("a.csv#1", "one")]
+    assert shown(read(tmp_path / "a.tsv", "1\tone\n2\n", **settings)) == [("a.tsv#1", "one"), ("a.tsv#2", "!malformed")]
+    assert shown(read(tmp_path / "a.jsonl", '[1, "one"]\n["two"]\n', **settings)) == [("a.jsonl#1", "one"), ("a.jsonl#2", "!malformed")]
+
+
+def test_a_header_that_comes_again_is_no_document(tmp_path: Path) -> None:
+    assert shown(read(tmp_path / "a.csv", "id,text\n1,one\nid,text\n2,two\n")) == [
+        ("a.csv#1", "one"),
+        ("a.csv#2", "!malformed"),
+        ("a.csv#3", "two"),
+    ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from hanmo.base.errors import ConfigError
+from hanmo.data.reading.conversations import Template
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.formats import Format
 from hanmo.data.reading.inputs import Refused, Text
@@ -31,8 +32,16 @@ class ReadConfig:
 
     text_column: str = "text"
     """Column of JSON, CSV and Parquet that holds the text."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of a CSV or TSV file that has no header, or of JSON rows that are lists."""
     keep_columns: tuple[str, ...] = ()
     """Further columns to keep as metadata of the document."""
+    id_column: str = "id"
+    """Column with a name of its own for every row, kept in its metadata and its receipt; empty for none."""
+    conversation: Template = "named"
+    """How rows of turns (sharegpt, messages, alpaca) are written: "User: ..." before each, turns alone, ChatML's marks; none: not."""
+    entities: bool = False
+    """Turn HTML entities in the text of tables (&amp;, &#8217;) into characters; for rows that were cut out of pages."""
     split_on: Literal["auto", "none", "passage", "line", "heading", "chapter"] = "auto"
     """What begins a new document inside a text file: nothing, a line, a markdown heading, a chapter (第一回, Chapter Two, 番外); passage
     cuts a long text at its own chapters, headings, blank lines, else sentences; auto does so where fewer than three files are given."""
@@ -46,8 +55,10 @@ class ReadConfig:
     def __post_init__(self) -> None:
         """Check the limits.
 
-        Raises ConfigError when one is not positive.
+        Raises ConfigError when one is not positive, or two columns have one name.
         """
+        if len(set(self.columns)) < len(self.columns) or "" in self.columns:
+            raise ConfigError(f"read.columns (={', '.join(self.columns)}) should be names that differ")
         for name in ("max_bytes", "max_ratio", "max_unpacked"):
             if not getattr(self, name) >= 1:
                 raise ConfigError(f"read.{name} (={getattr(self, name)}) should be at least 1")
@@ -76,7 +87,9 @@ class Content:
         decoded = decode(data)
         return decoded.text, decoded.encoding
 
-    def text(self, text: str, *, label: str = "", encoding: str = "", metadata: dict[str, str] | None = None) -> Text:
+    def text(
+        self, text: str, *, label: str = "", encoding: str = "", metadata: dict[str, str] | None = None, note: str = "", own_id: str = ""
+    ) -> Text:
         """A text from this content."""
         form = self.format
         return Text(
@@ -84,7 +97,8 @@ class Content:
             text=text,
             format=form.kind,
             encoding=encoding or form.encoding.replace("ascii", "utf-8"),
-            note=form.note,
+            note="; ".join(filter(None, (form.note, note))),
+            own_id=own_id,
             metadata=metadata or {},
         )
 

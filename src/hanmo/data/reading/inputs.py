@@ -52,7 +52,8 @@ class InputFile:
 class Text:
     """One text as it was found; `source` is the file's label, with `#row` for a row, a line or a part of it.
 
-    `format` and `encoding` are what it was read as; `note` says where the file's name promised something else.
+    `format` and `encoding` are what it was read as; `note` says where the file's name promised something else; `own_id` is what its row
+    is called where it comes from.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Text:
     format: str = ""
     encoding: str = ""
     note: str = ""
+    own_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -72,6 +74,7 @@ class Refused:
     detail: str = ""
     value: float | None = None
     threshold: float | None = None
+    own_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

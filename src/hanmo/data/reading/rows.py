@@ -4,29 +4,28 @@ In: a content. Out: a `Text` for every row that has the text column, a `Refused`
 no row is held beyond `max_bytes`, and a broken row costs no other one.
 """
 
-import contextlib
-import csv
+import html
 import io
 import json
 import re
-import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
 from hanmo.data.reading.beginnings import PEEKED_ROWS
 from hanmo.data.reading.contents import Content, ReadConfig, fault, one_line, seekable, too_long, undecodable
-from hanmo.data.reading.decode import BYTE_ORDER_MARKS
+from hanmo.data.reading.conversations import conversation, conversation_columns, rendered, turns_in
+from hanmo.data.reading.delimited import UTF8_MARK, Records
+from hanmo.data.reading.formats import suffix_of
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.streams import BLOCK_BYTES, LineEnds, Rejoined, as_utf8, lines
 from hanmo.data.tables import Gap, column_names, read_past_gaps
 
-UTF8_MARK = BYTE_ORDER_MARKS[0][0]
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
-NO_FIELDS: list[str] = []
+ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 MOST_BLANKS = 4096  # bytes between two rows
-DELIMITERS = ",\t;|"
 JSON_MARKS = re.compile(rb'["\\{}\[\],]')
 STRING_MARKS = re.compile(rb'["\\]')
 
@@ -84,16 +83,54 @@ def row_text(content: Content, label: str, row: Any, config: ReadConfig, encodin
 
 
 def _row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str) -> Text | Refused:
-    if not isinstance(row, dict):
+    columns = _named(row, config)
+    if columns is None:
         return Refused(source=label, rule="malformed", detail=f"a row should be an object, not {type(row).__name__}")
-    columns = cast("dict[str, Any]", row)
-    if config.text_column not in columns:
-        return no_column(label, columns)
-    text = columns[config.text_column]
-    if not isinstance(text, str):
-        return Refused(source=label, rule="not_text", detail=f"column {config.text_column!r} holds {type(text).__name__}")
+    own_id = _own_id(columns, config)
+    text, note = _text_in(columns, config)
+    if text is None:
+        refused = no_column(label, columns) if not note else Refused(source=label, rule="not_text", detail=note)
+        return replace(refused, own_id=own_id)
     kept = {name: without_surrogates(str(columns[name])) for name in config.keep_columns if columns.get(name) is not None}
-    return content.text(text, label=label, encoding=encoding, metadata=kept)
+    if own_id:
+        kept.setdefault(config.id_column, own_id)
+    text = ENTITY.sub(lambda found: html.unescape(found[0]), text) if config.entities else text
+    return content.text(text, label=label, encoding=encoding, metadata=kept, note=note, own_id=own_id)
+
+
+def _named(row: Any, config: ReadConfig) -> dict[str, Any] | None:
+    """A row by the names of its columns; None where it has none, and read.columns does not fit."""
+    if isinstance(row, list) and config.columns and len(cast("list[Any]", row)) == len(config.columns):
+        return dict(zip(config.columns, cast("list[Any]", row), strict=True))
+    return cast("dict[str, Any]", row) if isinstance(row, dict) else None
+
+
+def _text_in(row: dict[str, Any], config: ReadConfig) -> tuple[str | None, str]:
+    """The text of a row, and a word on where it comes from; None and why when it has none, or nothing when the column is missing."""
+    text = row.get(config.text_column)
+    if isinstance(text, str):
+        return text, ""
+    turns = turns_in(text) if text is not None else conversation(row) if gives_text(row, config) else []
+    if turns and config.conversation != "none":
+        return rendered(turns, config.conversation), f"a conversation, written as read.conversation={config.conversation} says"
+    if config.text_column in row:
+        return None, f"column {config.text_column!r} holds {type(text).__name__}"
+    return None, "no conversation in its columns" if gives_text(row, config) else ""
+
+
+def gives_text(columns: Collection[str], config: ReadConfig) -> bool:
+    """Whether rows with these columns have the text column, or a conversation where no other column was asked for."""
+    return config.text_column in columns or (_may_be_conversation(config) and bool(conversation_columns(columns)))
+
+
+def _may_be_conversation(config: ReadConfig) -> bool:
+    return config.conversation != "none" and config.text_column == ReadConfig.text_column
+
+
+def _own_id(row: dict[str, Any], config: ReadConfig) -> str:
+    """What a row is called where it comes from; empty where it has no such name."""
+    value = row.get(config.id_column) if config.id_column else None
+    return without_surrogates(str(value)) if isinstance(value, str | int) else ""
 
 
 def no_column(label: str, columns: Iterable[str]) -> Refused:
@@ -189,101 +226,49 @@ class _Scanner:
 
 def read_csv(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """One document a record, by the names in the first record."""
-    with content.open() as plain, _csv_fields_of_any_length():
-        feed = _Feed(as_utf8(plain, content.format.encoding), config.max_bytes)
-        header, row = feed.header(config.text_column), 0
-        if not feed.more:
-            yield too_long(content.label, feed.length, config.max_bytes)
-        while feed.more:
-            for record in feed.records():
-                row += 1
-                label = f"{content.label}#{row}"
-                if isinstance(record, list):
-                    yield _record_text(content, label, header, record, config)
-                elif isinstance(record, str):
-                    yield Refused(source=label, rule="malformed", detail=record)
-                else:
-                    yield too_long(label, record, config.max_bytes)
+    with content.open() as plain:
+        records = _records(content, plain, config)
+        if records.begins_too_long:
+            yield too_long(content.label, records.length, config.max_bytes)
+            return
+        if records.names and not gives_text(records.names, config):
+            yield no_column(content.label, records.names)
+            return
+        for row, record in enumerate(records, 1):
+            label = f"{content.label}#{row}"
+            if isinstance(record, list):
+                yield _record_text(content, label, records, record, config)
+            elif isinstance(record, str):
+                yield Refused(source=label, rule="malformed", detail=record)
+            else:
+                yield too_long(label, record, config.max_bytes)
 
 
-def _record_text(content: Content, label: str, header: list[str], record: list[str], config: ReadConfig) -> Text | Refused:
-    if len(record) != len(header):
-        return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where the first record has {len(header)}")
+def _records(content: Content, plain: BinaryIO, config: ReadConfig) -> Records:
+    tabs = suffix_of(content.label) == ".tsv"
+    return Records(as_utf8(plain, content.format.encoding), config.max_bytes, config.text_column, config.columns, tabs)
+
+
+def _record_text(content: Content, label: str, records: Records, record: list[str], config: ReadConfig) -> Text | Refused:
+    if len(record) != len(records.names):
+        who = "the first record" if records.header else "read.columns"
+        return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where {who} has {len(records.names)}")
+    if records.header and [field.strip() for field in record] == records.header:
+        return Refused(source=label, rule="malformed", detail="the header again")
     if any(map(ESCAPED.search, record)):
         return Refused(source=label, rule="undecodable", detail="bytes that are not utf-8")
-    return row_text(content, label, dict(zip(header, record, strict=True)), config)
-
-
-class _Feed:
-    """Lines for the csv module, counted from the beginning of each record, so that a mark never closed cannot eat all memory."""
-
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
-        self._lines, self._limit = lines(stream, limit), limit
-        self._first: str | None = None
-        self._delimiter = ","
-        self.length, self.more = 0, True
-
-    def header(self, text_column: str) -> list[str]:
-        """Names of the columns; the delimiter is the one under which the text column is found, else the one that cuts most."""
-        line, self.length = next(self._lines, (b"", 0))
-        if line is None:
-            self.more = False
-            return []
-        self._first = line.removeprefix(UTF8_MARK).decode("utf-8", "surrogateescape")
-        cuts = {mark: next(csv.reader([self._first], delimiter=mark), NO_FIELDS) for mark in DELIMITERS}
-        self._delimiter = max(cuts, key=lambda mark: (text_column in cuts[mark], len(cuts[mark]), -DELIMITERS.index(mark)))
-        first = next(self.records(), None) if self._first.strip() else None
-        return first if isinstance(first, list) else []
-
-    def records(self) -> Iterator[list[str] | str | int]:
-        """Records; words for one that is broken, the length of one beyond the limit; ends at the end of the file or behind such a one."""
-        reader = csv.reader(self._texts(), delimiter=self._delimiter)
-        try:
-            for record in reader:
-                self.length = 0
-                if record:
-                    yield record
-            self.more = False
-        except _TooLongError:
-            yield self.length
-        except csv.Error as error:
-            yield one_line(error)
-        self.length = 0
-
-    def _texts(self) -> Iterator[str]:
-        if self._first is not None:
-            first, self._first = self._first, None
-            yield first
-        for line, length in self._lines:
-            self.length += length
-            if line is None or self.length > self._limit:
-                raise _TooLongError
-            yield line.decode("utf-8", "surrogateescape")
-
-
-class _TooLongError(Exception):
-    """A record beyond the limit."""
-
-
-@contextlib.contextmanager
-def _csv_fields_of_any_length() -> Generator[None]:
-    """The csv module refuses long fields; what a record may hold is our own limit."""
-    before = csv.field_size_limit(sys.maxsize)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+    return row_text(content, label, dict(zip(records.names, record, strict=True)), config)
 
 
 def read_parquet(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """One document a row, of all row groups or of those from `start` to `stop`."""
     groups = range(content.start, content.stop) if content.stop >= 0 else None
     with seekable(content, config) as stream:
-        if config.text_column not in (columns := column_names(stream)):
+        if not gives_text(columns := column_names(stream), config):
             yield no_column(content.label, columns)
             return
-        row = content.first_row
-        for found in read_past_gaps(stream, (config.text_column, *config.keep_columns), groups):
+        row, turns = content.first_row, () if config.text_column in columns else conversation_columns(columns)
+        for found in read_past_gaps(stream, (config.text_column, config.id_column, *config.keep_columns, *turns), groups):
             label = f"{content.label}#{row}"
             if isinstance(found, Gap):
                 yield Refused(source=label, rule="unreadable", detail=f"{found.rows} rows from here on: {found.reason}")
@@ -315,10 +300,9 @@ def peeked_columns(content: Content, config: ReadConfig) -> list[str]:
         with seekable(content, config) as stream:
             return column_names(stream)
     with content.open() as plain:
-        stream = as_utf8(plain, content.format.encoding)
         if kind == "csv":
-            with _csv_fields_of_any_length():
-                return _Feed(stream, config.max_bytes).header(config.text_column)
+            return _records(content, plain, config).names
+        stream = as_utf8(plain, content.format.encoding)
         pieces = lines(stream, config.max_bytes) if kind == "jsonl" else _elements(stream, config.max_bytes)
         return _names(data for data, _ in islice(pieces, PEEKED_ROWS))
 

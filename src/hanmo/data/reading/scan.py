@@ -20,7 +20,7 @@ from hanmo.data.reading.formats import TABLES, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Source, Text, Unit, list_files
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.read import content_of, format_of, read_unit
-from hanmo.data.reading.rows import peeked_columns
+from hanmo.data.reading.rows import gives_text, peeked_columns
 from hanmo.data.reading.streams import READ_ERRORS, count_line_ends, file_size, open_file, packed_kind
 from hanmo.data.tables import TableError, row_groups
 
@@ -179,7 +179,7 @@ def _with_columns_checked(unit: Unit, config: ReadConfig) -> tuple[Unit, tuple[s
         return replace(unit, refused=Refused(source=unit.file.label, rule="unreadable", detail=str(error))), ()
     except READ_ERRORS:
         return unit, ()  # the reader meets the same and says where
-    if columns and config.text_column not in columns:
+    if columns and not gives_text(columns, config):
         detail = without_surrogates(f"no column {config.text_column!r}; columns found: {', '.join(columns)}")
         return replace(unit, refused=Refused(source=unit.file.label, rule="no_column", detail=detail)), ()
     return unit, tuple(columns)
@@ -190,7 +190,10 @@ def _check_columns(scans: Sequence[Scan], config: ReadConfig) -> None:
     wrong = [unit.refused for unit in tables if unit.refused and unit.refused.rule == "no_column"]
     promised = any(named_kind(unit.file.name) in TABLES for unit in tables)  # a stray file that only looks like rows stops nothing
     if wrong and len(wrong) == len(tables if promised else scans):
-        raise DataError(f"{wrong[0].source}: {wrong[0].detail}: name the right one with --read.text-column")
+        raise DataError(
+            f"{wrong[0].source}: {wrong[0].detail}: name the right one with --read.text-column, "
+            "or all of them with --read.columns where the table has no header"
+        )
     found = dict.fromkeys(name for scan in scans for name in scan.columns)
     for name in config.keep_columns:
         if found and name not in found:
