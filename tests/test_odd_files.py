@@ -24,6 +24,9 @@ from hanmo.data.reading.contents import ReadConfig
 from hanmo.data.reading.read import SPLITS, read_dataset
 
 STORY = "清晨的集市上已经热闹起来，卖菜的老人把新摘的豆角摆成一排，孩子们在人群里跑来跑去，笑声传得很远。"
+WINTER = "冬天的山村很安静，屋顶积着厚厚的雪，炊烟从烟囱里升起来，狗在院子里打盹，远处传来劈柴的响声。"
+HARBOUR = "Boats came back to the harbour at dusk with their nets full, and women on the quay sang while they sorted fish."
+RIVER = "河水从石桥下面慢慢流过，两岸的柳树垂到水里，放学的男孩坐在船头钓鱼，他的姐姐在树荫里读一本旧书。"
 TRADITIONAL = "清晨的集市上已經熱鬧起來，賣菜的老人把新摘的豆角擺成一排，孩子們在人群裡跑來跑去，笑聲傳得很遠。"
 ENGLISH = "The old man at the corner of the market lays out his beans in a row every morning, long before anybody comes."
 
@@ -102,6 +105,72 @@ def files() -> dict[str, tuple[bytes, dict[str, str]]]:
             {"#1": "", "#2": "", "#3": "", "#4": "not_text"},
         ),
         "24-office.docx": (zipped({"[Content_Types].xml": b"<x/>"}), {"": "unsupported"}),
+        **documents(),
+        **disguised(),
+    }
+
+
+def documents() -> dict[str, tuple[bytes, dict[str, str]]]:
+    """One of each format of documents, sound and broken."""
+
+    def word(number_: int) -> bytes:
+        text = f"<w:document xmlns:w='urn:w'><w:p><w:t>{number(STORY, number_)}</w:t></w:p></w:document>"
+        return zipped({"[Content_Types].xml": b"<x/>", "word/document.xml": text.encode()})
+
+    listing = b"<package><item id='a' href='a.xhtml' media-type='application/xhtml+xml'/><itemref idref='a'/></package>"
+    page = f"<html><body><p>{number(STORY, 42)}</p></body></html>".encode()
+    book = {"mimetype": b"application/epub+zip", "META-INF/container.xml": b"<rootfile full-path='a.opf'/>", "a.opf": listing}
+    cells = [{"cell_type": "markdown", "source": number(STORY, 45)}, {"cell_type": "code", "source": 5}]
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n"
+    script = "[Script Info]\n[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,{}\nDialogue: cut\n"
+    return {
+        "40-letter.docx": (word(40), {"": ""}),
+        "41-cut.docx": (word(41)[:-60], {"": "unreadable"}),
+        "42-book.epub": (zipped({**book, "a.xhtml": page}), {"": ""}),
+        "43-no-chapter.epub": (zipped(book), {"": "no_text", "/a.xhtml": "unreadable"}),
+        "44-bomb.docx": (zipped({"word/document.xml": b"<p>" + b" " * 2**25}), {"": "bomb"}),
+        "45-notebook.ipynb": (json.dumps({"cells": cells, "nbformat": 4}).encode(), {"#prose": "", "#2": "malformed"}),
+        "46-cut.ipynb": (b'{"cells": [{"cell_type": "code"', {"": "malformed"}),
+        "47-film.srt": (cue.format(number(STORY, 47)).encode("gb18030"), {"": ""}),
+        "48-silent.srt": (cue.format("<i></i>").encode(), {"": "no_text"}),
+        "49-film.vtt": (("WEBVTT\n\n" + cue.format(number(STORY, 49)).replace(",", ".")).encode(), {"": ""}),
+        "50-film.ass": (script.format(number(STORY, 50)).encode("utf-16"), {"": ""}),
+        "51-sheet.xlsx": (zipped({"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}), {"": "unsupported"}),
+        "52-old.arc": (arc(number(STORY, 52), brotli=False), {"#2": ""}),
+        "53-packed.arc": (arc(RIVER, brotli=True), {"#2": ""}),
+        "54-cut.arc": (arc(STORY, brotli=True)[:-30], {"#2": "unreadable"}),
+    }
+
+
+def arc(text: str, brotli: bool) -> bytes:
+    """An archive of the web in the format before WARC, whose page may be packed."""
+    body = page(text, "utf-8").encode()
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n" + (b"Content-Encoding: br\r\n" if brotli else b"") + b"\r\n"
+    body = head + (pa.Codec("brotli").compress(body, asbytes=True) if brotli else body)
+    about = b"1 0 archive\nURL IP-address Archive-date Content-type Archive-length\n"
+    out = b"filedesc://a.arc 0.0.0.0 20260101000000 text/plain %d\n%s\n" % (len(about), about)
+    return out + b"http://example.org/ 127.0.0.1 20260101000000 text/html %d\n%s\n" % (len(body), body)
+
+
+def disguised() -> dict[str, tuple[bytes, dict[str, str]]]:
+    """What the first bytes tell and the name does not, read or refused by its name."""
+
+    def row(number_: int, text: str = STORY) -> bytes:
+        return json.dumps({"text": number(text, number_)}, ensure_ascii=False).encode()
+
+    mail = f"Message-ID: <1@example.org>\nFrom: a\nTo: b\nSubject: c\n\n{STORY}\n".encode()
+    return {
+        "60-part-00000": (row(60) + b"\n{broken\n", {"#1": "", "#2": "malformed"}),
+        "61-rows.txt": (row(61) + b"\n", {"#1": ""}),
+        "62-rows.jsonl.1": (row(62) + b"\n", {"#1": ""}),
+        "63-long.json": (b'{"text": "' + b"x" * 100_000 + b'", "cut\n' + row(63) + b"\n", {"#1": "malformed", "#2": ""}),
+        "64-page.php": (page(WINTER, "utf-8").encode(), {"": ""}),
+        "65-index.html?id=3": (page(HARBOUR, "utf-8").encode(), {"": ""}),
+        "66-letter.rtf": (b"{\\rtf1\\ansi words}", {"": "unsupported"}),
+        "67-letter.doc": (b"{\\rtf1\\ansi words}", {"": "unsupported"}),
+        "68-mail.eml": (mail, {"": "unsupported"}),
+        "69-mails": (b"From a@example.org Mon Jan  5 10:00:00 2026\n" + mail, {"": "unsupported"}),
+        "70-feed.xml": (f"<?xml version='1.0'?><feed><title>{STORY}</title></feed>".encode(), {"": "unsupported"}),
     }
 
 
@@ -167,7 +236,8 @@ def receipts(out: Path) -> dict[str, dict]:
 
 
 def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_path: Path) -> None:
-    wanted = make_folder(tmp_path / "odd")
+    wanted = make_folder(tmp_path / "odd") | {"00-good.txt": ""}
+    (tmp_path / "odd" / "00-good.txt").write_text(number(STORY, 0), "utf-8")
     read = ReadConfig(keep_columns=("when", "map"))
     prepare([tmp_path / "odd"], tmp_path / "one", PrepareConfig(workers=1, shard_bytes=10_000, read=read))
     found = receipts(tmp_path / "one")
@@ -176,6 +246,8 @@ def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_pat
     assert found["36-chat.jsonl#1"]["own_id"] == "c-1" and found["36-chat.jsonl#4"]["own_id"] == "c-4"
     assert "2 lines behind it" in found["27-quote.csv#1"]["detail"] and "conversation" in found["36-chat.jsonl#3"]["detail"]
     assert found["02-zip.jsonl/a.txt"]["format"] == "text" and found["06-bomb.zip/zeros.jsonl"]["threshold"] == 200
+    kept = {document.source: document.text for split in SPLITS for document in read_dataset(tmp_path / "one", split)}
+    assert kept["odd/00-good.txt"] == kept["odd/40-letter.docx"].replace("第40", "第0") == number(STORY, 0)
     prepare([tmp_path / "odd"], tmp_path / "two", PrepareConfig(workers=2, shard_bytes=10_000, read=read))
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
 
