@@ -20,7 +20,7 @@ from hanmo.generate.continuation import Generation
 from hanmo.generate.loaded import TextModel
 from hanmo.generate.options import SamplingOptions, changed
 from hanmo.generate.prompt import Prompt
-from hanmo.tokenizer.chat import Chat, read_template
+from hanmo.tokenizer.chat import read_template
 
 ENGLISH = (
     "What is the capital of France?",
@@ -72,7 +72,7 @@ def prompts_of(model: TextModel, texts: Sequence[str]) -> list[Prompt]:
     """The questions as the model is asked them."""
     if read_template(model.folder) is None:
         return [f"Question: {text}\nAnswer:" for text in texts]
-    chat = Chat.load(model.folder)
+    chat = model.chat()
     return [chat.encode([{"role": "user", "content": text}], answer=True) for text in texts]
 
 
@@ -91,6 +91,7 @@ def main() -> None:
     """Ask, count, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["smollm2-135m-instruct", "gemma3-270m"])
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--texts", type=int, default=2)
     parser.add_argument("--max-tokens", type=int, default=320)
     parser.add_argument("--precision", default="int8")
@@ -103,9 +104,9 @@ def main() -> None:
         model = TextModel(local_model(Path(name)), dtype=given.precision)
         prompts = prompts_of(model, [*ENGLISH, *CHINESE])
         plain = SamplingOptions(max_tokens=given.max_tokens, num_return_sequences=given.texts, seed=1)
-        for setting, changes in SETTINGS.items():
+        for setting in given.settings:
             begun = time.monotonic()
-            made = model.generations(prompts, changed(plain, changes))
+            made = model.generations(prompts, changed(plain, SETTINGS[setting]))
             half = len(ENGLISH) * given.texts
             parts = {"English": summed(made[:half]), "Chinese": summed(made[half:])}
             result.setdefault(name, {})[setting] = parts

@@ -37,9 +37,9 @@ def test_under_json_standard_output_is_one_object(model: str, capsys: pytest.Cap
     assert run(["generate", model, "一", "--seed", "3", "--greedy", "--max-tokens", "4", "--logprobs", "--json"]) == 0
     heard = capsys.readouterr()
     result = json.loads(heard.out)
-    assert set(result) == {"text", "ids", "finish_reason", "prompt", "seed", "logprobs"}
-    assert len(result["ids"]) == 4
-    assert heard.err == result["text"] + "\n"
+    assert set(result) == {"text", "ids", "finish_reason", "prompt", "seed", "logprobs", "tokens"}
+    assert len(result["ids"]) == len(result["tokens"]) == 4
+    assert heard.err.startswith(result["text"] + "\n")
     made = hanmo.load(model).generations(["一"], seed=3, greedy=True, max_tokens=4)[0]
     assert (result["text"], result["ids"], result["finish_reason"]) == (made.text, made.ids, made.finish_reason)
 
@@ -106,6 +106,48 @@ def test_searches_speculation_and_forms_are_flags(model: str, capsys: pytest.Cap
     assert len(said("--logprobs", "--top-logprobs", "2")["top_logprobs"][0]) == 2
     assert said("--logit-bias", "70", "100")["ids"] == [70] * 6
     assert said("--regex", "[ab]{3}")["text"] in {a + b + c for a in "ab" for b in "ab" for c in "ab"}
+
+
+def test_log_probabilities_are_shown_token_by_token(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", model, "one", "--seed", "3", "--max-tokens", "4", "--logprobs"]
+    assert run(words) == 0
+    made = hanmo.load(model).generations(["one"], seed=3, max_tokens=4, logprobs=True)[0]
+    text, *lines = capsys.readouterr().out.removesuffix("\n").rsplit("\n", 4)
+    assert text == made.text
+    assert [float(line.split()[0]) for line in lines] == pytest.approx(made.logprobs, abs=6e-4)
+    assert run([*words, "--top-logprobs", "2", "--num-return-sequences", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert len([line for line in shown.splitlines() if len(line.split()) >= 4 and not line.startswith("---")]) == 8
+
+
+def test_a_prompt_that_spells_a_special_token_is_told_so(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", model, "one <|endoftext|> two", "--seed", "3"]) == 0
+    heard = capsys.readouterr()
+    assert heard.err.startswith("the prompt spells <|endoftext|>: that is taken as text")
+    assert run(["generate", model, "one endoftext", "--seed", "3"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_json_that_is_cut_is_told_and_closed_when_asked(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    schema = '{"type": "object", "properties": {"a": {"type": "string", "minLength": 4}}, "required": ["a"], "additionalProperties": false}'
+    words = ["generate", model, "one", "--seed", "3", "--max-tokens", "3", "--json-schema", schema]
+    assert run(words) == 0
+    assert "cut before the json_schema was satisfied" in capsys.readouterr().err
+    assert run([*words, "--close-json", "40", "--json"]) == 0
+    heard = capsys.readouterr()
+    closed = json.loads(heard.out)
+    assert closed["finish_reason"] == "closed" and "cut before" not in heard.err
+    assert len(json.loads(closed["text"])["a"]) >= 4
+
+
+def test_help_shows_the_flags_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["generate", "--help"])
+    shown = capsys.readouterr().out
+    groups = ["length", "draw", "penalty", "form", "search", "report"]
+    places = [shown.index(f"{name} options") for name in groups]
+    assert places == sorted(places)
+    assert places[0] < shown.index("--max-tokens") < places[1] < shown.index("--top-p") < places[2]
 
 
 def test_help_names_the_flags_and_leaves_torch_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,23 @@
+import dataclasses
 import math
 
 import pytest
 
 from hanmo.base.config import build, to_table
 from hanmo.base.errors import ConfigError, ModelError
-from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
+from hanmo.generate.options import (
+    ANSWER_TOKENS,
+    CALM,
+    GROUPS,
+    SamplingOptions,
+    SearchOptions,
+    changed,
+    for_answers,
+    from_generation_config,
+    gathered,
+    not_done,
+    parts_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +127,20 @@ def test_a_models_own_defaults_are_taken_in_hugging_faces_words() -> None:
 def test_what_we_do_not_do_is_named() -> None:
     values = {"guidance_scale": 1.5, "encoder_repetition_penalty": 1.0, "bad_words_ids": [[3], [4, 5]], "temperature": 2}
     assert not_done(values) == ["bad_words_ids", "guidance_scale"]
+
+
+def test_groups_hold_every_option_once_and_make_the_whole_again() -> None:
+    options = SamplingOptions(max_tokens=7, temperature=0.5, dry_multiplier=0.3, regex="a", num_return_sequences=2, logprobs=True)
+    assert gathered(parts_of(options).values()) == options
+    names = [each.name for kind in GROUPS.values() for each in dataclasses.fields(kind)]
+    assert sorted(names) == sorted(each.name for each in dataclasses.fields(SamplingOptions))
+    with pytest.raises(ConfigError, match="set num_beams"):
+        gathered([SearchOptions(length_penalty=2.0)])
+
+
+def test_answers_of_a_folder_that_says_nothing_are_drawn_calmly() -> None:
+    silent = for_answers({"eos_token_id": 2, "max_new_tokens": None})
+    assert silent == SamplingOptions(max_tokens=ANSWER_TOKENS, **CALM)  # pyright: ignore[reportArgumentType]
+    assert for_answers({"temperature": 1.0}) == SamplingOptions(max_tokens=ANSWER_TOKENS)
+    assert for_answers({"do_sample": False, "max_new_tokens": 9}) == SamplingOptions(max_tokens=9, greedy=True)
+    assert for_answers({"min_new_tokens": 600, "max_new_tokens": 700, "top_k": 3}).max_tokens == 700

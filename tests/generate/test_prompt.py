@@ -14,7 +14,7 @@ from hanmo.base.errors import ModelError
 from hanmo.generate.engine import generate
 from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions
-from hanmo.generate.prompt import Opening, opening
+from hanmo.generate.prompt import Opening, opening, spelled
 from hanmo.model.config import NgramConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.ngram import Ngram
@@ -137,3 +137,8 @@ def test_a_folder_writes_by_its_own_settings_as_transformers_does(kind: str, tmp
         end = next((place for place, id in enumerate(row.tolist()) if place and id == EOT), len(row))
         assert model.generations([prompt])[0].ids == row[1:end].tolist()
         assert model.generate(prompt) == tokenizer.decode(row[1:end].tolist())
+
+
+def test_special_tokens_that_a_text_spells_are_named_once() -> None:
+    assert spelled(TOKENIZER, f"a {TOKENIZER.names()[TOKENIZER.eot_id]} b") == [TOKENIZER.names()[TOKENIZER.eot_id]]
+    assert spelled(TOKENIZER, "nothing of the kind") == []

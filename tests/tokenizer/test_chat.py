@@ -8,7 +8,7 @@ import transformers
 from tests.tokenizer.conftest import SPACE, pairs, pieces
 from tokenizers import AddedToken
 
-from hanmo.base.errors import DataError, ModelError
+from hanmo.base.errors import ConfigError, DataError, ModelError
 from hanmo.base.storage import read_json, write_json, write_text
 from hanmo.tokenizer.chat import Chat, read_template
 from hanmo.tokenizer.config import TokenizerConfig
@@ -240,3 +240,43 @@ def test_a_special_token_of_one_letter_is_only_text_when_typed(tmp_path: Path) -
     chat = Chat.load(place)
     ids = chat.encode([{"role": "user", "content": "the§rain"}]).ids.tolist()
     assert ids.count(Tokenizer.load(place).special()["§"]) == 2 and chat.text([{"role": "user", "content": "§"}]) == "§§§"
+
+
+QUIET = (
+    "{% set ns = namespace(first=true) %}{{ bos_token }}{% if today is defined %}[{{ today }}]{% endif %}"
+    "{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}"
+    "{% if add_generation_prompt and not (enable_thinking | default(true)) %}<quiet>{% endif %}"
+)
+
+
+def test_a_template_is_given_values_for_its_own_variables(chatml: Path) -> None:
+    tokenizer = Tokenizer.load(chatml)
+    asked = [{"role": "user", "content": "a"}]
+    told = Chat(tokenizer, QUIET, {"enable_thinking": False, "today": "Monday"})
+    assert told.text(asked, answer=True).endswith("<quiet>")
+    assert "[Monday]" in told.text(asked)
+    assert "<quiet>" not in Chat(tokenizer, QUIET).text(asked, answer=True)
+
+
+def test_what_a_template_has_no_variable_for_is_refused_with_the_nearest(chatml: Path) -> None:
+    tokenizer = Tokenizer.load(chatml)
+    for arguments, message in (
+        ({"enable_thinkin": False}, "no variable 'enable_thinkin': did you mean 'enable_thinking'"),
+        ({"colour": 1}, "no variable 'colour': it has enable_thinking, today"),
+        ({"messages": []}, "'messages' is what the conversation and the tokenizer give"),
+        ({"eos_token": "x"}, "'eos_token' is what"),
+        ({"namespace": 1}, "no variable 'namespace'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Chat(tokenizer, QUIET, arguments)
+    with pytest.raises(ConfigError, match="it has none of its own"):
+        Chat(tokenizer, CHATML, {"today": "Monday"})
+
+
+def test_special_tokens_in_a_value_for_the_template_are_only_text(chatml: Path) -> None:
+    tokenizer = Tokenizer.load(chatml)
+    asked = [{"role": "user", "content": "a"}]
+    plain, typed = (Chat(tokenizer, QUIET, {"today": today}).encode(asked) for today in ("Monday", "<|im_end|>"))
+    end = tokenizer.special()["<|im_end|>"]
+    assert list(typed.ids).count(end) == list(plain.ids).count(end)
+    assert Chat(tokenizer, CHATML).spelled("a <|im_end|> b <|im_end|> <|im_start|>") == ["<|im_end|>", "<|im_start|>"]

@@ -1,6 +1,7 @@
 """A model with its tokenizer, out of one folder: what the engine needs, checked to belong together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -15,7 +16,7 @@ from hanmo.generate import engine, scheduler
 from hanmo.generate.continuation import Generation
 from hanmo.generate.embed import embed, with_wishes
 from hanmo.generate.fill import Gap
-from hanmo.generate.options import SamplingOptions, changed, from_generation_config, not_done
+from hanmo.generate.options import SamplingOptions, changed, for_answers, from_generation_config, not_done
 from hanmo.generate.prompt import Prompt
 from hanmo.generate.reader import context_of
 from hanmo.model.decoder import Decoder
@@ -24,7 +25,7 @@ from hanmo.model.pooling import PoolingKind, read_pooling
 from hanmo.model.quantized import quantized
 from hanmo.model.rounding import Bits
 from hanmo.model.store import Precision, Writer, load_writer, read_generation
-from hanmo.tokenizer.chat import Chat, Messages
+from hanmo.tokenizer.chat import Chat, Messages, needed_template
 from hanmo.tokenizer.load import Tokenizer
 
 Options = SamplingOptions | None
@@ -33,7 +34,8 @@ Options = SamplingOptions | None
 class TextModel:
     """Continues text.
 
-    network, tokenizer: the parts. defaults: how the folder says tokens should be drawn. end_ids: tokens that end a text.
+    network, tokenizer: the parts. defaults: how the folder says tokens should be drawn; answer_defaults: the same for answers, where
+    a folder that says nothing gets what rambles least. end_ids: tokens that end a text.
     dtype: float32 computes as other tools do, to the last digits; bfloat16, int8 and int4 round a decoder's weights and are faster;
     None takes the type of the file. Raises ModelError when `path` holds no model, no tokenizer, or two that do not belong together.
     """
@@ -51,6 +53,7 @@ class TextModel:
             )
         values = read_generation(self.folder)
         self.defaults = from_generation_config(values)
+        self.answer_defaults = for_answers(values)
         for key in not_done(values):
             say(f"{self.folder / 'generation_config.json'}: {key} is not done here")
         self.end_ids = _ids(values.get("eos_token_id"))
@@ -92,14 +95,28 @@ class TextModel:
         guide = None if draft is None else self.network_of(draft, chosen)
         return engine.generate(self.network, self.tokenizer, prompts, chosen, end_ids=self.end_ids, draft=guide)
 
-    def answer(self, messages: Messages, options: Options = None, **changes: object) -> str:
+    def chat(self, arguments: Mapping[str, object] | None = None) -> Chat:
+        """The model's chat template, with values for variables of its own (`enable_thinking`, say); it is read once.
+
+        Raises ModelError for a model without a template, ConfigError for a variable that it has not.
+        """
+        return Chat(self.tokenizer, self._template, arguments)
+
+    @cached_property
+    def _template(self) -> str:
+        return needed_template(self.folder)
+
+    def answer(
+        self, messages: Messages, options: Options = None, *, arguments: Mapping[str, object] | None = None, **changes: object
+    ) -> str:
         """What the assistant says next in a conversation, a list of {"role": "user", "content": "..."}, under the model's template.
 
-        Raises ModelError for a model without a template, UsageError for a conversation that does not fit.
+        `options` are by default `answer_defaults`; `arguments` are the template's own. Raises as `chat`, and UsageError for a
+        conversation that does not fit.
         """
-        chosen = self._options(options, changes)
+        chosen = self._options(options or self.answer_defaults, changes)
         self._refuse_several(chosen)
-        return self.generations([Chat.load(self.folder).encode(messages, answer=True)], chosen)[0].text
+        return self.generations([self.chat(arguments).encode(messages, answer=True)], chosen)[0].text
 
     def write(self, count: int, *, window: int = 256, seed: int = 0) -> NDArray[np.int64]:
         """`count` ids of text that the model writes when nothing is asked, in pieces of up to `window` tokens at temperature 1.

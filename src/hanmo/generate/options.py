@@ -1,7 +1,7 @@
 """How tokens are drawn: the settings of one request; no torch here, so recipes and `--help` stay light."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,8 +10,8 @@ from hanmo.base.errors import ConfigError, ModelError
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingOptions:
-    """How tokens are drawn, and when to stop."""
+class LengthOptions:
+    """How long a text becomes, and what ends it."""
 
     max_tokens: int = 128
     """Most tokens to draw."""
@@ -19,6 +19,16 @@ class SamplingOptions:
     """No end-of-text token before this many tokens are drawn."""
     min_length: int = 0
     """The same with the tokens of the prompt counted."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the text and are not part of it."""
+    overflow: Literal["slide", "stop"] = "slide"
+    """When the context is full: go on with its newer half, or stop. Searches stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawOptions:
+    """How the next token is drawn."""
+
     greedy: bool = False
     """Whether to take the most likely token every time; temperature and all that only narrows the draw then play no part."""
     temperature: float = 1.0
@@ -35,6 +45,14 @@ class SamplingOptions:
     """Draw from tokens at least this likely."""
     eta_cutoff: float = 0.0
     """The same with a bound that falls where the model is uncertain."""
+    seed: int | None = None
+    """The same seed gives the same text; none takes a new one, which the result names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PenaltyOptions:
+    """What makes some tokens less likely, or impossible."""
+
     repetition_penalty: float = 1.0
     """Above 1, tokens of the prompt and the text so far become less likely (CTRL)."""
     frequency_penalty: float = 0.0
@@ -55,6 +73,28 @@ class SamplingOptions:
     """Added to the logits of tokens, by id; -inf forbids one."""
     bad_words: tuple[str, ...] = ()
     """Strings whose tokens never follow one another, with and without a space before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormOptions:
+    """What the new text has to look like; needs hanmo[constrain]."""
+
+    json_schema: str = ""
+    """A JSON schema, as JSON, that the new text has to satisfy."""
+    regex: str = ""
+    """A regular expression that the new text has to match as a whole."""
+    grammar: str = ""
+    """A grammar in Lark's notation, from `start`, that the new text has to follow."""
+    close_json: int = 0
+    """Under json_schema, when max_tokens cuts the text: at most this many tokens more, which close it as soon as the schema allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Several texts, searches in place of a draw, and guessing ahead."""
+
+    num_return_sequences: int = 1
+    """How many texts for each prompt, each with a seed of its own; of beams the best."""
     num_beams: int = 1
     """Above 1, beam search: as many texts are kept side by side and the most likely win; nothing is drawn."""
     length_penalty: float = 1.0
@@ -73,28 +113,23 @@ class SamplingOptions:
     """The token that comes first, for a text opened by one token alone: a translator's target language, say."""
     forced_eos_token_id: int | None = None
     """The token that comes last when max_tokens is reached."""
-    json_schema: str = ""
-    """A JSON schema, as JSON, that the new text has to satisfy."""
-    regex: str = ""
-    """A regular expression that the new text has to match as a whole."""
-    grammar: str = ""
-    """A grammar in Lark's notation, from `start`, that the new text has to follow."""
-    close_json: int = 0
-    """Under json_schema, when max_tokens cuts the text: at most this many tokens more, which close it as soon as the schema allows."""
     speculate: int = 0
     """How many tokens to guess and then check in one pass; the text stays what it is. The text itself is the guide, or a draft model."""
-    num_return_sequences: int = 1
-    """How many texts for each prompt, each with a seed of its own; of beams the best."""
-    seed: int | None = None
-    """The same seed gives the same text; none takes a new one, which the result names."""
-    stop: tuple[str, ...] = ()
-    """Strings that end the text and are not part of it."""
-    overflow: Literal["slide", "stop"] = "slide"
-    """When the context is full: go on with its newer half, or stop. Searches stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What is told of each token."""
+
     logprobs: bool = False
     """Whether to give each drawn token's log-probability under the model, before all of the above."""
     top_logprobs: int = 0
     """With logprobs, as many of the likeliest tokens beside each drawn one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions(ReportOptions, SearchOptions, FormOptions, PenaltyOptions, DrawOptions, LengthOptions):
+    """How tokens are drawn, and when to stop."""
 
     def __post_init__(self) -> None:
         """Check every value, and that together they mean something.
@@ -198,6 +233,31 @@ def _require(holds: bool, name: str, value: object, wanted: str) -> None:
         raise ConfigError(f"{name} (={value}) should be {wanted}")
 
 
+GROUPS: Mapping[str, type] = {
+    "length": LengthOptions,
+    "draw": DrawOptions,
+    "penalty": PenaltyOptions,
+    "form": FormOptions,
+    "search": SearchOptions,
+    "report": ReportOptions,
+}
+"""The options in groups, as `--help` shows them."""
+
+
+def parts_of(options: SamplingOptions) -> dict[str, object]:
+    """The options group by group."""
+    return {name: kind(**{each.name: getattr(options, each.name) for each in dataclasses.fields(kind)}) for name, kind in GROUPS.items()}
+
+
+def gathered(groups: Iterable[object]) -> SamplingOptions:
+    """The options in some groups of them; the rest are the defaults.
+
+    Raises ConfigError for values that mean nothing together.
+    """
+    values = {each.name: getattr(group, each.name) for group in groups for each in dataclasses.fields(group)}  # pyright: ignore[reportArgumentType]
+    return SamplingOptions(**values)
+
+
 def changed(options: SamplingOptions, changes: Mapping[str, object]) -> SamplingOptions:
     """`options` with some fields replaced, types checked.
 
@@ -246,6 +306,24 @@ def from_generation_config(values: Mapping[str, object]) -> SamplingOptions:
         return build(SamplingOptions, changes)
     except ConfigError as error:
         raise ModelError(f"generation_config.json: {error}") from error
+
+
+SAYS_HOW = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "num_beams", "penalty_alpha")
+CALM: Mapping[str, object] = {"temperature": 0.7, "min_p": 0.1, "repetition_penalty": 1.1}
+"""How an answer is drawn where the model's folder says nothing: docs/log.md has what this was chosen from."""
+ANSWER_TOKENS = 512
+"""Most tokens of an answer where the model's folder says nothing."""
+
+
+def for_answers(values: Mapping[str, object]) -> SamplingOptions:
+    """The defaults of a conversation: a model folder's own (generation_config.json), and where it says nothing those that ramble least.
+
+    Raises ModelError for a value that cannot be.
+    """
+    options = from_generation_config(values)
+    if values.get("max_new_tokens") is None:
+        options = changed(options, {"max_tokens": max(ANSWER_TOKENS, options.min_tokens)})
+    return options if any(values.get(name) is not None for name in SAYS_HOW) else changed(options, CALM)
 
 
 def not_done(values: Mapping[str, object]) -> list[str]:

@@ -48,6 +48,11 @@ def opening(network: Writer, tokenizer: Tokenizer, prompt: Prompt) -> Opening:
     return Opening(text, ids or [tokenizer.eot_id])
 
 
+def spelled(tokenizer: Tokenizer, text: str) -> list[str]:
+    """The special tokens that a typed text spells, which are only text there."""
+    return [name for name in tokenizer.special() if name and name in text]
+
+
 def _read(tokenizer: Tokenizer, prompt: Prompt) -> tuple[list[int], list[int], tuple[int, ...]]:
     """For an encoder-decoder: what it reads, what it has written already, what ends that."""
     if isinstance(prompt, Gap):

@@ -6,6 +6,7 @@ a turn or speak as another by typing. That holds for added tokens that are not m
 but the assistant itself may write those (<think>).
 """
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +17,20 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.base.errors import DataError, ModelError
+from hanmo.base.errors import ConfigError, DataError, ModelError
 from hanmo.base.storage import read_json
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.spoken import SIGN, Copy, guarded, signed, speaking
 from hanmo.tokenizer.template_tree import GENERATION_BEGINS, GENERATION_ENDS
-from hanmo.tokenizer.templates import render
+from hanmo.tokenizer.templates import render, variables
 
 Messages = Sequence[Mapping[str, Any]]
 TEMPLATE_FILE = "chat_template.jinja"
 BREAK = "\ufdd2"
 """A noncharacter put inside what looks like a special token in a message, and taken out again before encoding."""
+ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+GIVEN = ("messages", "tools", "documents", "add_generation_prompt", *ROLES)
+"""Variables of a template that the conversation itself and the tokenizer give."""
 _MARKS = re.compile(f"[{GENERATION_BEGINS}{GENERATION_ENDS}]")
 _OURS = re.compile(f"[{GENERATION_BEGINS}{GENERATION_ENDS}{BREAK}{SIGN}]")
 _PROBE = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "a"})
@@ -42,13 +46,16 @@ class Encoded:
 
 
 class Chat:
-    """One template with the tokenizer it speaks to."""
+    """One template with the tokenizer it speaks to, and values for variables of its own (`enable_thinking`, say).
 
-    def __init__(self, tokenizer: Tokenizer, template: str) -> None:
+    Raises ConfigError for a variable that the template has not, or that a conversation gives.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, template: str, arguments: Mapping[str, Any] | None = None) -> None:
         self._tokenizer, self._template = tokenizer, template
+        self._arguments = _checked(arguments or {}, template)
         settings = tokenizer.settings
-        roles = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-        self._roles = {role: _content(settings[role]) for role in roles if settings.get(role) is not None}
+        self._roles = {role: _content(settings[role]) for role in ROLES if settings.get(role) is not None}
         self._special = self._spoken = _any_of(tokenizer.special())
         self._names = [*tokenizer.special(), *self._speaks()]
         self._spoken = _any_of(self._names)
@@ -80,10 +87,12 @@ class Chat:
 
         Raises ModelError when it has no template.
         """
-        template = read_template(folder)
-        if template is None:
-            raise ModelError(f"{folder} has no chat template ({TEMPLATE_FILE}): it is a model that continues text, not one that answers")
+        template = needed_template(folder)
         return cls(Tokenizer.load(folder), template)
+
+    def spelled(self, text: str) -> list[str]:
+        """The tokens of the template that a typed text spells; they are taken as text there."""
+        return list(dict.fromkeys(self._spoken.findall(text)))
 
     def text(self, messages: Messages, *, answer: bool = False, tools: Sequence[Mapping[str, Any]] | None = None) -> str:
         """The conversation as the template writes it; with `answer`, up to where the assistant begins to speak.
@@ -111,7 +120,8 @@ class Chat:
                 raise DataError(f"message {number} (={str(message)[:60]!r}) should have a role (system, user, assistant) and a content")
         defused = [self._defused(each, self._special if each["role"] == "assistant" else self._spoken) for each in messages]
         given = {"messages": defused, "tools": self._defused(tools, self._spoken), "documents": None}
-        return render(self._template, {**self._roles, **given, "add_generation_prompt": answer})
+        own = self._defused(self._arguments, self._spoken)
+        return render(self._template, {**self._roles, **own, **given, "add_generation_prompt": answer})
 
     def _defused(self, value: Any, tokens: re.Pattern[str]) -> Any:
         """The same, with `tokens` in texts broken in two and our own marks taken out."""
@@ -180,6 +190,30 @@ def read_template(folder: Path) -> str | None:
     if found is not None and not isinstance(found, str):
         raise ModelError(f"{settings}: chat_template (={str(found)[:40]!r}) should be a text")
     return found
+
+
+def needed_template(folder: Path) -> str:
+    """The chat template of a model that answers.
+
+    Raises ModelError when there is none.
+    """
+    template = read_template(folder)
+    if template is None:
+        raise ModelError(f"{folder} has no chat template ({TEMPLATE_FILE}): it is a model that continues text, not one that answers")
+    return template
+
+
+def _checked(arguments: Mapping[str, Any], template: str) -> Mapping[str, Any]:
+    """Values for variables that the template has."""
+    known = sorted(variables(template) - set(GIVEN)) if arguments else []
+    for name in arguments:
+        if name in GIVEN:
+            raise ConfigError(f"template argument {name!r} is what the conversation and the tokenizer give: leave it out")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}" if known else "it has none of its own"
+            raise ConfigError(f"the chat template has no variable {name!r}: {hint}")
+    return arguments
 
 
 def _content(token: Any) -> str:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.filters import do_round
 from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -358,6 +358,15 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
                 raise _Refused("it makes too long a text")
             pieces.append(piece)
         return "".join(pieces)
+
+
+def variables(source: str) -> set[str]:
+    """The names of what a template wants to be given; functions that every template has are none.
+
+    Raises ModelError as `render` does.
+    """
+    cage, _ = _compiled(source, threading.get_ident())
+    return meta.find_undeclared_variables(cage.parse(source)) - set(cast("dict[str, object]", cage.globals))
 
 
 @contextlib.contextmanager
