@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from hanmo.data.reading.charset import ASCII_BYTES, detect, first_beyond_ascii, log_probability, read_part
+from hanmo.data.reading.signatures import known_bytes
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -19,19 +20,6 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-MAGIC = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
-    b"\x7fELF": "a program",
-    b"Rar!": "a RAR archive",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"\xd0\xcf\x11\xe0": "an old Office document",
-    b"SQLite format 3\0": "a SQLite database",
-    b"OggS": "sound",
-    b"ID3": "sound",
-    b"fLaC": "sound",
-}
 DECLARED = re.compile(
     rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)|<meta[^>]{0,400}?charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
@@ -158,9 +146,8 @@ def is_binary(head: bytes) -> bool:
 
 def binary_kind(head: bytes) -> str:
     """In words, what the first bytes of a file are when they are no text: a known signature, or NUL bytes outside UTF-16 and UTF-32."""
-    for magic, words in MAGIC.items():
-        if head.startswith(magic):
-            return words
+    if words := known_bytes(head):
+        return words
     marked = any(head.startswith(mark) for mark, _ in BYTE_ORDER_MARKS)
     return "bytes that are no text" if b"\0" in head and not marked and not wide_encoding(head) else ""
 
