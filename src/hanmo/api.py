@@ -17,6 +17,7 @@ from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.rounding import Bits
 from hanmo.model.scoring import language_model
 from hanmo.model.store import Precision
+from hanmo.tokenizer.rows import with_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class LoadedModel(TextModel):
             raise ModelError(f"{self.folder} holds an encoder-decoder: what it writes depends on what it reads, so a text has no score")
         ids: NDArray[np.int32] = self.tokenizer.encode(text)
         opened = np.concatenate([np.array([self.tokenizer.eot_id], ids.dtype), ids])
+        with_rows(self.tokenizer, opened, self.config.vocab_size)
         logprobs = language_model(self.network).score([opened], stride)[0]
         return Score(bits=-float(logprobs.sum()) / math.log(2), bytes=len(text.encode()), ids=ids.tolist(), logprobs=logprobs.tolist())
 

@@ -11,11 +11,13 @@ from tests.convert.conftest import METADATA, model_folder, outgoing
 from tests.model.families.conftest import GEMMA3, GPT2, SMALL
 
 from hanmo.base.errors import ModelError
+from hanmo.base.storage import read_json, write_json
 from hanmo.convert.gguf import export_gguf, import_gguf, read_decoder
 from hanmo.convert.gguf_reader import GgufFile
 from hanmo.convert.gguf_writer import write_gguf
 from hanmo.convert.sources import local_model
 from hanmo.data.catalogue import ENTRIES, find
+from hanmo.generate.loaded import TextModel
 from hanmo.generate.reader import make_reader
 from hanmo.model.config import RopeScaling
 from hanmo.model.decoder import Decoder
@@ -89,6 +91,22 @@ def test_out_as_f32_and_back_is_the_same_model(tmp_path: Path, name: str) -> Non
     assert before.encode(text).tolist() == after.encode(text).tolist() and after.decode(after.encode(text)) == text
     assert after.eot_id == before.eot_id and read_template(tmp_path / "back") == TEMPLATE
     assert read_generation(tmp_path / "back")["eos_token_id"] == before.eot_id
+
+
+def test_a_turn_ends_in_a_file_as_in_a_folder(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "m", SMALL)
+    form, size = read_json(folder / "tokenizer.json"), Tokenizer.load(folder).vocab_size
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    form["added_tokens"].append({"id": size, "content": "<|im_end|>", "special": True, **flags})
+    write_json(folder / "tokenizer.json", form)
+    eot = Tokenizer.load(folder).eot_id
+    export_gguf(folder, tmp_path / "m.gguf")
+    written = GgufFile(tmp_path / "m.gguf")
+    assert [written.metadata[f"tokenizer.ggml.{name}"] for name in ("eos_token_id", "eot_token_id")] == [eot, size]
+    metadata = {key: value for key, value in written.metadata.items() if key != "tokenizer.ggml.eot_token_id"}
+    write_gguf(tmp_path / "silent.gguf", metadata, {name: outgoing(written.read(name)) for name in written.tensors})
+    import_gguf(tmp_path / "silent.gguf", tmp_path / "back")
+    assert read_generation(tmp_path / "back")["eos_token_id"] == [eot, size] == TextModel(tmp_path / "back").end_ids
 
 
 def test_a_window_as_long_as_the_context_is_a_llama(tmp_path: Path) -> None:

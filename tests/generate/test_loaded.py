@@ -101,6 +101,31 @@ def test_a_tokenizer_that_is_too_large_for_the_model_is_refused(tokenizer: Path,
         TextModel(tmp_path / "m")
 
 
+def test_a_token_without_a_row_is_refused_where_a_text_uses_it(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    form = json.loads((copy / "tokenizer.json").read_text())
+    size = Tokenizer.load(copy).vocab_size
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    form["added_tokens"].append({"id": size, "content": "<image>", **flags})
+    (copy / "tokenizer.json").write_text(json.dumps(form))
+    model = TextModel(copy)
+    options = SamplingOptions(max_tokens=3, seed=1)
+    assert model.generate("the rain", options) == TextModel(folder).generate("the rain", options)
+    for use in (lambda: model.generate("the <image>", options), lambda: model.embed(["the <image>"])):
+        with pytest.raises(UsageError, match="uses the token '<image>'"):
+            use()
+
+
+def test_a_turn_ends_where_any_file_says_so(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    eot, config = Tokenizer.load(folder).eot_id, json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "eos_token_id": 65}))
+    (copy / "generation_config.json").write_text(json.dumps({"eos_token_id": [70, 71]}))
+    assert TextModel(copy).end_ids == [70, 71, 65, eot]
+
+
 def test_every_end_token_of_the_folder_ends_a_text(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)

@@ -28,8 +28,9 @@ from hanmo.model.decoder import Decoder
 from hanmo.model.embedder import Embedder
 from hanmo.model.hollow import hollow
 from hanmo.model.rounding import has_even_steps
-from hanmo.model.store import load_model, read_generation, save_model
+from hanmo.model.store import load_model, read_config, read_generation, save_model
 from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
+from hanmo.tokenizer.ends import end_ids
 from hanmo.tokenizer.load import Tokenizer
 
 GgufPrecision = Literal["f32", "f16", "q8_0", "q4_1", "q4_0"]
@@ -48,7 +49,7 @@ def import_gguf(path: Path, folder: Path) -> dict[str, object]:
     network = read_decoder(file)
     try:
         tokenizer = read_tokenizer(file.metadata)
-        generation = _ends(file.metadata, tokenizer.vocab_size)
+        generation = _ends(file.metadata, tokenizer)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     if tokenizer.vocab_size > network.config.vocab_size:
@@ -105,9 +106,10 @@ def _facts(file: GgufFile) -> dict[str, object]:
     return {"imported from": file.path.name, "stored there as": ", ".join(formats), **said}
 
 
-def _ends(metadata: Mapping[str, Value], size: int) -> dict[str, object]:
+def _ends(metadata: Mapping[str, Value], tokenizer: Tokenizer) -> dict[str, object]:
     """Every token that ends a text or a turn."""
-    ends = list(dict.fromkeys(id for name in ENDS if (id := token_id(metadata, name, size)) is not None))
+    named = [id for name in ENDS if (id := token_id(metadata, name, tokenizer.vocab_size)) is not None]
+    ends = end_ids(tokenizer, {"eos_token_id": named})
     return {"eos_token_id": ends if len(ends) > 1 else ends[0]} if ends else {}
 
 
@@ -137,7 +139,7 @@ def export_gguf(
         "general.file_type": FILE_TYPES[precision],
         "general.quantization_version": 2,
         **tokenizer_metadata(tokenizer, network.config.vocab_size),
-        **_end_of_turn(folder),
+        **_end_of_turn(folder, tokenizer),
         **({"tokenizer.chat_template": template} if template else {}),
     }
     tensors = {
@@ -163,10 +165,9 @@ def _format(name: str, shape: tuple[int, ...], precision: GgufPrecision) -> Form
     return BY_NAME[wanted] if shape[-1] % BY_NAME[wanted].size == 0 else BY_NAME["F16"]
 
 
-def _end_of_turn(folder: Path) -> dict[str, Value]:
-    """End tokens as generation_config.json tells them: the first ends a text, a second one a turn."""
-    ends = read_generation(folder).get("eos_token_id")
-    found = [each for each in (ends if isinstance(ends, list) else [ends]) if isinstance(each, int)]
+def _end_of_turn(folder: Path, tokenizer: Tokenizer) -> dict[str, Value]:
+    """End tokens in the order in which the folder tells them: the first ends a text, a second one a turn."""
+    found = end_ids(tokenizer, read_generation(folder), read_config(folder))
     return {f"tokenizer.ggml.{name}": id for name, id in zip(ENDS, found, strict=False)}
 
 

@@ -27,6 +27,7 @@ from hanmo.model.recurrent import Recurrent
 from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.model.store import AnyModel, Precision, load_model
 from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.rows import check_rows, with_rows
 
 Network = Encoder | EncoderDecoder | Decoder | QuantizedDecoder | Recurrent
 TOKENS_AT_ONCE = 1 << 13
@@ -45,11 +46,7 @@ class TextEncoder:
             raise ModelError(f"{self.folder} holds a {type(network).__name__.lower()}, not an encoder: hanmo.load reads it")
         self.network = network
         self.tokenizer = Tokenizer.load(self.folder)
-        if self.tokenizer.vocab_size > network.config.vocab_size:
-            raise ModelError(
-                f"the tokenizer of {self.folder} has {self.tokenizer.vocab_size} ids, the model {network.config.vocab_size}: "
-                "they do not belong together"
-            )
+        check_rows(self.tokenizer, network.config.vocab_size, self.folder)
         self.pooling: Pooling = read_pooling(self.folder)
 
     def embed(self, texts: Sequence[str], *, pooling: PoolingKind | None = None, normalize: bool | None = None) -> NDArray[np.float32]:
@@ -95,7 +92,7 @@ def _ids(network: Network, tokenizer: Tokenizer, text: str, most_tokens: int) ->
         begun, (_, closes), context = opening(network, tokenizer, text), tokenizer.frame(), context_of(network)
         ids = begun.ids if begun.source is None else begun.source[: len(begun.source) - len(closes)]
     longest = min((each for each in (most_tokens, context) if each), default=len(ids) + len(closes))
-    return [*ids[: longest - len(closes)], *closes]
+    return list(with_rows(tokenizer, [*ids[: longest - len(closes)], *closes], network.config.vocab_size))
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.base.errors import ModelError, UsageError
+from hanmo.base.errors import UsageError
 from hanmo.base.folders import recover_folder
 from hanmo.base.progress import Progress, say
 from hanmo.base.runs import Run, model_folder
@@ -24,9 +24,11 @@ from hanmo.model.embedder import Embedder
 from hanmo.model.pooling import PoolingKind, read_pooling
 from hanmo.model.quantized import quantized
 from hanmo.model.rounding import Bits
-from hanmo.model.store import Precision, Writer, load_writer, read_generation
+from hanmo.model.store import Precision, Writer, load_writer, read_config, read_generation
 from hanmo.tokenizer.chat import Chat, Messages, needed_template
+from hanmo.tokenizer.ends import end_ids
 from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.rows import check_rows
 
 Options = SamplingOptions | None
 
@@ -46,17 +48,14 @@ class TextModel:
         self.folder = model_folder(path)
         self.network: Writer = load_answering(self.folder, dtype)
         self.tokenizer = Tokenizer.load(self.folder)
-        if self.tokenizer.vocab_size > self.network.config.vocab_size:
-            raise ModelError(
-                f"the tokenizer of {self.folder} has {self.tokenizer.vocab_size} ids, the model {self.network.config.vocab_size}: "
-                "they do not belong together"
-            )
+        rows = self.network.config.vocab_size
+        check_rows(self.tokenizer, rows, self.folder)
         values = read_generation(self.folder)
         self.defaults = from_generation_config(values)
         self.answer_defaults = for_answers(values)
         for key in not_done(values):
             say(f"{self.folder / 'generation_config.json'}: {key} is not done here")
-        self.end_ids = _ids(values.get("eos_token_id"))
+        self.end_ids = end_ids(self.tokenizer, values, read_config(self.folder), rows=rows)
 
     @overload
     def generate(self, prompt: str, options: Options = None, *, draft: "TextModel | None" = None, **changes: object) -> str: ...
@@ -181,7 +180,3 @@ def load_answering(folder: Path, dtype: Precision | Bits | None) -> Writer:
         return load_writer(folder, dtype=dtype)
     network = load_writer(folder, dtype="bfloat16" if dtype == "bfloat16" else None)
     return quantized(network, dtype) if isinstance(network, Decoder) and not isinstance(network, Embedder) else network
-
-
-def _ids(value: object) -> list[int]:
-    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, int)]

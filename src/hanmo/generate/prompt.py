@@ -11,6 +11,7 @@ from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.store import Writer
 from hanmo.tokenizer.chat import Encoded
 from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.rows import with_rows
 
 Prompt = str | Gap | Encoded
 """A text to go on with, a gap to fill, or a conversation to answer."""
@@ -34,8 +35,14 @@ def opening(network: Writer, tokenizer: Tokenizer, prompt: Prompt) -> Opening:
     """The ids of a prompt: a text is opened as the tokenizer's makers have it, a conversation as its template says.
 
     What an encoder reads stands in the frame that tokenizer.json asks for; its decoder begins with its start token.
-    Raises UsageError when the tokenizer has no tokens for a gap.
+    Raises UsageError when the tokenizer has no tokens for a gap, and for a token that the network has no row for.
     """
+    found = _opening(network, tokenizer, prompt)
+    with_rows(tokenizer, [*(found.source or []), *found.ids], network.config.vocab_size)
+    return found
+
+
+def _opening(network: Writer, tokenizer: Tokenizer, prompt: Prompt) -> Opening:
     text = prompt.before if isinstance(prompt, Gap) else prompt if isinstance(prompt, str) else prompt.text
     if isinstance(network, EncoderDecoder):
         before, after = tokenizer.frame()

@@ -63,14 +63,16 @@ def measure(model: Path, documents: "Iterable[Document]", options: MeasureOption
     from hanmo.model.scoring import language_model
     from hanmo.model.store import load_language_model
     from hanmo.tokenizer.load import Tokenizer
+    from hanmo.tokenizer.rows import check_rows, with_rows
 
     folder = local_model(model)
-    tokenizer = Tokenizer.load(folder)
+    tokenizer, network = Tokenizer.load(folder), load_language_model(folder)
+    check_rows(tokenizer, network.config.vocab_size, folder)
     lengths = np.array([len(tokenizer.bytes_of(id)) for id in range(tokenizer.vocab_size)])
     return evaluate(
-        language_model(load_language_model(folder)),
+        language_model(network),
         documents,
-        tokenizer.encode,
+        lambda text: with_rows(tokenizer, tokenizer.encode(text), network.config.vocab_size),
         tokenizer.eot_id,
         stride=options.stride,
         unit=options.unit,
