@@ -82,6 +82,7 @@ def test_the_ending_counts_without_that_of_compression() -> None:
         ("a.pdf", b"words", "wrong"),
         ("a.zip", b"", "text"),
         ("a.docx", b"words", "wrong"),
+        ("a.csv", b"<!DOCTYPE html><p>404</p>", "wrong"),
         ("a.doc", b"{\\rtf1 words}", "recognised"),
         ("a.xls", b"<html><table>", "html"),
         ("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\nwords\n", "subtitles"),

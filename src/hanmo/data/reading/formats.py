@@ -173,6 +173,8 @@ def _text_format(name: str, named: str, text: str, whole: bool) -> tuple[str, st
         return kind, f"named {suffix}, but holds plain text" if kind == "wrong" else ""
     if named == "notebook":
         return ("notebook", "") if text.lstrip()[:1] == "{" else ("wrong", f"named {suffix}, but holds plain text")
+    if named == "csv" and PAGE.match(text):
+        return "wrong", f"named {suffix}, but holds a page"
     if named == "csv" or suffix in WORDS_AND_CODE:
         return named, ""
     if named == "subtitles" and has_cues(text):
