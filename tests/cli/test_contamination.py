@@ -41,3 +41,15 @@ def test_json_lists_all_and_the_page_only_the_first(files: tuple[str, str], caps
 def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], paths: list[str], code: int, message: str) -> None:
     assert hanmo(["contamination", *paths]) == code
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_was_not_read_is_named_and_never_no_items(tmp_path: Path, files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "dev.jsonl").open("a") as stream:
+        stream.write("{broken\n")
+    assert hanmo(["contamination", *files, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert [(entry["source"], entry["rule"]) for entry in json.loads(captured.out)["unread"]] == [("dev.jsonl#3", "malformed")]
+    assert "not read, so nothing is known of it: dev.jsonl#3: malformed (" in captured.err
+    (tmp_path / "broken.jsonl").write_text('{"q": "one\n{"q": two}\n')
+    assert hanmo(["contamination", files[0], str(tmp_path / "broken.jsonl")]) == 1
+    assert "cannot be read: broken.jsonl#1: malformed" in capsys.readouterr().err

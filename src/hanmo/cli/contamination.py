@@ -15,11 +15,14 @@ class Options:
     """List every item of the second file or data set that the first one holds: 13 words in a row, or a short item whole."""
 
     paths: Positional[tuple[str, ...]] = ()
-    """What a model learns from, then what it is measured on: files (txt, jsonl, json, csv, tsv, parquet), folders, URLs or data sets."""
+    """What a model learns from, then what it is measured on: files of any format that prepare reads, folders, URLs or data sets."""
     most: int = 10
     """Hits to print; --json lists all of them."""
     most_texts: int = 10
     """A passage in more texts of the first than this (rows, cells, lines) is a stock phrase, told apart; 0 for no such limit."""
+
+
+MOST_UNREAD = 5
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -56,6 +59,14 @@ def show(result: dict[str, Any]) -> str:
             f"    evaluation: {hit['item_text']}",
             f"    training:   {hit['document_text']}",
         ]
+    if unread := result["unread"]:
+        first = "; ".join(_unread(entry) for entry in unread[:MOST_UNREAD])
+        more = f"; and {len(unread) - MOST_UNREAD:,} more, which --json lists" if len(unread) > MOST_UNREAD else ""
+        lines.append(f"  not read, so nothing is known of it: {first}{more}")
     if len(result["hits"]) > result["most"]:
         lines.append(f"  ... and {len(result['hits']) - result['most']:,} more: --json lists all")
     return "\n".join(lines)
+
+
+def _unread(entry: dict[str, str]) -> str:
+    return f"{entry['source']}: {entry['rule']}{entry['detail'] and ' (' + entry['detail'] + ')'}"

@@ -1,11 +1,15 @@
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hanmo.base.errors import DataError
 from hanmo.data.prepare import prepare
+from hanmo.data.reading.inputs import Refused
 from hanmo.data.reading.items import Item, read_items
 from hanmo.data.tables import Table, TableWriter
 
@@ -89,3 +93,58 @@ def test_files_behind_a_url_are_read_like_files_here(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a data set of ours behind a URL"):
         list(read_items("memory://items/exam"))
     system.rm("/items", recursive=True)
+
+
+def test_what_is_broken_is_named_and_everything_else_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "exam"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"q": "one"}\n{broken\n{"q": "two"}\n')
+    (folder / "b.json").write_text('[{"q": "three"}, {broken}, {"q": "four"}]')
+    (folder / "c.csv").write_text('q\rfive\r"never closed\rsix\r')
+    (folder / "d.txt").write_bytes(b"\xff\xfe\xfd")
+    odd = {
+        "q": pa.array(["seven"], pa.string()),
+        "t": pa.array([1001], pa.timestamp("ns")),
+        "m": pa.array([[("k", "eight"), ("k", "nine")]], pa.map_(pa.string(), pa.string())),
+        "b": pa.array([b"ten\xff"], pa.binary()).view(pa.string()),
+    }
+    pq.write_table(pa.table(odd), folder / "e.parquet")
+    (folder / "f.parquet").write_bytes(b"PAR1" + bytes(100))
+    (folder / "g.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
+    (folder / "h.zip").write_bytes(b"PK\x03\x04 cut off")
+    unread: list[Refused] = []
+    found = {item.name: item.text for item in read_items(folder, unread.append)}
+    assert list(found.items()) == [
+        ("exam/a.jsonl#1:q", "one"),
+        ("exam/a.jsonl#3:q", "two"),
+        ("exam/b.json#1:q", "three"),
+        ("exam/b.json#3:q", "four"),
+        ("exam/c.csv#1:1", "q"),
+        ("exam/c.csv#2:1", "five"),
+        ("exam/c.csv#4:1", "six"),
+        ("exam/e.parquet#1:q", "seven"),
+        ("exam/e.parquet#1:t", "1970-01-01 00:00:00.000001001"),
+        ("exam/e.parquet#1:m:0:0", "k"),
+        ("exam/e.parquet#1:m:0:1", "eight"),
+        ("exam/e.parquet#1:m:1:0", "k"),
+        ("exam/e.parquet#1:m:1:1", "nine"),
+        ("exam/e.parquet#1:b", "ten\ufffd"),
+    ]
+    assert [(entry.source, entry.rule) for entry in unread] == [
+        ("exam/a.jsonl#2", "malformed"),
+        ("exam/b.json#2", "malformed"),
+        ("exam/c.csv#3", "malformed"),
+        ("exam/d.txt", "undecodable"),
+        ("exam/f.parquet", "unreadable"),
+        ("exam/g.png", "binary"),
+        ("exam/h.zip", "unreadable"),
+    ]
+
+
+def test_what_nobody_collects_is_told_and_pages_and_archives_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"q": "one"}\n{broken\n')
+    with zipfile.ZipFile(tmp_path / "in" / "b.zip", "w") as archive:
+        archive.writestr("c.txt", "two")
+    assert items(tmp_path / "in") == {"in/a.jsonl#1:q": "one", "in/b.zip/c.txt": "two"}
+    assert "not read: in/a.jsonl#2: malformed (Expecting" in capsys.readouterr().err

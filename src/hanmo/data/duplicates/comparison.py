@@ -17,6 +17,7 @@ import numpy as np
 from hanmo.base.progress import Progress
 from hanmo.data.duplicates.contamination import SHORTEST, WINDOW, Index, Integers, build_index, find_hits, found_places, passage
 from hanmo.data.duplicates.letters import words
+from hanmo.data.reading.inputs import Refused
 from hanmo.data.reading.items import Item, read_items
 
 MOST_TEXTS = 10
@@ -35,14 +36,15 @@ def compare_files(training: Path | str, evaluation: Path | str, most_texts: int 
 
     A hit's `own` words stand in passages that at most `most_texts` training texts hold (0: any number); a row, a cell and a line of a
     text file count as texts. `own_items` have such words, `leaked_items` are those of 13 words or more of which more than half are
-    a text's and their own: the likeliest to be leaks. Raises DataError when one of them cannot be read or holds no text.
+    a text's and their own: the likeliest to be leaks.
+    `unread` names the files and rows that could not be read. Raises DataError when one of them cannot be read or holds no text.
     """
-    texts: list[str] = []
-    index = build_index(_remembered(read_items(evaluation), texts))
+    texts, unread = list[str](), list[Refused]()
+    index = build_index(_remembered(read_items(evaluation, unread.append), texts))
     rare = without_common(index, _frequencies(training, index), most_texts) if most_texts else index
     found: list[dict[str, Any]] = []
     with Progress("looking for items", total=None, unit="texts") as progress:
-        for item in read_items(training):
+        for item in read_items(training, unread.append):
             hits = find_hits(item.text, index)
             own = {hit.item: hit.covered for hit in find_hits(item.text, rare)} if hits else {}
             for hit in hits:
@@ -59,8 +61,13 @@ def compare_files(training: Path | str, evaluation: Path | str, most_texts: int 
         "own_items": len({hit["item"] for hit in found if hit["own"]}),
         "leaked_items": len({hit["item"] for hit in found if hit["length"] >= WINDOW and hit["own"] > hit["length"] / 2}),
         "most_texts": most_texts,
+        "unread": [{"source": entry.source, "rule": entry.rule, "detail": entry.detail} for entry in unread],
         "hits": found,
     }
+
+
+def _silent(_: Refused) -> None:
+    """What is read twice is told once."""
 
 
 def without_common(index: Index, frequencies: Frequencies, most_texts: int) -> Index:
@@ -81,7 +88,7 @@ def without_common(index: Index, frequencies: Frequencies, most_texts: int) -> I
 def _frequencies(training: Path | str, index: Index) -> Frequencies:
     found = Frequencies(np.zeros(len(index.windows), np.int64), np.zeros(len(index.whole), np.int64))
     with Progress("counting passages", total=None, unit="texts") as progress:
-        for item in read_items(training):
+        for item in read_items(training, _silent):
             count(item, index, found)
             progress.advance()
     return found

@@ -183,7 +183,7 @@ def item_of(detail: str) -> str:
 def item_texts(paths: Iterable[str | Path], names: Collection[str]) -> dict[str, str]:
     """The texts of some items, each on one line, by the names that hits give."""
     wanted, found = set(names), dict[str, str]()
-    for item in (item for path in paths if wanted for item in read_items(Path(path))):
+    for item in (item for path in paths if wanted for item in read_items(Path(path), lambda _: None)):  # told when it was indexed
         for line, text in enumerate(item.text.split("\n") if item.by_line else [item.text]):
             if (name := item.line_name(line).replace("\n", " ")) in wanted:
                 found.setdefault(name, passage(text))

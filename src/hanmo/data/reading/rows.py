@@ -30,14 +30,54 @@ JSON_MARKS = re.compile(rb'["\\{}\[\],]')
 STRING_MARKS = re.compile(rb'["\\]')
 
 
+Value = tuple[str, object, str]
+"""What stands in a row, with its label before it and its encoding behind it."""
+
+
 def read_jsonl(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """One document a line."""
-    yield from _parsed_rows(content, numbered_lines(content, config), config)
+    yield from _texts(content, json_lines(content, config), config)
 
 
-def _parsed_rows(content: Content, rows: Iterable[tuple[str, bytes] | Refused], config: ReadConfig) -> Iterator[Text | Refused]:
-    for row in rows:
-        yield row if isinstance(row, Refused) else _parsed(content, *row, config)
+def read_json(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
+    """One document for each element of an array, or one for a file that holds one object; rows where each line is an object."""
+    yield from _texts(content, json_values(content, config), config)
+
+
+def _texts(content: Content, values: Iterable[Value | Refused], config: ReadConfig) -> Iterator[Text | Refused]:
+    for found in values:
+        yield found if isinstance(found, Refused) else row_text(content, found[0], found[1], config, found[2])
+
+
+def json_lines(content: Content, config: ReadConfig) -> Iterator[Value | Refused]:
+    """What stands in each line."""
+    for row in numbered_lines(content, config):
+        yield row if isinstance(row, Refused) else _parsed(content, *row)
+
+
+def json_values(content: Content, config: ReadConfig) -> Iterator[Value | Refused]:
+    """The elements of an array, or what a file holds that is none; the lines where each is an object.
+
+    Rows are told by the first line, as far as one may be long, since a look at the beginning may not see its end.
+    """
+    with content.open() as plain:
+        stream = io.BufferedReader(LineEnds(as_utf8(plain, content.format.encoding)), BLOCK_BYTES)
+        first, second = stream.readline(config.max_bytes + 1), b"\n"
+        seen = bytearray(first)
+        while second.isspace() and len(seen) <= len(first) + MOST_BLANKS:
+            second = stream.readline(config.max_bytes + 1)
+            seen += second
+        stream = io.BufferedReader(Rejoined(bytes(seen), stream), BLOCK_BYTES)
+        if _are_rows(first, second, config.max_bytes):
+            for row in _numbered(content, stream, config.max_bytes):
+                yield row if isinstance(row, Refused) else _parsed(content, *row)
+            return
+        for row, (data, length) in enumerate(_elements(stream, config.max_bytes)):
+            label = f"{content.label}#{row}" if row else content.label
+            if data is None:
+                yield too_long(label, length, config.max_bytes)
+            elif data.strip():
+                yield _parsed(content, label, data.strip())
 
 
 def numbered_lines(content: Content, config: ReadConfig) -> Iterator[tuple[str, bytes] | Refused]:
@@ -61,15 +101,14 @@ def _numbered(content: Content, stream: BinaryIO, limit: int) -> Iterator[tuple[
             return
 
 
-def _parsed(content: Content, label: str, data: bytes, config: ReadConfig) -> Text | Refused:
+def _parsed(content: Content, label: str, data: bytes) -> Value | Refused:
     try:
         text, encoding = content.decode(data)
-        value = json.loads(text)
+        return label, json.loads(text), encoding
     except UnicodeDecodeError as error:
         return undecodable(label, data, error)
     except (ValueError, RecursionError) as error:
         return Refused(source=label, rule="malformed", detail=one_line(error))
-    return row_text(content, label, value, config, encoding)
 
 
 def row_text(content: Content, label: str, row: Any, config: ReadConfig, encoding: str = "") -> Text | Refused:
@@ -138,30 +177,6 @@ def no_column(label: str, columns: Iterable[str]) -> Refused:
     return Refused(source=label, rule="no_column", detail=without_surrogates(f"columns found: {', '.join(columns) or 'none'}"))
 
 
-def read_json(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
-    """One document for each element of an array, or one for a file that holds one object; rows where each line is an object.
-
-    Rows are told by the first line, as far as one may be long, since a look at the beginning may not see its end.
-    """
-    with content.open() as plain:
-        stream = io.BufferedReader(LineEnds(as_utf8(plain, content.format.encoding)), BLOCK_BYTES)
-        first, second = stream.readline(config.max_bytes + 1), b"\n"
-        seen = bytearray(first)
-        while second.isspace() and len(seen) <= len(first) + MOST_BLANKS:
-            second = stream.readline(config.max_bytes + 1)
-            seen += second
-        stream = io.BufferedReader(Rejoined(bytes(seen), stream), BLOCK_BYTES)
-        if _are_rows(first, second, config.max_bytes):
-            yield from _parsed_rows(content, _numbered(content, stream, config.max_bytes), config)
-            return
-        for row, (data, length) in enumerate(_elements(stream, config.max_bytes)):
-            label = f"{content.label}#{row}" if row else content.label
-            if data is None:
-                yield too_long(label, length, config.max_bytes)
-            elif data.strip():
-                yield _parsed(content, label, data.strip(), config)
-
-
 def _are_rows(first: bytes, second: bytes, limit: int) -> bool:
     """Whether a JSON file that begins with these lines holds a row a line: one of two is an object, or too long to hold."""
     if not first.removeprefix(UTF8_MARK).lstrip().startswith(b"{"):
@@ -227,7 +242,7 @@ class _Scanner:
 def read_csv(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     """One document a record, by the names in the first record."""
     with content.open() as plain:
-        records = _records(content, plain, config)
+        records = records_of(content, plain, config)
         if records.begins_too_long:
             yield too_long(content.label, records.length, config.max_bytes)
             return
@@ -244,7 +259,8 @@ def read_csv(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
                 yield too_long(label, record, config.max_bytes)
 
 
-def _records(content: Content, plain: BinaryIO, config: ReadConfig) -> Records:
+def records_of(content: Content, plain: BinaryIO, config: ReadConfig) -> Records:
+    """The records of a delimited file, by what its name says of its quotes."""
     tabs = suffix_of(content.label) == ".tsv"
     return Records(as_utf8(plain, content.format.encoding), config.max_bytes, config.text_column, config.columns, tabs)
 
@@ -301,7 +317,7 @@ def peeked_columns(content: Content, config: ReadConfig) -> list[str]:
             return column_names(stream)
     with content.open() as plain:
         if kind == "csv":
-            return _records(content, plain, config).names
+            return records_of(content, plain, config).names
         stream = as_utf8(plain, content.format.encoding)
         pieces = lines(stream, config.max_bytes) if kind == "jsonl" else _elements(stream, config.max_bytes)
         return _names(data for data, _ in islice(pieces, PEEKED_ROWS))
