@@ -1,12 +1,15 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 import hanmo
+from hanmo.cli.generate import parse
 from hanmo.cli.main import run
+from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.store import save_model
@@ -148,6 +151,22 @@ def test_help_shows_the_flags_in_groups(capsys: pytest.CaptureFixture[str]) -> N
     places = [shown.index(f"{name} options") for name in groups]
     assert places == sorted(places)
     assert places[0] < shown.index("--max-tokens") < places[1] < shown.index("--top-p") < places[2]
+
+
+def test_flags_win_over_a_folder_that_is_greedy_or_searches(model: str) -> None:
+    path = Path(model) / "generation_config.json"
+    kept = path.read_text()
+    try:
+        path.write_text(json.dumps({"do_sample": False, "top_k": -1}))
+        assert parse([model, "x"]).sampling.greedy
+        assert not parse([model, "x", "--temperature", "1.0"]).sampling.greedy
+        path.write_text(json.dumps({"num_beams": 4, "length_penalty": 2.0, "temperature": None}))
+        assert parse([model, "x", "--seed", "1"]).sampling.num_beams == 4
+        assert parse([model, "x", "--num-beams=1"]).sampling == SamplingOptions()
+        assert parse([model, "x", "--greedy"]).sampling == SamplingOptions(greedy=True)
+        assert parse([model, "x", "--regex", "a+"]).sampling == SamplingOptions(regex="a+")
+    finally:
+        path.write_text(kept)
 
 
 def test_help_names_the_flags_and_leaves_torch_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from hanmo.generate.options import (
     gathered,
     not_done,
     parts_of,
+    yielding,
 )
 
 
@@ -120,8 +121,84 @@ def test_a_models_own_defaults_are_taken_in_hugging_faces_words() -> None:
     beams = {"num_beams": 4, "length_penalty": 2.0, "early_stopping": "never", "min_new_tokens": 3}
     assert from_generation_config(beams) == SamplingOptions(num_beams=4, length_penalty=2.0, early_stopping="never", min_tokens=3)
     assert from_generation_config({"penalty_alpha": 0.6, "top_k": 4}).method == "contrastive"
-    with pytest.raises(ModelError, match=r"generation_config.json: temperature \(=0.0\)"):
-        from_generation_config({"temperature": 0.0})
+    with pytest.raises(ModelError, match=r"generation_config.json: temperature \(=nan\)"):
+        from_generation_config({"temperature": math.nan})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"top_k": 0},
+        {"top_k": -1},
+        {"top_k": None, "top_p": None, "temperature": None, "repetition_penalty": None, "do_sample": None, "num_beams": None},
+        {"top_p": 1},
+        {"top_p": 1.5},
+        {"typical_p": 0, "min_p": 0, "epsilon_cutoff": -1.0, "eta_cutoff": 0},
+        {"repetition_penalty": 0, "no_repeat_ngram_size": -1, "min_new_tokens": 0, "min_length": -1, "max_new_tokens": -1},
+        {"num_beams": 0, "penalty_alpha": 0},
+        {"num_beams": 1, "length_penalty": 2.0, "early_stopping": True},
+        {"penalty_alpha": 0.6, "top_k": 1, "top_p": 1.0, "do_sample": True} | {"top_k": False, "penalty_alpha": None},
+    ],
+)
+def test_what_other_tools_call_off_is_off(values: dict[str, object]) -> None:
+    assert from_generation_config(values) == SamplingOptions()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"temperature": 0},
+        {"temperature": 0.0, "do_sample": True},
+        {"temperature": -1},
+        {"top_p": 0},
+        {"do_sample": False, "top_k": 0, "temperature": None},
+        {"do_sample": 0},
+    ],
+)
+def test_what_other_tools_call_greedy_is_greedy(values: dict[str, object]) -> None:
+    assert from_generation_config(values) == SamplingOptions(greedy=True)
+
+
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    assert from_generation_config({"top_k": 20.0, "max_new_tokens": 64.0}) == SamplingOptions(top_k=20, max_tokens=64)
+    with pytest.raises(ModelError, match=r"generation_config\.json: .*top_k"):
+        from_generation_config({"top_k": 20.5})
+
+
+def test_contrastive_search_alone_has_the_candidates_of_transformers() -> None:
+    assert from_generation_config({"penalty_alpha": 0.6}) == SamplingOptions(penalty_alpha=0.6, top_k=50)
+
+
+BEAMS = SamplingOptions(num_beams=4, length_penalty=2.0, early_stopping=True, min_tokens=9)
+CONTRASTIVE = SamplingOptions(penalty_alpha=0.6, top_k=4)
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "expected"),
+    [
+        (SamplingOptions(greedy=True), {"temperature": 0.7}, SamplingOptions(temperature=0.7)),
+        (SamplingOptions(greedy=True), {"top_k": 5, "greedy": True}, SamplingOptions(top_k=5, greedy=True)),
+        (SamplingOptions(greedy=True), {"seed": 3}, SamplingOptions(greedy=True, seed=3)),
+        (BEAMS, {"temperature": 0.7}, SamplingOptions(temperature=0.7, min_tokens=9)),
+        (BEAMS, {"greedy": True}, SamplingOptions(greedy=True, min_tokens=9)),
+        (BEAMS, {"greedy": False}, BEAMS),
+        (BEAMS, {"num_beams": 1}, SamplingOptions(min_tokens=9)),
+        (BEAMS, {"num_beams": 8}, SamplingOptions(num_beams=8, length_penalty=2.0, early_stopping=True, min_tokens=9)),
+        (BEAMS, {"regex": "a+"}, SamplingOptions(regex="a+", min_tokens=9)),
+        (BEAMS, {"max_tokens": 5}, SamplingOptions(num_beams=4, length_penalty=2.0, early_stopping=True, min_tokens=5, max_tokens=5)),
+        (BEAMS, {"penalty_alpha": 0.6, "top_k": 4}, SamplingOptions(penalty_alpha=0.6, top_k=4, min_tokens=9)),
+        (CONTRASTIVE, {"num_beams": 3}, SamplingOptions(num_beams=3, top_k=4)),
+        (CONTRASTIVE, {"top_k": 7}, SamplingOptions(penalty_alpha=0.6, top_k=7)),
+        (CONTRASTIVE, {"temperature": 0.7}, SamplingOptions(temperature=0.7, top_k=4)),
+        (CONTRASTIVE, {"speculate": 5}, SamplingOptions(speculate=5, top_k=4)),
+    ],
+)
+def test_what_is_said_now_wins_over_what_was_said_before(
+    before: SamplingOptions, said: dict[str, object], expected: SamplingOptions
+) -> None:
+    assert changed(before, said) == expected
+    words = {name: str(value) for name, value in said.items()}
+    assert changed(yielding(before, words), said) == expected
 
 
 def test_what_we_do_not_do_is_named() -> None:

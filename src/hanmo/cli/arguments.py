@@ -53,6 +53,24 @@ def parse(
     return _parse_flags(kind, words, program, defaults, notes)
 
 
+def flags_said(words: Sequence[str]) -> dict[str, object]:
+    """The flags among some words, by field, each with the word that follows; a flag without one says True, `--no-` False.
+
+    >>> flags_said(["m", "--top-k=5", "--no-greedy", "--num-beams", "1", "--logprobs"])
+    {'top_k': '5', 'greedy': 'False', 'num_beams': '1', 'logprobs': 'True'}
+    """
+    found: dict[str, object] = {}
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if not name.startswith("--"):
+            continue
+        following = words[place + 1] if place + 1 < len(words) and not words[place + 1].startswith("--") else "True"
+        off = name.startswith("--no-") and not equals and following == "True"
+        key = name.removeprefix("--no-" if name.startswith("--no-") and not name.startswith("--no-repeat") else "--")
+        found[key.replace("-", "_")] = "False" if off else value if equals else following
+    return found
+
+
 def _parse_flags(kind: type[T], words: Sequence[str], program: str, defaults: Mapping[str, object], notes: str) -> T:
     missing = {
         field.name: tyro.MISSING

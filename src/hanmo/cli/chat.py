@@ -18,6 +18,7 @@ from tyro.conf import OmitArgPrefixes
 
 from hanmo.base.errors import UsageError
 from hanmo.base.progress import say
+from hanmo.cli.arguments import flags_said
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.cli.generate import plain, token_table
 from hanmo.generate.options import (
@@ -31,6 +32,7 @@ from hanmo.generate.options import (
     for_answers,
     gathered,
     parts_of,
+    yielding,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def parse(words: Sequence[str]) -> Options:
     path = parse_arguments(Options, words, "chat").model
     from hanmo.model.store import read_generation
 
-    defaults = parts_of(for_answers(read_generation(local_model(path))))
+    defaults = parts_of(yielding(for_answers(read_generation(local_model(path))), flags_said(words)))
     return parse_arguments(Options, words, "chat", defaults={name: defaults[name] for name in OFFERED})
 
 

@@ -11,6 +11,7 @@ from tyro.conf import OmitArgPrefixes
 
 from hanmo.base.errors import UsageError
 from hanmo.base.progress import say
+from hanmo.cli.arguments import flags_said
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.generate.options import (
     GROUPS,
@@ -24,6 +25,7 @@ from hanmo.generate.options import (
     from_generation_config,
     gathered,
     parts_of,
+    yielding,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def parse(words: Sequence[str]) -> Options:
     path = parse_arguments(Options, words, "generate").model
     from hanmo.model.store import read_generation
 
-    defaults = parts_of(from_generation_config(read_generation(local_model(path))))
+    defaults = parts_of(yielding(from_generation_config(read_generation(local_model(path))), flags_said(words)))
     return parse_arguments(Options, words, "generate", defaults=defaults)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from hanmo.base.config import build
 from hanmo.base.errors import ConfigError, ModelError
+from hanmo.generate.settings import plain_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,19 +260,44 @@ def gathered(groups: Iterable[object]) -> SamplingOptions:
 
 
 def changed(options: SamplingOptions, changes: Mapping[str, object]) -> SamplingOptions:
-    """`options` with some fields replaced, types checked.
+    """`options` with some fields replaced, types checked; what was said before yields to what is said now.
 
     Raises ConfigError for a field that does not exist (with the nearest one) or a value that cannot be.
     """
-    return build(SamplingOptions, {**{field.name: getattr(options, field.name) for field in dataclasses.fields(options)}, **changes})
+    before = yielding(options, changes)
+    return build(SamplingOptions, {**{field.name: getattr(before, field.name) for field in dataclasses.fields(before)}, **changes})
 
 
+def yielding(options: SamplingOptions, said: Mapping[str, object]) -> SamplingOptions:
+    """`options` without what some settings overrule: one that narrows a draw asks for a draw, greedy and a form for no search.
+
+    said: the settings by name; of their values only numbers of beams and tokens and greedy count, which may also be words.
+    """
+    single = str(said.get("num_beams", 2)) in ("0", "1")
+    draws = said.keys() & DRAWN - ({"top_k"} if options.penalty_alpha else set())
+    alone = draws or single or said.keys() & {*FORMS, "speculate"} or str(said.get("greedy", False)) == "True"
+    changes: dict[str, object] = {}
+    if draws and "greedy" not in said:
+        changes["greedy"] = False
+    if (alone and "num_beams" not in said) or single or "penalty_alpha" in said:
+        changes |= {"num_beams": 1, "num_beam_groups": 1, "diversity_penalty": 0.0, "length_penalty": 1.0, "early_stopping": False}
+    if alone or "num_beams" in said:
+        changes["penalty_alpha"] = 0.0
+    if (most := str(said.get("max_tokens"))).isdecimal():
+        changes["min_tokens"] = min(options.min_tokens, int(most))
+    return dataclasses.replace(options, **changes)  # pyright: ignore[reportArgumentType]
+
+
+DRAWN = frozenset(["temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"])
+"""Settings that play a part only where tokens are drawn."""
 SAME_NAME = (
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
     *("repetition_penalty", "no_repeat_ngram_size", "min_length"),
     *("renormalize_logits", "forced_bos_token_id", "forced_eos_token_id"),
 )
 THEIR_NAMES = (("max_new_tokens", "max_tokens"), ("min_new_tokens", "min_tokens"), ("prompt_lookup_num_tokens", "speculate"))
+CANDIDATES = 50
+"""What transformers takes for top_k where contrastive search is asked for alone."""
 BEAMS = ("num_beams", "num_beam_groups", "diversity_penalty", "length_penalty", "early_stopping")
 WITHOUT_EFFECT: Mapping[str, tuple[object, ...]] = {
     "force_words_ids": (),
@@ -285,10 +311,11 @@ WITHOUT_EFFECT: Mapping[str, tuple[object, ...]] = {
 
 
 def from_generation_config(values: Mapping[str, object]) -> SamplingOptions:
-    """A model folder's own defaults (generation_config.json) in our words.
+    """A model folder's own defaults (generation_config.json) in our words; what other tools call off is off.
 
     Raises ModelError for a value that cannot be.
     """
+    values = plain_settings(values)
     changes: dict[str, object] = {name: values[name] for name in SAME_NAME if values.get(name) is not None}
     if values.get("do_sample") is False:
         changes["greedy"] = True
@@ -301,7 +328,7 @@ def from_generation_config(values: Mapping[str, object]) -> SamplingOptions:
     if isinstance(beams, int) and beams > 1:
         changes |= {name: values[name] for name in BEAMS if values.get(name) is not None}
     elif values.get("penalty_alpha"):
-        changes["penalty_alpha"] = values["penalty_alpha"]
+        changes = {"top_k": CANDIDATES, **changes, "penalty_alpha": values["penalty_alpha"]}
     try:
         return build(SamplingOptions, changes)
     except ConfigError as error:
