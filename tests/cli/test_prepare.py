@@ -1,10 +1,13 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from hanmo.cli.main import run as hanmo
-from hanmo.cli.prepare import Options, parse
+from hanmo.cli.prepare import USED_MOST, Options, parse
+from hanmo.data.reading.read import SPLITS, read_dataset
+from hanmo.data.tables import read_rows
 
 TEXTS = ["河边的柳树绿了，孩子们在树下唱歌。", "The children sang below the willows by the river.", "好"]
 
@@ -107,3 +110,44 @@ def test_a_replay_tells_what_would_change_and_makes_nothing(folder: Path, tmp_pa
     assert hanmo(["prepare", "--out", str(out), "--replay", "filters.min_wrods=1"]) == 2
     assert "did you mean 'min_words'" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_where_nothing_is_kept_the_first_reasons_and_all_receipts_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": "first", "text": "Too short."}, {"id": "second", "text": 5}, {"id": "third", "words": "x"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = str(tmp_path / "out")
+    assert hanmo(["prepare", str(tmp_path / "a.jsonl"), "--out", out]) == 1
+    told = capsys.readouterr().err
+    lines = [
+        "a.jsonl#1: min_words (2 against 3)",
+        "a.jsonl#2: not_text (column 'text' holds int)",
+        "a.jsonl#3: no_column (columns found: id, words)",
+    ]
+    assert all(f"\n  {line}\n" in told for line in lines) and f"hanmo prepare --show-receipts --out {out}" in told
+    assert hanmo(["prepare", "--show-receipts", "--out", out]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [f"  {line}" for line in lines]
+    assert hanmo(["prepare", "--show-receipts", "--out", out, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["receipts"]
+    assert [(row["source"], row["own_id"], row["rule"]) for row in shown] == [
+        ("a.jsonl#1", "first", "min_words"),
+        ("a.jsonl#2", "second", "not_text"),
+        ("a.jsonl#3", "third", "no_column"),
+    ]
+    assert hanmo(["prepare", "--show-receipts", "--out", str(tmp_path / "nowhere")]) == 1
+    assert "receipts.parquet does not exist" in capsys.readouterr().err
+
+
+def test_a_rows_own_id_stays_in_its_metadata_and_its_receipt(tmp_path: Path) -> None:
+    rows = [{"id": f"row-{number}", "text": text * 2} for number, text in enumerate(TEXTS[:2])]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert hanmo(["prepare", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "data")]) == 0
+    documents = [document for split in SPLITS for document in read_dataset(tmp_path / "data", split)]
+    assert {document.metadata["id"] for document in documents} == {"row-0", "row-1"}
+    assert {row["own_id"] for row in read_rows(tmp_path / "data" / "receipts.parquet")} == {"row-0", "row-1"}
+
+
+def test_help_begins_with_the_ten_flags_that_people_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    told = re.findall(r"^  (--[a-z][\w.-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert len(USED_MOST) == 10 and tuple(told[:10]) == USED_MOST and len(set(told)) == len(told)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from hanmo.data.alarms import Alarm, alarms, loud
+from hanmo.data.alarms import Alarm, alarms, loud, reasons
 from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.receipts import Counts
 
@@ -43,3 +43,19 @@ def test_it_stands_on_standard_error_in_the_manifest_and_in_the_report(
 def test_one_fault_of_ours_is_always_told() -> None:
     (alarm,) = alarms(counted(500, reader_fault=1))
     assert loud(alarm).startswith("WARNING: reader_fault: a fault in hanmo's own readers cost 1 of 501 inputs")
+
+
+def test_the_first_reasons_are_told_where_more_is_refused_than_kept() -> None:
+    counts = counted(2, min_words=3, no_column=1, mixed_out=9)
+    counts.examples = {
+        "min_words": [{"source": f"a.txt#{row}", "rule": "min_words", "value": 1.0, "threshold": 3.0} for row in (1, 2, 3)],
+        "no_column": [{"source": "b.csv", "rule": "no_column", "detail": "columns found: x"}],
+    }
+    assert reasons(counts) == [
+        "  a.txt#1: min_words (1 against 3)",
+        "  b.csv: no_column (columns found: x)",
+        "  a.txt#2: min_words (1 against 3)",
+        "  a.txt#3: min_words (1 against 3)",
+    ]
+    counts.kept, counts.total = 4, 17
+    assert reasons(counts) == []

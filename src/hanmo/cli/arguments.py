@@ -15,6 +15,8 @@ from hanmo.base.errors import UsageError
 
 T = TypeVar("T")
 
+ENTRY = re.compile(r"^  (--[\w.-]+).*\n(?: {8}.*\n)*", re.MULTILINE)
+FIRST_HEADING = " positional arguments"
 EVERYWHERE = "--json, with every verb: one JSON object last on standard output, all else on standard error."
 RECIPE_FIRST = "A RECIPE.toml may come first: its values take the place of the defaults, and flags change them.\n"
 RECIPE_NEEDED = "The defaults shown hold where RECIPE.toml says nothing; flags change both.\n"
@@ -27,12 +29,13 @@ def parse(
     sections: Sequence[str] = (),
     whole: str = "",
     defaults: Mapping[str, object] | None = None,
+    first: Sequence[str] = (),
 ) -> T:
     """An instance of `kind` from the command line.
 
     When the first word ends in .toml it is a recipe: the whole file is checked against the full recipe, and its
     `sections` become the defaults that flags then change; with `whole`, the recipe itself fills that field and its flags
-    carry no prefix. Other `defaults` are given by field. Raises UsageError in one line for wrong words.
+    carry no prefix. Other `defaults` are given by field; the flags `first` begin the help. Raises UsageError in one line for wrong words.
     """
     words = list(words)
     defaults = dict(defaults or {})
@@ -50,7 +53,7 @@ def parse(
         defaults |= {whole: Recipe()}
     program = f"hanmo {verb}" + (" RECIPE.toml" if asked and whole else " [RECIPE.toml]" if asked and sections else "")
     notes = (RECIPE_NEEDED if whole else RECIPE_FIRST if sections else "") + EVERYWHERE
-    return _parse_flags(kind, words, program, defaults, notes)
+    return _parse_flags(kind, words, program, defaults, notes, first)
 
 
 def flags_said(words: Sequence[str]) -> dict[str, object]:
@@ -71,7 +74,7 @@ def flags_said(words: Sequence[str]) -> dict[str, object]:
     return found
 
 
-def _parse_flags(kind: type[T], words: Sequence[str], program: str, defaults: Mapping[str, object], notes: str) -> T:
+def _parse_flags(kind: type[T], words: Sequence[str], program: str, defaults: Mapping[str, object], notes: str, first: Sequence[str]) -> T:
     missing = {
         field.name: tyro.MISSING
         for field in dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
@@ -83,9 +86,21 @@ def _parse_flags(kind: type[T], words: Sequence[str], program: str, defaults: Ma
             return tyro.cli(kind, prog=program, args=words, default=kind(**{**missing, **defaults}))
     except SystemExit as leaving:
         if not leaving.code:
-            sys.stdout.write(f"{heard.getvalue().rstrip()}\n\n{notes}\n")
+            sys.stdout.write(f"{_begun_with(first, heard.getvalue()).rstrip()}\n\n{notes}\n")
             raise
         raise UsageError(_one_line(heard.getvalue(), program)) from None
+
+
+def _begun_with(first: Sequence[str], text: str) -> str:
+    """Help in which these flags stand before all others, in this order."""
+    entries = {found[1]: found for found in ENTRY.finditer(text)} if first else {}
+    moved = [entries[flag][0] for flag in first if flag in entries]
+    if not moved:
+        return text
+    for entry in moved:
+        text = text.replace(entry, "", 1)
+    head, heading, rest = text.partition(FIRST_HEADING)
+    return f"{head} flags that people use most\n {'-' * 78}\n{''.join(moved)}\n{heading}{rest}"
 
 
 def _one_line(panel: str, program: str) -> str:

@@ -21,17 +21,38 @@ class Options:
     """Data set folder to make, or to go on with."""
     replay: str = ""
     """Tell from the receipts of --out what other filters would keep, such as "filters.min_words=20,filters.preset=web"; nothing is made."""
+    show_receipts: bool = False
+    """Show from the receipts of --out what was refused, each with its row and reason, also where nothing was kept; nothing is made."""
     prepare: Annotated[PrepareConfig, arg(name="")] = field(default_factory=PrepareConfig)
     """How."""
 
 
+USED_MOST = (
+    "--out",
+    "--read.text-column",
+    "--read.split-on",
+    "--filters.none",
+    "--filters.preset",
+    "--filters.min-words",
+    "--duplicates.near",
+    "--contamination.against",
+    "--workers",
+    "--show-receipts",
+)
+MOST_SHOWN = 50
+
+
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb; a recipe may come first."""
-    return parse_arguments(Options, words, "prepare", sections=("sources", "prepare"))
+    return parse_arguments(Options, words, "prepare", sections=("sources", "prepare"), first=USED_MOST)
 
 
 def run(options: Options) -> dict[str, Any]:
     """Make the data set, or replay its receipts; gives its folder and manifest, or what would change."""
+    if options.show_receipts:
+        from hanmo.data.receipts import refused_rows
+
+        return {"out": str(options.out), "receipts": list(refused_rows(options.out / "receipts.parquet"))}
     if options.replay:
         from hanmo.data.replay import replay
 
@@ -45,6 +66,8 @@ def show(result: dict[str, Any]) -> str:
     """What a person reads at the end."""
     if "replay" in result:
         return _show_replay(result)
+    if isinstance(result["receipts"], list):
+        return _show_receipts(result)
     receipts, documents = result["receipts"], result["documents"]
     splits = ", ".join(f"{split} {sums['documents']:,}" for split, sums in documents.items())
     size = sum(sums["bytes"] for sums in documents.values()) / 1e6
@@ -68,6 +91,8 @@ def _mixture(result: dict[str, Any]) -> list[str]:
 
 def _show_replay(result: dict[str, Any]) -> str:
     """Counts before and after, and some of the documents that change sides."""
+    from hanmo.data.receipts import in_words
+
     changes = ", ".join(f"{key} = {value}" for key, value in result["replay"].items())
     lines = [f"{result['out']} with {changes}, from the receipts of {result['total']:,} inputs:"]
     lines += [f"  {name}: {result[name]['before']:,} -> {result[name]['after']:,}" for name in ("kept", "words", "characters")]
@@ -77,13 +102,19 @@ def _show_replay(result: dict[str, Any]) -> str:
     for change in ("gained", "lost"):
         if result[change]:
             lines.append(f"  {change} {result[change]:,} documents, such as")
-            lines += [f"    {_example(example)}" for example in result["examples"][change]]
+            lines += [f"    {in_words(example)}" for example in result["examples"][change]]
     if result["uncompared"]:
         lines.append(f"  {result['uncompared']:,} of the gained were never compared with others: some may prove to be duplicates")
     return "\n".join(lines)
 
 
-def _example(example: dict[str, Any]) -> str:
-    value, threshold = example["value"], example["threshold"]
-    figures = f" ({value:.4g} against {threshold:.4g})" if value is not None and threshold is not None else ""
-    return f"{example['source']}: {example['rule']}{figures}"
+def _show_receipts(result: dict[str, Any]) -> str:
+    """What was refused, the first of it."""
+    from hanmo.data.receipts import in_words
+
+    rows: list[dict[str, object]] = result["receipts"]
+    lines = [
+        f"{result['out']}: {len(rows):,} inputs were refused{':' if rows else ''}",
+        *(f"  {in_words(row)}" for row in rows[:MOST_SHOWN]),
+    ]
+    return "\n".join((*lines, *([f"  ... and {len(rows) - MOST_SHOWN:,} more: --json lists all"] if len(rows) > MOST_SHOWN else [])))

@@ -1,16 +1,20 @@
 """A rule that leaves out most of what it sees is more often a mistake than a finding, and is said loudly; a fault of ours always is.
 
-In: what the receipts add up to. Out: a warning for each such rule; for standard error, the manifest and the report. Mixing out is nobody's
+In: what the receipts add up to. Out: a warning for each such rule, for standard error, the manifest and the report, and the
+first reasons where little was kept. Mixing out is nobody's
 mistake: it was asked for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE
+from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.reading.contents import FAULT
-from hanmo.data.receipts import Counts
+from hanmo.data.receipts import Counts, in_words
 
 MOST = 0.5
+SHOWN = 5  # of the reasons
 FEW = 3  # documents left out alarm nobody
 
 
@@ -31,6 +35,31 @@ def alarms(counts: Counts) -> list[Alarm]:
     found = [Alarm(rule, number, passed if rule in late else counts.total) for rule, number in rules.items()]
     most = [alarm for alarm in found if alarm.rule == FAULT or (alarm.left_out > MOST * alarm.seen and alarm.left_out > FEW)]
     return sorted(most, key=lambda alarm: (-alarm.left_out, alarm.rule))
+
+
+def lines_to_tell(counts: Counts, warnings: Sequence[Alarm], split: SplitConfig, num_moved: int) -> list[str]:
+    """What a person should know of a data set just made, a line each."""
+    lines = [*map(loud, warnings), *reasons(counts)]
+    empty = [name for name in ("validation", "test") if getattr(split, name) > 0 and not counts.splits[name]["documents"]]
+    if empty:
+        few = f"the groups of split.group_by (={split.group_by!r})" if split.group_by else f"{counts.kept} documents"
+        lines.append(f"warning: no document for {' and '.join(empty)}: {few} are too few; --read.split-on passage cuts long texts")
+    if num_moved:
+        lines.append(
+            f"note: {num_moved} of {counts.kept} documents moved so that no split stays empty; "
+            "with more documents, or larger shares under split, the hash alone decides"
+        )
+    return lines
+
+
+def reasons(counts: Counts) -> list[str]:
+    """The first receipts in words where more was refused than kept: one of each rule, the worst rule first, then more of these."""
+    asked = counts.rules[MIXED_OUT]
+    if counts.total - counts.kept - asked <= counts.kept:
+        return []
+    shown = [counts.examples.get(rule, []) for rule, _ in counts.rules.most_common() if rule not in (MIXED_OUT, "hidden")]
+    rounds = [examples[turn] for turn in range(SHOWN) for examples in shown if turn < len(examples)]
+    return [f"  {in_words(row)}" for row in rounds[:SHOWN]]
 
 
 def loud(alarm: Alarm) -> str:

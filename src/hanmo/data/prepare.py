@@ -23,7 +23,7 @@ from hanmo.base.config import to_table
 from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
-from hanmo.data.alarms import Alarm, alarms, loud
+from hanmo.data.alarms import alarms, lines_to_tell, reasons
 from hanmo.data.buckets import BucketJob, copies_file, do_bucket, split_file
 from hanmo.data.budget import FILE_BYTES, Budget, budget, memory_bytes
 from hanmo.data.card import card
@@ -253,7 +253,8 @@ def _make(walk: Walk, facts: dict[str, Any]) -> None:
     if not counts.kept:
         _fail_empty(work, walk.out, counts)
     warnings = alarms(counts)
-    _warn(counts, config, len(moved), warnings)
+    for line in lines_to_tell(counts, warnings, config.split, len(moved)):
+        say(line)
     documents = _write_documents(walk)
     augmented = Counter[str]()
     for number in range(walk.num_buckets):
@@ -368,23 +369,12 @@ def _fail_empty(work: Path, out: Path, counts: Counts) -> None:
     """Leave the receipts where the user can read them, and say why nothing is left."""
     shutil.copy(work / "receipts.parquet", out / "receipts.parquet")
     shutil.rmtree(work)
-    reasons = ", ".join(f"{rule} {number:,}" for rule, number in counts.rules.most_common())
-    raise DataError(f"none of {counts.total:,} documents was kept ({reasons}): {out / 'receipts.parquet'} tells each one's reason")
-
-
-def _warn(counts: Counts, config: PrepareConfig, num_moved: int, warnings: Sequence[Alarm]) -> None:
-    for alarm in warnings:
-        say(loud(alarm))
-    empty = [name for name in ("validation", "test") if getattr(config.split, name) > 0 and not counts.splits[name]["documents"]]
-    if empty:
-        by = config.split.group_by
-        few = f"the groups of split.group_by (={by!r}) are too few" if by else f"{counts.kept} documents are too few"
-        say(f"warning: no document for {' and '.join(empty)}: {few}; --read.split-on passage cuts long texts")
-    if num_moved:
-        say(
-            f"note: {num_moved} of {counts.kept} documents moved so that no split stays empty; "
-            "with more documents, or larger shares under split, the hash alone decides"
-        )
+    rules = ", ".join(f"{rule} {number:,}" for rule, number in counts.rules.most_common())
+    for line in reasons(counts):
+        say(line)
+    raise DataError(
+        f"none of {counts.total:,} documents was kept ({rules}): hanmo prepare --show-receipts --out {out} tells each one's reason"
+    )
 
 
 def _publish(work: Path, out: Path) -> None:

@@ -5,13 +5,14 @@ idea: verdicts come a few thousand at a time, and go into row groups of a fixed 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from hanmo.base.errors import DataError
 from hanmo.base.storage import write_atomically
 from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE, Decisions
 from hanmo.data.reading.read import SPLITS
@@ -122,6 +123,32 @@ def count(path: Path) -> Counts:
             if len(examples := counts.examples.setdefault(rule, [])) < EXAMPLES:
                 examples.append(row)
     return counts
+
+
+def refused_rows(path: Path) -> Iterator[dict[str, object]]:
+    """What every input that was left out has in its receipt, in the order of the inputs.
+
+    Raises DataError when there are no receipts.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist: --out should be a data set that hanmo prepare made, or tried to make")
+    wanted = ("source", "own_id", "kept", "rule", "duplicate_of", "detail", "value", "threshold")
+    for row in read_rows(path, wanted):
+        if not row.pop("kept"):
+            yield row
+
+
+def in_words(row: Mapping[str, object]) -> str:
+    """A receipt in one line: the input, the rule, the figures, the detail.
+
+    >>> in_words({"source": "a.jsonl#3", "rule": "min_words", "value": 2.0, "threshold": 5.0, "detail": None})
+    'a.jsonl#3: min_words (2 against 5)'
+    """
+    value, threshold = row.get("value"), row.get("threshold")
+    figures = f"{value:.4g} against {threshold:.4g}" if isinstance(value, int | float) and isinstance(threshold, int | float) else ""
+    copied = f"of {row['duplicate_of']}" if row.get("duplicate_of") else ""
+    more = "; ".join(filter(None, (figures, copied, str(row.get("detail") or ""))))
+    return f"{row['source']}: {row['rule']}{more and f' ({more})'}"
 
 
 def _add_kept(counts: Counts, row: dict[str, object]) -> None:
