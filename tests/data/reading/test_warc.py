@@ -132,3 +132,13 @@ def test_an_old_arc_is_read_like_a_warc(tmp_path: Path, name: str) -> None:
     texts = [entry for entry in entries if isinstance(entry, Text)]
     assert [text.metadata["url"] for text in texts] == ["http://example.org/0", "http://example.org/2"]
     assert all(PARAGRAPH in text.text for text in texts)
+
+
+def test_a_record_without_an_address_or_with_broken_headers_costs_itself(tmp_path: Path) -> None:
+    sound = warc([("200 OK", "text/html", PAGE.encode())])
+    no_address = sound.replace(b"WARC-Target-URI", b"WARC-Target-XXX", 1)
+    no_header = b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://x.org/\r\nContent-Length: 9\r\n\r\n"
+    entries = read(tmp_path / "a.warc", no_address + sound + no_header)
+    assert [entry.rule if isinstance(entry, Refused) else "" for entry in entries] == ["unsupported", "", "unreadable"]
+    endless = no_header.replace(b": 9", b": " + b"9" * 30) + b"HTTP/1.1 200 OK\r\n\r\nwords"
+    assert [entry.rule for entry in read(tmp_path / "b.warc", endless) if isinstance(entry, Refused)] == ["unreadable"]

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import cast
 
 PEEKED_ROWS = 20
-DECLARATION = r"<\?xml[^>]*>\s*"
-COMMENTS = r"(?:<!--(?>.*?-->)\s*)*+"
-PAGE = re.compile(rf"\s*(?:{DECLARATION})?{COMMENTS}<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+COMMENT = r"<!--(?>.*?-->)\s*"
+PROLOG = rf"(?:<\?[a-z][^>]*>\s*|{COMMENT})*+"
+PAGE = re.compile(rf"\s*(?!<\?php){PROLOG}<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 ELEMENTS = r"!doctype\s+(?!html\b)\w|(?:svg|rss|mediawiki|TEI|FictionBook|tmx|xliff)\b|[a-z_][\w.:-]*\s[^<>]*?\bxmlns\b"
-XML = re.compile(rf"\s*(?:{DECLARATION}|{COMMENTS}<(?:{ELEMENTS}))", re.IGNORECASE | re.DOTALL)
-ROOT = re.compile(r"<([A-Za-z_][\w.:-]*)")
+XML = re.compile(rf"\s*(?:<\?xml\b|(?:{COMMENT})*+<(?:{ELEMENTS}))", re.IGNORECASE | re.DOTALL)
+ROOT = re.compile(rf"\s*{PROLOG}(?:<!doctype[^>\[]*(?:\[[^\]]*\]\s*)?>\s*{PROLOG})?<([a-z_][\w.:-]*)", re.IGNORECASE | re.DOTALL)
 FRAGMENT = re.compile(r"\s*<[a-z!]", re.IGNORECASE)
 PROGRAM = re.compile(r"<\?(?:php|=)|<%", re.IGNORECASE)
 OBJECT = re.compile(r'\s*(?:\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:')
@@ -31,7 +31,7 @@ UNREAD = {
     "an RTF document": (re.compile(r"\s*\{\\rtf"), "save it as docx, text or a page"),
     "PostScript": (re.compile(r"%!PS"), "save it as PDF"),
     "a pointer of Git LFS": (re.compile(r"version https://git-lfs\.github\.com/"), "fetch the file itself with git lfs pull"),
-    "a key or a certificate": (re.compile(r"-----BEGIN [A-Z0-9 ]+-----\r?\n"), "it holds no text"),
+    "a key or a certificate": (re.compile(r"-----BEGIN (?!PGP SIGNED)[A-Z0-9 ]+-----\r?\n"), "it holds no text"),
     "a calendar or a card": (re.compile(r"BEGIN:V(?:CALENDAR|CARD)\r?\n", re.IGNORECASE), "save what it says as text"),
     "a patch in a mail": (re.compile(r"From [0-9a-f]{40} Mon Sep 17 00:00:00 2001\r?\n"), "name it .patch to keep it as text"),
 }
@@ -64,7 +64,7 @@ def unread_words(text: str) -> str:
     if words:
         return f"{words} is not read: {UNREAD[words][1] if words in UNREAD else OTHERS[words]}"
     if XML.match(text) and not PAGE.match(text):
-        root = ROOT.search(text)
+        root = ROOT.match(text)
         return f"{MARKUP}{f' <{root[1][:40]}>' if root else ''} is not read: {OTHERS[MARKUP]}"
     return ""
 

@@ -33,11 +33,12 @@ def read_warc(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     with content.open() as stream:
         row, source = 0, _Source(stream)
         try:
-            for record in ArchiveIterator(source, arc2warc=True):
+            records = ArchiveIterator(source, no_record_parse=True, arc2warc=True)
+            for record in records:
                 row += 1
                 if record.rec_type in ("response", "resource", "conversion"):
                     label = f"{content.label}#{row}"
-                    entry = _response(content, record, label, config)
+                    entry = _with_headers(records.loader, record, label) or _response(content, record, label, config)
                     cut = source.error or (getattr(record.raw_stream, "limit", 0) > 0 and not isinstance(entry, Refused))
                     yield Refused(source=label, rule="unreadable", detail="the record breaks off") if cut else entry
         except ArchiveLoadFailed as error:
@@ -60,6 +61,20 @@ class _Source:
         except READ_ERRORS as error:
             self.error = error
             return b""
+
+
+def _with_headers(loader: Any, record: Any, label: str) -> Refused | None:
+    """Let a record have what the server said before its body; a refusal where that is broken, which costs the record alone."""
+    from warcio.statusandheaders import StatusAndHeadersParserException
+
+    address = str(record.rec_headers.get_header("WARC-Target-URI") or "")
+    if record.rec_type != "response" or not address.startswith(loader.HTTP_SCHEMES):
+        return None
+    try:
+        record.http_headers = loader.load_http_headers("response", address, record.raw_stream, record.length)
+    except (EOFError, OverflowError, ValueError, StatusAndHeadersParserException) as error:
+        return Refused(source=label, rule="unreadable", detail=f"headers of HTTP that are broken: {one_line(error)}")
+    return None
 
 
 def _body(record: Any, limit: int) -> bytes:
