@@ -42,13 +42,14 @@ def test_unknown_formats_go_wherever_a_schema_may_stand_and_are_told_once() -> N
     assert ["'odd'" in notes[0], "'strange'" in notes[1], len(notes)] == [True, True, 2]
     assert "uniqueItems" not in json.dumps(left)
     assert "odd" in json.dumps(schema)
+    assert followed({"uniqueItems": True, "items": {"uniqueItems": False}}, knows) == ({"items": {}}, ())
 
 
 def test_values_and_names_of_properties_are_not_taken_for_schemas() -> None:
     schema = {
         "const": {"format": "odd"},
         "enum": [{"format": "odd"}],
-        "default": {"format": "odd", "uniqueItems": False},
+        "default": {"format": "odd", "uniqueItems": True},
         "examples": [{"format": "odd"}],
         "properties": {"format": {"type": "string"}, "uniqueItems": {"const": False}},
     }

@@ -1,7 +1,7 @@
 """A prompt becomes tokens.
 
 In: a model, a prompt, sampling options. Out: text, ids, the reason it stopped.
-Reading order: settings, options, penalties, sample, stop, schema, closing, constrain, fill, prompt, continuation, reader, prefixes,
-scheduler, search, speculate, engine, worker, embed, loaded.
+Reading order: settings, options, penalties, sample, stop, schema, closing, unique, constrain, fill, prompt, continuation, reader,
+prefixes, scheduler, search, speculate, engine, worker, embed, loaded.
 Never here: no training, no HTTP.
 """

@@ -16,15 +16,18 @@ import torch
 from torch import Tensor
 
 from hanmo.base.errors import ConfigError, MissingExtraError, UsageError
-from hanmo.generate.closing import Closers, Strings
+from hanmo.generate.closing import QUOTE, Closers, Strings
 from hanmo.generate.options import FORMS, SamplingOptions
 from hanmo.generate.schema import followed, read_schema
+from hanmo.generate.unique import UniqueItems, unique_items
 from hanmo.tokenizer.load import Tokenizer
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
 LONGEST_FORM = 100_000
+FEW, MOST_LOOKS = 48, 400
+"""With so few tokens to choose from it is looked ahead whether they lead anywhere, at most so many tokens in all."""
 
 
 class Form:
@@ -40,8 +43,11 @@ class Form:
             raise ConfigError(f"{kind} has {len(source)} characters, more than {LONGEST_FORM}: shorten it")
         self.vocabulary = vocabulary
         self.notes: tuple[str, ...] = ()
+        self._unique: UniqueItems | None = None
         if kind == "json_schema":
-            schema, self.notes = followed(read_schema(source), vocabulary.knows_format)
+            asked = read_schema(source)
+            self._unique = unique_items(asked)
+            schema, self.notes = followed(asked, vocabulary.knows_format)
             source = json.dumps(schema)
         self._grammar = _grammar(kind, source)
         message = LLMatcher.validate_grammar(self._grammar, vocabulary.tokens)
@@ -52,27 +58,70 @@ class Form:
         """Follow the form from its beginning."""
         from llguidance import LLMatcher
 
-        return Following(LLMatcher(self.vocabulary.tokens, self._grammar, log_level=0), self.vocabulary)
+        return Following(LLMatcher(self.vocabulary.tokens, self._grammar, log_level=0), self.vocabulary, self._unique)
 
 
 class Following:
     """A form on its way along one sequence."""
 
-    def __init__(self, matcher: "LLMatcher", vocabulary: "ByteVocabulary") -> None:
-        self._matcher, self._vocabulary = matcher, vocabulary
+    def __init__(self, matcher: "LLMatcher", vocabulary: "ByteVocabulary", unique: UniqueItems | None = None) -> None:
+        self._matcher, self._vocabulary, self._unique = matcher, vocabulary, unique
         self._strings = Strings()
 
     def allowed(self, size: int) -> Tensor:
         """Which of `size` ids may come next, as a mask [V]; the end tokens where the text may end.
 
-        Raises UsageError where the parser gave up (a form beyond its limits).
+        Raises UsageError where the parser gave up (a form beyond its limits), or no text can follow (items that have to differ).
         """
+        mask_V = torch.zeros(size, dtype=torch.bool)
+        found_V = self._followed()
+        mask_V[: len(found_V)] = found_V[:size]
+        if self._unique is not None and self._unique.is_asked:
+            mask_V = self._without_repeated_items(mask_V)
+        return mask_V
+
+    def _followed(self) -> Tensor:
+        """Which ids the parser lets come next, as a mask over the tokenizer's."""
         bias = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8) > 0
         if self._matcher.is_error():
             raise UsageError(f"the form cannot be followed any further: {' '.join(self._matcher.get_error().split())}")
-        mask_V = torch.zeros(size, dtype=torch.bool)
-        mask_V[: len(bias)] = bias[:size]
+        return bias
+
+    def _without_repeated_items(self, mask_V: Tensor) -> Tensor:
+        """Without the ids that finish an item which is there already, or after which nothing else could be finished."""
+        assert self._unique is not None
+        ids, looks = mask_V.nonzero().flatten().tolist(), [MOST_LOOKS]
+        if len(ids) > FEW and self._unique.is_in_string:
+            ids = self._vocabulary.that_may_end_one_of(self._unique.rests(), mask_V)
+        for id in ids:
+            after = self._unique.after(self._vocabulary.texts[id])
+            mask_V[id] = after is not None and self._goes_on(id, after, looks)
+        if not bool(mask_V.any()):
+            raise UsageError("the form cannot be followed any further: uniqueItems leaves no value that is not there already")
         return mask_V
+
+    def _goes_on(self, id: int, after: UniqueItems, looks: list[int]) -> bool:
+        """Whether, `id` taken, an item can be finished that is not there already; looking ahead where there is little to choose."""
+        assert self._unique is not None
+        if len(after) < len(self._unique) or (after.is_between and after.finished > self._unique.finished):
+            return True
+        ahead = Following(self._matcher.deep_copy(), self._vocabulary, after)
+        ahead._matcher.consume_token(id)
+        return ahead._finishes(looks)
+
+    def _finishes(self, looks: list[int]) -> bool:
+        """Whether something can still be finished here: an item that differs, its array, or the text."""
+        assert self._unique is not None
+        looks[0] -= 1
+        if looks[0] < 0 or self._matcher.is_stopped():
+            return True
+        ids = self._followed().nonzero().flatten().tolist()
+        if len(ids) > FEW or not self._vocabulary.end_ids.isdisjoint(ids):
+            return True
+        following = [(id, after) for id in ids if (after := self._unique.after(self._vocabulary.texts[id])) is not None]
+        if any(after.finished > self._unique.finished or len(after) < len(self._unique) for _, after in following):
+            return True
+        return any(self._goes_on(id, after, looks) for id, after in following)
 
     def closing(self, size: int) -> Tensor:
         """Of the ids that may come next those that bring a JSON text nearest to its end, as a mask [V]."""
@@ -81,11 +130,13 @@ class Following:
     def take(self, token: int) -> None:
         """Go on by one token that was allowed."""
         self._matcher.consume_token(token)
-        self._strings.push(self._vocabulary.texts[token])
+        text = self._vocabulary.texts[token]
+        self._strings.push(text)
+        self._unique = None if self._unique is None else self._unique.after(text) or self._unique
 
     def copy(self) -> "Following":
         """The same place, to go on from on its own."""
-        other = Following(self._matcher.deep_copy(), self._vocabulary)
+        other = Following(self._matcher.deep_copy(), self._vocabulary, self._unique)
         other._strings = copy(self._strings)
         return other
 
@@ -140,8 +191,19 @@ class ByteVocabulary:
         named = [text or tokenizer.visible(id).encode() for id, text in enumerate(self.texts)]
         wrapped = _Bytes(tokenizer, named, silent, end_ids[0])
         self.tokens = LLTokenizer(wrapped, eos_token=list(end_ids))  # pyright: ignore[reportArgumentType]
-        self.closers = Closers(self.texts, end_ids)
+        self.closers, self.end_ids = Closers(self.texts, end_ids), frozenset(end_ids)
+        self._quoting_V = torch.tensor([QUOTE in text for text in self.texts])
+        self._ids: dict[bytes, list[int]] = {}
+        for id, text in enumerate(self.texts):
+            self._ids.setdefault(text, []).append(id)
         self._formats: dict[str, bool] = {}
+
+    def that_may_end_one_of(self, rests: Sequence[bytes], allowed_V: Tensor) -> list[int]:
+        """Of the allowed ids those that have a quote, and those with which one of the rests of strings begins."""
+        begun = {id for rest in rests for end in range(1, len(rest) + 1) for id in self._ids.get(rest[:end], ())}
+        wanted_V = self._quoting_V.clone()
+        wanted_V[sorted(begun)] = True
+        return (allowed_V[: len(wanted_V)] & wanted_V[: len(allowed_V)]).nonzero().flatten().tolist()
 
     def knows_format(self, name: str) -> bool:
         """Whether llguidance checks a `format` of JSON schema."""

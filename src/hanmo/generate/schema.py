@@ -1,7 +1,7 @@
 """A JSON schema as its author meant it, in the words that llguidance follows.
 
-In: the schema as JSON. Out: the schema without what only tells something (formats that nobody checks, `uniqueItems: false`),
-and notes on what was left out. true allows every text, false none. What no keyword of ours concerns is not looked at.
+In: the schema as JSON. Out: the schema without what only tells something (formats that nobody checks) and without `uniqueItems`,
+which unique.py looks after; and notes on what was left out. true allows every text, false none.
 """
 
 import json
@@ -57,7 +57,7 @@ def parts(schema: Schema) -> Iterator[Schema]:
 
 
 def followed(schema: Schema, knows_format: Callable[[str], bool]) -> tuple[Schema, tuple[str, ...]]:
-    """A copy without what only tells something, and a note on each format that is not checked."""
+    """A copy without what only tells something or others look after, and a note on each format that is not checked."""
     copy: Schema = json.loads(json.dumps(schema))
     unknown: set[str] = set()
     for part in parts(copy):
@@ -65,7 +65,7 @@ def followed(schema: Schema, knows_format: Callable[[str], bool]) -> tuple[Schem
         if isinstance(named, str) and not knows_format(named):
             unknown.add(named)
             del part["format"]
-        if part.get("uniqueItems") is False:
+        if isinstance(part.get("uniqueItems"), bool):
             del part["uniqueItems"]
     notes = (f"json_schema: format {each!r} is not one that is checked, so it only tells what is meant" for each in sorted(unknown))
     return copy, tuple(notes)
