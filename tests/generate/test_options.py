@@ -220,4 +220,5 @@ def test_answers_of_a_folder_that_says_nothing_are_drawn_calmly() -> None:
     assert silent == SamplingOptions(max_tokens=ANSWER_TOKENS, **CALM)  # pyright: ignore[reportArgumentType]
     assert for_answers({"temperature": 1.0}) == SamplingOptions(max_tokens=ANSWER_TOKENS)
     assert for_answers({"do_sample": False, "max_new_tokens": 9}) == SamplingOptions(max_tokens=9, greedy=True)
+    assert for_answers({"max_new_tokens": -1}).max_tokens == ANSWER_TOKENS
     assert for_answers({"min_new_tokens": 600, "max_new_tokens": 700, "top_k": 3}).max_tokens == 700

@@ -348,7 +348,7 @@ def for_answers(values: Mapping[str, object]) -> SamplingOptions:
     Raises ModelError for a value that cannot be.
     """
     options = from_generation_config(values)
-    if values.get("max_new_tokens") is None:
+    if plain_settings(values).get("max_new_tokens") is None:
         options = changed(options, {"max_tokens": max(ANSWER_TOKENS, options.min_tokens)})
     return options if any(values.get(name) is not None for name in SAYS_HOW) else changed(options, CALM)
 
