@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -6,6 +7,9 @@ import pytest
 
 from hanmo.data.alarms import Alarm, alarms, loud, reasons
 from hanmo.data.prepare import PrepareConfig, prepare
+from hanmo.data.reading.contents import Content, ReadConfig
+from hanmo.data.reading.inputs import Text
+from hanmo.data.reading.read import READERS
 from hanmo.data.receipts import Counts
 
 
@@ -59,3 +63,21 @@ def test_the_first_reasons_are_told_where_more_is_refused_than_kept() -> None:
     ]
     counts.kept, counts.total = 4, 17
     assert reasons(counts) == []
+
+
+def test_a_fault_of_a_reader_is_counted_loudly_and_costs_its_own_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def odd(content: Content, config: ReadConfig) -> Iterator[Text]:
+        yield content.text("The harbour lay quiet under the first snow of the year.", label=f"{content.label}#1")
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setitem(READERS, "csv", odd)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("text\nx\n")
+    (tmp_path / "in" / "b.txt").write_text("Children sang below the willows while the old men mended their nets.")
+    manifest = prepare([tmp_path / "in"], tmp_path / "out", PrepareConfig(workers=1))
+    assert manifest["receipts"] == {"total": 3, "kept": 2, "refused": {"reader_fault": 1}}
+    assert manifest["warnings"] == [{"rule": "reader_fault", "left_out": 1, "seen": 3}]
+    assert "WARNING: reader_fault: a fault in hanmo's own readers cost 1 of 3 inputs" in capsys.readouterr().err
+    assert "a fault in hanmo" in (tmp_path / "out" / "report.html").read_text("utf-8")

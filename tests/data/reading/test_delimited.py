@@ -21,7 +21,7 @@ def shown(content: str, **more) -> list:
 def test_a_quotation_mark_never_closed_costs_its_own_line_and_tells_what_it_would_take() -> None:
     found = list(records('id,text\n1,one\n2,"never closed\n' + ROWS, limit=10_000))
     assert found[0] == ["1", "one"] and found[2:] == [[str(number), f"word {number}"] for number in range(3, 40)]
-    assert found[1] == "a quotation mark is never closed; it would take the 37 lines behind it, which are read on their own"
+    assert found[1] == "a quotation mark is never closed; it would take the 37 lines behind it, read on their own"
 
 
 def test_a_quotation_mark_closed_by_one_that_opens_another_field_costs_its_own_line() -> None:

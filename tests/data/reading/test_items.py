@@ -59,7 +59,7 @@ def test_parquet_packed_files_and_data_sets_are_read(tmp_path: Path) -> None:
 
 
 def test_a_text_file_is_one_item_whose_lines_have_names(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("one\ntwo")
+    (tmp_path / "a.txt").write_bytes(b"one\rtwo")
     (item,) = read_items(tmp_path / "a.txt")
     assert item == Item("a.txt", "one\ntwo", by_line=True) and item.line_name(1) == "a.txt#2"
     assert Item("row", "text").line_name(1) == "row"

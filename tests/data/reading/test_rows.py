@@ -251,3 +251,17 @@ def test_a_header_that_comes_again_is_no_document(tmp_path: Path) -> None:
         ("a.csv#2", "!malformed"),
         ("a.csv#3", "two"),
     ]
+
+
+def test_a_column_that_stands_twice_is_told_with_the_text(tmp_path: Path) -> None:
+    (entry,) = read(tmp_path / "a.csv", "text,id,text\none,1,two\n", keep_columns=("text (2)",))
+    assert isinstance(entry, Text) and entry.text == "one" and entry.metadata == {"text (2)": "two", "id": "1"}
+    assert entry.note == "column 'text' stands twice: the first is read"
+
+
+def test_a_record_is_decoded_by_the_evidence_of_all_its_fields(tmp_path: Path) -> None:
+    chinese = "山下有一条小河，河边住着一位老人，每天清晨都到河边打水。"
+    rows = b"id,text\n" + b"1,words in ascii alone\n" * 4000 + f"山,{chinese}\n".encode("gbk") + b"3,last\n"
+    entries = read(tmp_path / "a.csv", rows)
+    assert isinstance(entries[4000], Text) and (entries[4000].text, entries[4000].encoding) == (chinese, "gb18030")
+    assert entries[4000].own_id == "山" and isinstance(entries[4001], Text)

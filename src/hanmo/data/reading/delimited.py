@@ -67,6 +67,8 @@ class Records:
         self.header: list[str] = []
         """The first record, where it holds the names."""
         self.names: list[str] = []
+        self.twice: set[str] = set()
+        """Names that stand twice in the header."""
         first, mark = self._first_line(), ""
         if first and (named := NAMED_DELIMITER.fullmatch(first)):
             first, mark = self._first_line(), named[1]
@@ -94,6 +96,7 @@ class Records:
         found = next(self._records(), None)
         self.header = _stripped(found) if isinstance(found, list) else []
         self.names = _each_once(self.header)
+        self.twice = {name for name in self.header if self.header.count(name) > 1}
 
     def __iter__(self) -> Iterator[list[str] | str | int]:
         """Records; words for one that is broken, the length of one beyond the limit."""
@@ -138,16 +141,16 @@ class Records:
         apart = len(self.names) < 2 or self._are_rows(spanned[1:])
         if not apart and not open_at_end:
             return ""  # one record all the same, as lenient readers take it
-        what = "never closed" if open_at_end else f"closed {behind} lines later, inside a field"
+        what = "never closed" if open_at_end else f"closed {_lines(behind)} later, inside a field"
         if behind and apart and self._put_back(spanned[1:]):
-            return f"a quotation mark is {what}; it would take the {behind} lines behind it, which are read on their own"
+            return f"a quotation mark is {what}; it would take the {_lines(behind)} behind it, read on their own"
         self.more = self.more and not open_at_end
-        return f"a quotation mark is {what}; it takes the {behind} lines behind it"
+        return f"a quotation mark is {what}; it takes the {_lines(behind)} behind it"
 
     def _too_long(self) -> str | int:
         spanned, length = self._held, self.length
         if len(self.names) > 1 and self._are_rows(spanned[1:]) and self._put_back(spanned[1:]):
-            return f"a quotation mark is not closed in the next {len(spanned) - 1} lines, which are read on their own"
+            return f"a quotation mark is not closed in the next {_lines(len(spanned) - 1)}, read on their own"
         return length
 
     def _is_strict(self, spanned: list[Line]) -> bool:
@@ -208,6 +211,10 @@ def _each_once(names: list[str]) -> list[str]:
     ['text', 'id', 'text (2)']
     """
     return [f"{name} ({names[:place].count(name) + 1})" if name in names[:place] else name for place, name in enumerate(names)]
+
+
+def _lines(number: int) -> str:
+    return "1 line" if number == 1 else f"{number:,} lines"
 
 
 def _decoded(spanned: list[Line]) -> Iterator[str]:

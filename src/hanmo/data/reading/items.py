@@ -95,7 +95,8 @@ def _from_text(unit: Unit) -> Iterator[Item | Refused]:
     with open_content(unit.file, CONFIG) as stream:
         data = stream.read()
     try:
-        yield Item(unit.file.label, decode(data).text, by_line=True)
+        text = decode(data).text.replace("\r\n", "\n").replace("\r", "\n")
+        yield Item(unit.file.label, text, by_line=True)
     except UnicodeDecodeError as error:
         yield undecodable(unit.file.label, data, error)
 

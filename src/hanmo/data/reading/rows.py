@@ -24,6 +24,7 @@ from hanmo.data.reading.streams import BLOCK_BYTES, LineEnds, Rejoined, as_utf8,
 from hanmo.data.tables import Gap, column_names, read_past_gaps
 
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
+FIELD_MARK = "\x1f"  # ASCII's own unit separator
 ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 MOST_BLANKS = 4096  # bytes between two rows
 JSON_MARKS = re.compile(rb'["\\{}\[\],]')
@@ -271,9 +272,18 @@ def _record_text(content: Content, label: str, records: Records, record: list[st
         return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where {who} has {len(records.names)}")
     if records.header and [field.strip() for field in record] == records.header:
         return Refused(source=label, rule="malformed", detail="the header again")
+    encoding, note = "", f"column {config.text_column!r} stands twice: the first is read" if config.text_column in records.twice else ""
     if any(map(ESCAPED.search, record)):
-        return Refused(source=label, rule="undecodable", detail="bytes that are not utf-8")
-    return row_text(content, label, dict(zip(records.names, record, strict=True)), config)
+        data = FIELD_MARK.join(record).encode("utf-8", "surrogateescape")
+        try:
+            text, encoding = content.decode(data)
+        except UnicodeDecodeError as error:
+            return undecodable(label, data, error)
+        if text.count(FIELD_MARK) != len(record) - 1:
+            return Refused(source=label, rule="undecodable", detail="bytes that are not utf-8, and marks between fields that are not ours")
+        record = text.split(FIELD_MARK)
+    entry = row_text(content, label, dict(zip(records.names, record, strict=True)), config, encoding)
+    return replace(entry, note="; ".join(filter(None, (entry.note, note)))) if note and isinstance(entry, Text) else entry
 
 
 def read_parquet(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
