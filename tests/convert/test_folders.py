@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.convert.conftest import model_folder
-from tests.model.families.conftest import SMALL
+from tests.model.families.conftest import BERT, SMALL, lively
 
 from hanmo.base.errors import ModelError
 from hanmo.base.storage import write_json
-from hanmo.convert.folders import write_folder_of
+from hanmo.convert.folders import export_folder, write_folder_of
+from hanmo.model.config import NgramConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
-from hanmo.model.store import load_model, read_generation
+from hanmo.model.ngram import Ngram
+from hanmo.model.recurrent import Recurrent
+from hanmo.model.store import load_model, read_generation, save_model
 from hanmo.tokenizer.chat import read_template
 from hanmo.tokenizer.load import Tokenizer
 
@@ -28,6 +32,18 @@ def test_a_folder_is_written_anew_with_all_that_belongs_to_it(tmp_path: Path) ->
     assert read_generation(tmp_path / "out") == read_generation(folder)
     assert not (tmp_path / "out" / "pytorch_model.bin").exists()
     assert facts["bytes"] == sum(each.stat().st_size for each in (tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["encoder", "recurrent", "ngram"])
+def test_an_export_of_what_is_no_decoder_is_proven_by_its_numbers(tmp_path: Path, kind: str) -> None:
+    models = {
+        "encoder": lively(BERT),
+        "recurrent": Recurrent(RecurrentConfig(vocab_size=7, hidden_size=4)),
+        "ngram": Ngram.fit_sequences([np.arange(7)], NgramConfig(vocab_size=7, order=2)),
+    }
+    save_model(models[kind], tmp_path / "m")
+    [row] = export_folder(tmp_path / "m", tmp_path / "out")["parity"]  # pyright: ignore[reportGeneralTypeIssues]
+    assert row["what"] == "weights" and row["equal"] and (tmp_path / "out" / "config.json").is_file()
 
 
 def test_what_is_no_model_is_not_written(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from hanmo.cli.arguments import parse as parse_arguments
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Write a model for other tools: a Hugging Face folder, or a GGUF file with an Ollama Modelfile beside it."""
+    """Write a model for other tools: a Hugging Face folder, or a GGUF file with an Ollama Modelfile beside it.
+
+    What is written is read back and compared (as hanmo doctor --parity does) before it has its name; where it differs, nothing is kept.
+    """
 
     model: Annotated[Positional[Path], arg(metavar="MODEL")]
     """Model folder, run, GGUF file, fetched name or hub name."""
@@ -42,14 +45,17 @@ def parse(words: Sequence[str]) -> Options:
 
 
 def run(options: Options) -> dict[str, object]:
-    """Export; gives where it is and how large, and what fitting won."""
-    from hanmo.convert.folders import write_folder_of
+    """Export and prove it; gives where it is and how large, the table of the proof, and what fitting won.
+
+    Raises ModelError where what was written is not the same model.
+    """
+    from hanmo.convert.folders import export_folder
     from hanmo.convert.gguf import export_gguf
     from hanmo.convert.sources import local_model
 
     model = {"model": str(options.model)}
     if options.to == "hf":
-        return {**model, **write_folder_of(options.model, options.out)}
+        return {**model, **export_folder(options.model, options.out)}
     folder, precision = local_model(options.model), options.precision or "f16"
     if options.calibrate is None:
         return {**model, **export_gguf(folder, options.out, precision)}
@@ -65,7 +71,8 @@ def show(result: dict[str, object]) -> str:
     held = result["bytes"]
     assert isinstance(held, int)
     beside = f"\nollama create NAME -f {result['modelfile']}" if "modelfile" in result else ""
-    text = f"{result['model']} is now in {result['path']} ({size(held)}){beside}"
+    proof = "; ".join(f"{row['what']}: {row['figure']}" for row in cast("list[dict[str, object]]", result["parity"]))
+    text = f"{result['model']} is now in {result['path']} ({size(held)}){beside}\nread back, it is the same model ({proof})"
     if "nats_from_full_precision" not in result:
         return text
     nats = cast("dict[str, float]", result["nats_from_full_precision"])

@@ -5,6 +5,7 @@ numbers that the blocks say; they go out as F32, F16, Q8_0, Q4_1 or Q4_0, vector
 embedding and the output projection as Q8_0, because every token pays for their error.
 """
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,12 +18,13 @@ from torch import Tensor
 from hanmo.base.errors import ModelError
 from hanmo.base.progress import say
 from hanmo.base.storage import write_json, write_text
-from hanmo.convert.gguf_blocks import BY_NAME, Format
+from hanmo.convert.gguf_blocks import BY_NAME, Format, dequantized, quantized
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
 from hanmo.convert.gguf_split import read_gguf
 from hanmo.convert.gguf_tokenizer import read_tokenizer, token_id, tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
+from hanmo.convert.parity import Form, compare_forms, refuse_difference
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
 from hanmo.model.embedder import Embedder
@@ -116,9 +118,11 @@ def _ends(metadata: Mapping[str, Value], tokenizer: Tokenizer) -> dict[str, obje
 def export_gguf(
     folder: Path, path: Path, precision: GgufPrecision = "f16", prepare: Callable[[Decoder], None] | None = None
 ) -> dict[str, object]:
-    """Write a model folder as a GGUF file, and a Modelfile beside it; gives name, tensors and bytes.
+    """Write a model folder as a GGUF file, and a Modelfile beside it; gives name, tensors, bytes and the table of its proof.
 
-    `prepare` may change the network before it is written. Raises ModelError for a model that other engines would compute otherwise.
+    The file is read back before it has its name: tokens, template and logits have to be those of the network with rounded weights.
+    `prepare` may change the network before it is written. Raises ModelError for a model that other engines would compute otherwise, and
+    for a file that fails its proof.
     """
     network, tokenizer = load_model(folder), Tokenizer.load(folder)
     if not isinstance(network, Decoder) or isinstance(network, Embedder):
@@ -146,10 +150,44 @@ def export_gguf(
         name: Outgoing(numbers.shape, _format(name, numbers.shape, precision), lambda numbers=numbers: numbers)
         for name, numbers in ggml_tensors(layout.model_type, arrays, values)
     }
-    write_gguf(path, metadata, tensors)
+    unproven = path.with_name(f".{path.name}.unproven")
+    try:
+        write_gguf(unproven, metadata, tensors)
+        rows = compare_forms(
+            Form(network=_rounded(network, precision), tokenizer=tokenizer, template=template), _read_form(unproven), tokens=4
+        )
+        refuse_difference(rows, str(path))
+        unproven.replace(path)
+    finally:
+        unproven.unlink(missing_ok=True)
     modelfile = path.with_name(f"{path.stem}.Modelfile")
     write_text(modelfile, modelfile_text(path.name, read_generation(folder), network.config.max_position_embeddings))
-    return {"path": str(path), "modelfile": str(modelfile), "precision": precision, "tensors": len(tensors), "bytes": path.stat().st_size}
+    proof = [dataclasses.asdict(row) for row in rows]
+    facts = {"path": str(path), "modelfile": str(modelfile), "precision": precision, "tensors": len(tensors), "bytes": path.stat().st_size}
+    return {**facts, "parity": proof}
+
+
+def _read_form(path: Path) -> Form:
+    """The model of a GGUF file as who imports it gets it."""
+    file = read_gguf(path)
+    template = file.metadata.get("tokenizer.chat_template")
+    return Form(network=read_decoder(file), tokenizer=read_tokenizer(file.metadata), template=None if template is None else str(template))
+
+
+@torch.no_grad()
+def _rounded(network: Decoder, precision: GgufPrecision) -> Decoder:
+    """The network with the numbers that a file of this precision holds, found without the names and forms of GGUF."""
+    theirs = {
+        "embed_tokens.weight": "token_embd.weight",
+        "lm_head.weight": "output.weight",
+        "position_embedding.weight": "position_embd.weight",
+    }
+    for name, parameter in network.named_parameters():
+        kind = _format(theirs.get(name, name), tuple(parameter.shape), precision)
+        if kind.name != "F32":
+            numbers = parameter.detach().float().contiguous().numpy()
+            parameter.copy_(torch.from_numpy(dequantized(quantized(numbers, kind), kind)).view_as(parameter))
+    return network
 
 
 def _say_what_is_lost(network: Decoder) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hanmo.base.errors import ModelError
 from hanmo.model.decoder import Decoder
+from hanmo.model.embedder import Embedder
 from hanmo.model.store import load_model
 from hanmo.tokenizer.chat import Chat, read_template
 from hanmo.tokenizer.load import Tokenizer
@@ -29,7 +30,8 @@ CONVERSATION = (
     {"role": "user", "content": "再举一个例子。"},
 )
 CLOSE = 1e-3
-"""Largest difference of logits that counts as equal: float32 sums in another order stay below it."""
+"""Largest difference of logits, as a share of the largest one where that is above 1, that counts as equal: float32 sums in another order
+stay below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +43,42 @@ class Row:
     figure: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One form of a model, in memory."""
+
+    network: Decoder
+    tokenizer: Tokenizer
+    template: str | None
+
+
 def compare(first: Path, second: Path, *, tokens: int = 16) -> list[Row]:
     """The table for the models of two folders; `tokens` is how long a continuation is compared.
 
     Raises ModelError for a model that is no decoder.
     """
-    networks = [_decoder(first), _decoder(second)]
-    tokenizers = [Tokenizer.load(first), Tokenizer.load(second)]
-    ids = [[tokenizer.encode(text).tolist() for text in TEXTS] for tokenizer in tokenizers]
+    return compare_forms(form_of(first), form_of(second), tokens=tokens)
+
+
+def form_of(folder: Path) -> Form:
+    """The model of a folder.
+
+    Raises ModelError when it is no decoder.
+    """
+    network = load_model(folder)
+    if not isinstance(network, Decoder) or isinstance(network, Embedder):
+        raise ModelError(f"{folder} is a {type(network).__name__}: decoders are compared here")
+    return Form(network=network, tokenizer=Tokenizer.load(folder), template=read_template(folder))
+
+
+def compare_forms(first: Form, second: Form, *, tokens: int = 16) -> list[Row]:
+    """The same for two models in memory."""
+    networks = [first.network, second.network]
+    ids = [[form.tokenizer.encode(text).tolist() for text in TEXTS] for form in (first, second)]
     alike = [one == other for one, other in zip(*ids, strict=True)]
     rows = [Row(what="tokens", equal=all(alike), figure=f"{sum(alike)} of {len(TEXTS)} texts have the same ids"), _template(first, second)]
-    same = [text for text, equal in zip(ids[0], alike, strict=True) if equal]
+    context = min(network.config.max_position_embeddings for network in networks)
+    same = [text[:context] for text, equal in zip(ids[0], alike, strict=True) if equal]
     sizes = {network.config.vocab_size for network in networks}
     if not same or len(sizes) > 1:
         missing = "no text has the same ids" if not same else f"vocabularies of {' and '.join(map(str, sorted(sizes)))}"
@@ -59,33 +86,41 @@ def compare(first: Path, second: Path, *, tokens: int = 16) -> list[Row]:
     return [*rows, _logits(networks, same), _greedy(networks, same, tokens)]
 
 
-def _decoder(folder: Path) -> Decoder:
-    network = load_model(folder)
-    if not isinstance(network, Decoder):
-        raise ModelError(f"{folder} is a {type(network).__name__}: decoders are compared here")
-    return network
+def refuse_difference(rows: Sequence[Row], what: str) -> None:
+    """Raise ModelError where the table of what was written, and of what should have been, has a row that differs."""
+    wrong = [f"{row.what}: {row.figure}" for row in rows if not row.equal]
+    if wrong:
+        raise ModelError(f"{what} would not be the same model ({'; '.join(wrong)}): nothing is written")
 
 
-def _template(first: Path, second: Path) -> Row:
-    templates = [read_template(first), read_template(second)]
+def _template(first: Form, second: Form) -> Row:
+    templates = [first.template, second.template]
     if None in templates:
         told = "neither has one" if templates == [None, None] else "only one has a template"
         return Row(what="template", equal=templates == [None, None], figure=told)
-    chats = [Chat.load(first).encode(CONVERSATION, answer=True), Chat.load(second).encode(CONVERSATION, answer=True)]
-    equal = chats[0].text == chats[1].text and chats[0].ids.tolist() == chats[1].ids.tolist()
+    equal = _conversation(first) == _conversation(second)
     return Row(what="template", equal=equal, figure="a conversation has the same text and ids" if equal else "a conversation differs")
+
+
+def _conversation(form: Form) -> tuple[str, list[int]]:
+    """A conversation under the template, or the reason for which that refuses it."""
+    try:
+        chat = Chat(form.tokenizer, form.template or "").encode(CONVERSATION, answer=True)
+    except ModelError as error:
+        return str(error), []
+    return chat.text, chat.ids.tolist()
 
 
 @torch.inference_mode()
 def _logits(networks: Sequence[Decoder], texts: Sequence[list[int]]) -> Row:
-    worst, agreed, count = 0.0, 0, 0
+    worst, largest, agreed, count = 0.0, 1.0, 0, 0
     for ids in texts:
         one, other = (network(torch.tensor([ids])) for network in networks)
-        worst = max(worst, (one - other).abs().max().item())
+        worst, largest = max(worst, (one - other).abs().max().item()), max(largest, one.abs().max().item())
         agreed += int((one.argmax(-1) == other.argmax(-1)).sum())
         count += len(ids)
     figure = f"max abs difference {worst:.2g}; the likeliest token is the same at {agreed} of {count} places"
-    return Row(what="logits", equal=worst <= CLOSE, figure=figure)
+    return Row(what="logits", equal=worst <= CLOSE * largest, figure=figure)
 
 
 def _greedy(networks: Sequence[Decoder], texts: Sequence[list[int]], tokens: int) -> Row:
