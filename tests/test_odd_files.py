@@ -107,6 +107,67 @@ def files() -> dict[str, tuple[bytes, dict[str, str]]]:
         "24-office.docx": (zipped({"[Content_Types].xml": b"<x/>"}), {"": "unsupported"}),
         **documents(),
         **disguised(),
+        **pages_and_marks(),
+    }
+
+
+def pdf(pages: list[list[str]], missing: int = -1) -> bytes:
+    """A PDF of lines in Helvetica; the page `missing` is named and not there."""
+    kids = " ".join(f"{4 + 2 * place} 0 R" for place in range(len(pages)))
+    objects = ["<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Count {len(pages)}/Kids[{kids}]>>"]
+    objects.append("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
+    for place, rows in enumerate(pages):
+        drawn = "".join(f"BT /F1 10 Tf {x} {700 - 12 * y} Td ({row}) Tj ET\n" for y, line in enumerate(rows) for x, row in cells(line))
+        page = f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>/Contents {5 + 2 * place} 0 R>>"
+        objects += ["null" if place == missing else page, f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream"]
+    out, places = "%PDF-1.7\n", []
+    for count, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{count} 0 obj{content}endobj\n"
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    head = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer<</Size {len(objects) + 1}/Root 1 0 R>>"
+    return f"{out}{head}\nstartxref\n{len(out)}\n%%EOF".encode()
+
+
+def cells(line: str) -> list[tuple[int, str]]:
+    """Columns of a line, parted by a bar, and where they begin."""
+    return [(40 + 240 * place, cell) for place, cell in enumerate(line.split("|"))]
+
+
+def pages_and_marks() -> dict[str, tuple[bytes, dict[str, str]]]:
+    """PDFs with cut words, a page that is not there and columns; ruby, radicals and byte order marks."""
+    cut = [
+        "The fishermen of the lower town are inter-",
+        "national: they came from well-known har-",
+        "bours, and they sell what they have caught.",
+    ]
+    left = [
+        "The ferry runs from the western bank to the",
+        "castle every hour until the evening comes, and",
+        "whoever misses it has to walk to the bridge of",
+        "the soldiers, which is a way of half a morning,",
+    ]
+    right = [
+        "or to sleep in one of the inns at the landing,",
+        "where the beds are hard and all of the windows",
+        "look out on the water. Nobody has ever asked",
+        "for a second night in any of these houses.",
+    ]
+    row = "\ufeff" + json.dumps({"text": number(STORY, 86)}, ensure_ascii=False) + "\n\ufeff"
+    ruby = "".join(
+        f"<p>列车第{count}次经过<ruby>東<rp>(</rp><rt>とう</rt><rp>)</rp></ruby>京，窗外是一片灯火，乘客们收起报纸准备下车。</p>"
+        for count in range(5)
+    )
+    return {
+        "80-cut-words.pdf": (pdf([cut]), {"": ""}),
+        "81-missing-page.pdf": (
+            pdf([["The first page tells of a town by the river."], [], ["And the last one of the hills behind."]], 1),
+            {"": "", "#2": "unreadable"},
+        ),
+        "82-columns.pdf": (pdf([[f"{one}|{two}" for one, two in zip(left, right, strict=True)]]), {"": ""}),
+        "84-ruby.html": (f"<html><body><article>{ruby}</article></body></html>".encode(), {"": ""}),
+        "85-radicals.txt": (number(STORY, 85).replace("一", "⼀").replace("人", "⼈").encode(), {"": ""}),
+        "86-marks.jsonl": ((row + json.dumps({"text": number(STORY, 87)}, ensure_ascii=False)).encode(), {"#1": "", "#2": ""}),
     }
 
 
@@ -250,6 +311,10 @@ def test_a_folder_of_odd_files_is_prepared_and_every_one_has_its_receipt(tmp_pat
     assert kept["odd/00-good.txt"] == kept["odd/40-letter.docx"].replace("第40", "第0") == number(STORY, 0)
     prepare([tmp_path / "odd"], tmp_path / "two", PrepareConfig(workers=2, shard_bytes=10_000, read=read))
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
+    texts = {document.source.split("/", 1)[1]: document.text for split in SPLITS for document in read_dataset(tmp_path / "one", split)}
+    assert texts["80-cut-words.pdf"].startswith("The fishermen of the lower town are international: they came from well-known harbours,")
+    assert "half a morning, or to sleep" in texts["82-columns.pdf"] and texts["81-missing-page.pdf"].count("\n") == 2
+    assert "東京" in texts["84-ruby.html"] and texts["85-radicals.txt"] == number(STORY, 85)
 
 
 READ_AS_NOBODY = """

@@ -120,6 +120,11 @@ def test_recipe_that_cannot_be_read_says_why(tmp_path: Path) -> None:
             read_toml(path)
 
 
+def test_a_recipe_joined_from_files_of_an_editor_that_writes_byte_order_marks_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("\ufeff[train]\nseed = 1\n\ufeff[data]\n", "utf-8")
+    assert read_toml(tmp_path / "a.toml") == {"train": {"seed": 1}, "data": {}}
+
+
 def test_a_part_that_was_built_before_may_stand_for_its_table() -> None:
     inner = Inner(rate=2.0)
     assert build(Outer, {"title": "a", "inner": inner}).inner is inner

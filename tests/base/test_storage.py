@@ -31,6 +31,14 @@ def test_text_is_written_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "a.txt").read_bytes() == "翰墨\r\nend".encode()
 
 
+def test_byte_order_marks_at_the_beginning_of_lines_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("\ufeffone\n\ufefftwo\n", "utf-8")
+    assert storage.read_text(path) == "one\ntwo\n"
+    path.write_text('\ufeff{"a": "\ufeffb"}', "utf-8")
+    assert storage.read_json(path) == {"a": "\ufeffb"}
+
+
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     storage.write_text(path, "old")

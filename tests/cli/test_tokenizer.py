@@ -101,7 +101,7 @@ def dataset(tmp_path):
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "character", "word"])
 def test_a_tokenizer_of_every_kind_learns_the_words_of_a_domain(kind, text, dataset, tmp_path, capsys):
     old, new, words = str(tmp_path / "old"), str(tmp_path / "new"), tmp_path / "words.txt"
-    words.write_text("cardiomyopathy\n心肌病变\n\n", encoding="utf-8")
+    words.write_text("\ufeffcardiomyopathy\n\ufeff心肌病变\n\n", encoding="utf-8")
     assert run(["tokenizer", "train", str(text), "--kind", kind, "--vocab-size", "420", "--out", old]) == 0
     (tmp_path / "old" / "chat_template.jinja").write_text("{{ messages }}")
     command = ["tokenizer", "extend", old, "--words", str(words), "--data", str(dataset), "--add", "60", "--out", new]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from hanmo.base.errors import ConfigError
+from hanmo.base.storage import read_text
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises ConfigError with the line where the file is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise ConfigError(f"the recipe {path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:

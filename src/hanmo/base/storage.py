@@ -5,11 +5,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hanmo.base.errors import StorageError
+
+MARKS = re.compile("^\ufeff", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -73,13 +76,30 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
+def read_text(path: Path) -> str:
+    """The text of a file that a user wrote, its lines without byte order marks.
+
+    Raises OSError or UnicodeDecodeError.
+    """
+    return without_marks(path.read_text("utf-8"))
+
+
+def without_marks(text: str) -> str:
+    """The text without byte order marks at the beginning of lines: editors write one, and joined files have one in the middle.
+
+    >>> without_marks("\\ufeffone\\n\\ufefftwo")
+    'one\\ntwo'
+    """
+    return MARKS.sub("", text) if "\ufeff" in text else text
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """One JSON object.
 
     Raises StorageError when the file is missing, broken, or holds something else.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_text(path))
     except FileNotFoundError:
         raise StorageError(f"{path} is missing") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from hanmo.base.errors import UsageError
+from hanmo.base.storage import read_text
 from hanmo.cli.arguments import parse as parse_arguments
 from hanmo.tokenizer.config import TokenizerConfig
 
@@ -204,7 +205,7 @@ def _saved(data: str, old: "Tokenizer", new: "Tokenizer") -> dict[str, object]:
 
 def _read_words(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8").split("\n")
+        return read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--words {path} cannot be read as UTF-8 text: {error}") from error
 

@@ -43,6 +43,11 @@ def test_a_wrong_pair_is_told_with_its_place(tmp_path: Path, content: str, messa
         pairs(tmp_path / "own.tsv")
 
 
+def test_a_byte_order_mark_in_a_joined_list_is_no_letter(tmp_path: Path) -> None:
+    (tmp_path / "own.tsv").write_text("\ufeff# words\n\ufeffanna\tpeter\n", "utf-8")
+    assert read_rows_of_words(tmp_path / "own.tsv") == [["anna", "peter"]]
+
+
 def test_a_list_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the word list .*none.tsv cannot be read"):
         read_rows_of_words(tmp_path / "none.tsv")

@@ -24,6 +24,24 @@ def test_the_article_is_kept_and_the_menu_is_not() -> None:
     assert "var x" not in text and "关于" not in text
 
 
+READ_ALOUD = {
+    "<ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>": "東京",
+    "<ruby><rb>東</rb><rt>とう</rt><rb>京</rb><rt lang='ja'>きょう</rt></ruby>": "東京",
+    "<RUBY class=a>漢<rt>かん<rp>）</rp>字<RT>じ</RUBY>": "漢字",
+    "<ruby>東<rp>（<rt>とう<rp>）<rb>京<rp>（<rt>きょう<rp>）</ruby>": "東京",
+    "<ruby><ruby>東<rt>とう</rt></ruby>京<rt>きょう</rt></ruby>": "東京",
+    "<ruby>北<rtc><rt>běi</rt></rtc>京</ruby>": "北京",
+    "<ruby>旧": "旧",
+}
+
+
+@pytest.mark.parametrize("ruby", READ_ALOUD)
+def test_how_characters_are_read_falls_out_and_they_join(ruby: str) -> None:
+    page = "".join(f"<p>{number}行きます、{ruby}へ。{PARAGRAPH}</p>" for number in range(3))
+    text = extract_html(f"<html><body><article>{page}</article></body></html>")
+    assert f"0行きます、{READ_ALOUD[ruby]}へ。" in text
+
+
 @pytest.mark.parametrize("page", ["", "<", "<html></html>", "<div>" * 5000, "\0", "<?xml version='1.0' encoding='utf-8'?>"])
 def test_a_page_without_text_gives_nothing_and_never_raises(page: str) -> None:
     assert extract_html(page) == ""

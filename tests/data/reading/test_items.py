@@ -23,7 +23,7 @@ def items(path: Path) -> dict[str, str]:
 
 def test_every_text_in_a_row_is_an_item_however_deep(tmp_path: Path) -> None:
     line = json.dumps(ROW, ensure_ascii=False)
-    (tmp_path / "a.jsonl").write_text(f"\n{line}\n", "utf-8")
+    (tmp_path / "a.jsonl").write_text(f"\n\ufeff{line}\n", "utf-8")
     assert items(tmp_path / "a.jsonl") == {f"a.jsonl#2{name}": text for name, text in TEXTS.items()}
     (tmp_path / "b.json").write_text(f"[{line}]", "utf-8")
     assert items(tmp_path / "b.json") == {f"b.json#1{name}": text for name, text in TEXTS.items()}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hanmo.base.errors import DataError
+from hanmo.base.storage import read_text
 
 SYNONYMS = """
 big large|small little|fast quick rapid|happy glad|sad unhappy|begin start|begins starts|began started|end finish|ends finishes
@@ -83,7 +84,7 @@ def read_rows_of_words(path: Path) -> list[list[str]]:
     Raises DataError when the file cannot be read.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the word list {path} cannot be read: {error}") from error
     lines = (line.strip() for line in text.splitlines())

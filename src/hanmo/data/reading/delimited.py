@@ -15,10 +15,8 @@ from itertools import islice
 from typing import BinaryIO
 
 from hanmo.data.reading.contents import one_line
-from hanmo.data.reading.decode import BYTE_ORDER_MARKS
 from hanmo.data.reading.streams import lines
 
-UTF8_MARK = BYTE_ORDER_MARKS[0][0]
 DELIMITERS = ",\t;|"
 TAB_FIRST = "\t,;|"
 NAMED_DELIMITER = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of a file that Excel wrote
@@ -85,7 +83,7 @@ class Records:
             self.length = length
             if line is None:
                 return None
-            if (line := line.removeprefix(UTF8_MARK)).strip():
+            if line.strip():
                 return line.decode("utf-8", "surrogateescape")
         return ""
 

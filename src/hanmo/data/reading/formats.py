@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from hanmo.base.storage import without_marks
 from hanmo.data.reading.beginnings import (
     PAGE,
     PEEKED_ROWS,
@@ -126,7 +127,7 @@ def find_format(name: str, head: bytes) -> Format:
     if words := binary_kind(head):
         return Format("binary", note=words)
     encoding = encoding_of(head)
-    text = head.decode(encoding, "ignore").lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = without_marks(head.decode(encoding, "ignore").replace("\r\n", "\n").replace("\r", "\n"))
     if named in HELD_AS_BYTES:
         return _text_in_disguise(name, text, encoding)
     kind, note = _text_format(name, named, text, whole=len(head) < HEAD_BYTES)

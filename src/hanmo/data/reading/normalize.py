@@ -1,8 +1,9 @@
 """Text becomes one agreed form of itself, and Chinese stays Chinese.
 
-In: text as found. Out: text with mojibake undone, NFC, line ends as "\\n", no control characters, no blanks at line ends, at
-most two empty lines in a row. Full-width punctuation and curly quotes are kept: ftfy's defaults would turn them into ASCII.
-HTML entities are kept too, since in code they are meant. Normalising twice gives what normalising once gave.
+In: text as found. Out: text with mojibake undone, NFC, radicals as the characters they stand for (many PDFs confuse them), line ends as
+"\\n", no control characters, no blanks at line ends, at most two empty lines in a row. Full-width punctuation and curly quotes are
+kept: ftfy's defaults would turn them into ASCII. HTML entities are kept too, since in code they are meant. Normalising twice gives
+what normalising once gave.
 """
 
 import functools
@@ -25,6 +26,21 @@ EMPTY_LINES = re.compile("\n{4,}")
 SUSPECT = re.compile("[\x80-\u058f\u2020-\u2022\u2122\u2200-\u25ff\ufb00-\ufb06]")
 """What UTF-8 read in any single-byte encoding begins with; where none is, ftfy has nothing to repair and is not asked."""
 LIGATURES = re.compile("[\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\ufb00-\ufb06]")
+RADICALS = re.compile("[\u2e80-\u2fd5]")
+SUPPLEMENT = (
+    "⺁⺂⺃⺄⺅⺆⺇⺈⺉⺊⺋⺌⺍⺎⺏⺐⺑⺒⺓⺔⺕⺖⺗⺘⺙⺛⺜⺝⺞⺟⺠⺡⺢⺣⺤⺥⺦⺧"
+    "⺨⺩⺪⺫⺬⺭⺮⺯⺰⺱⺲⺳⺴⺵⺶⺷⺸⺹⺺⺻⺼⺽⺾⺿⻀⻁⻂⻃⻄⻅⻆⻇⻈⻉⻊⻋⻌⻍"
+    "⻎⻏⻐⻑⻒⻓⻔⻕⻖⻗⻘⻙⻚⻛⻜⻝⻞⻟⻠⻡⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳"
+)
+STANDS_FOR = (
+    "厂乛乚乙亻冂𠘨刀刂卜㔾小小兀尣尢𡯂巳幺彑彐忄心扌攵旡日月歺母民氵氺灬爫爫丬牛"
+    "犭王𤴔目示礻𥫗糹纟罓罒㓁冗𦉫羊𦍌𦍋耂肀聿肉𦥑艹艹艹虎衤覀西见角𧢲讠贝𧾷车辶辶"
+    "辶邑钅長镸长门𨸏阝雨青韦页风飞食𩙿飠饣𩠐马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟"
+)
+"""The CJK Radicals Supplement and the characters it stands for (Unicode's property Equivalent_Unified_Ideograph)."""
+UNIFIED = dict(zip(SUPPLEMENT, STANDS_FOR, strict=True)) | {
+    radical: unicodedata.normalize("NFKC", radical) for radical in map(chr, range(0x2F00, 0x2FD6))
+}
 MOST_ROUNDS = 8  # a repair can uncover another one; real text is stable after one or two
 
 
@@ -84,7 +100,7 @@ def _tidy(text: str) -> str:
     text = LINE_ENDS.sub("\n", without_surrogates(text))
     text = TERMINAL_COLOURS.sub("", text)
     text = CONTROLS.sub("", text)
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", RADICALS.sub(lambda found: UNIFIED.get(found[0], found[0]), text))
     text = "\n".join([line.rstrip() for line in text.split("\n")])
     text = EMPTY_LINES.sub("\n\n\n", text)
     return text.lstrip("\n").rstrip()

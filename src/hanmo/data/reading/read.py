@@ -29,13 +29,13 @@ from hanmo.data.reading.office import read_office
 from hanmo.data.reading.passages import in_passages
 from hanmo.data.reading.pdf import read_pdf
 from hanmo.data.reading.remote import without_secrets
-from hanmo.data.reading.rows import UTF8_MARK, numbered_lines, read_csv, read_json, read_jsonl, read_parquet
+from hanmo.data.reading.rows import numbered_lines, read_csv, read_json, read_jsonl, read_parquet
 from hanmo.data.reading.streams import READ_ERRORS, Guard, TooLargeError, as_utf8, file_size, lines, open_file, unpacked
 from hanmo.data.reading.subtitles import read_subtitles
 from hanmo.data.reading.warc import read_warc
 from hanmo.data.tables import read_rows
 
-MARKDOWN_HEADING = re.compile(r"\ufeff?#{1,6}\s")
+MARKDOWN_HEADING = re.compile(r"#{1,6}\s")
 LOOK_BYTES = 600  # of a line, enough to tell a heading
 SPLITS = ("train", "validation", "test")
 
@@ -210,7 +210,7 @@ def _read_blocks(content: Content, config: ReadConfig) -> Iterator[Text | Refuse
             if line is None:
                 yield too_long(content.label, length, config.max_bytes)
             else:
-                block += line if block else line.removeprefix(UTF8_MARK)
+                block += line
     if block.strip():
         yield _part(content, content.label, bytes(block))
 
@@ -229,8 +229,6 @@ def _parts(content: Content, config: ReadConfig) -> Iterator[tuple[bytes, int]]:
     part, total = bytearray(), 0
     with content.open() as plain:
         for line, length in lines(as_utf8(plain, content.format.encoding), config.max_bytes):
-            if not total and line is not None:
-                line = line.removeprefix(UTF8_MARK)
             if line is not None and begins(line[:LOOK_BYTES].decode("utf-8", "replace")):
                 if part.strip():
                     yield bytes(part), total

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, cast
 from hanmo.data.reading.beginnings import PEEKED_ROWS
 from hanmo.data.reading.contents import Content, ReadConfig, fault, one_line, seekable, too_long, undecodable
 from hanmo.data.reading.conversations import conversation, conversation_columns, rendered, turns_in
-from hanmo.data.reading.delimited import UTF8_MARK, Records
+from hanmo.data.reading.delimited import Records
 from hanmo.data.reading.formats import suffix_of
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
-from hanmo.data.reading.streams import BLOCK_BYTES, LineEnds, Rejoined, as_utf8, lines
+from hanmo.data.reading.streams import BLOCK_BYTES, UTF8_MARK, LineEnds, Rejoined, as_utf8, lines
 from hanmo.data.tables import Gap, column_names, read_past_gaps
 
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
@@ -96,7 +96,7 @@ def _numbered(content: Content, stream: BinaryIO, limit: int) -> Iterator[tuple[
         label = f"{content.label}#{row}"
         if line is None:
             yield too_long(label, length, limit)
-        elif stripped := (line.removeprefix(UTF8_MARK) if row == 1 else line).strip():
+        elif stripped := line.strip():
             yield label, stripped
         if 0 <= content.stop <= position:
             return

@@ -25,6 +25,7 @@ from hanmo.data.reading.remote import open_url, url_size
 from hanmo.data.tables import TableError, arrow_stream
 
 BLOCK_BYTES = 2**20
+UTF8_MARK = codecs.BOM_UTF8
 FREE_BYTES = 16 * 2**20  # however well packed, so little harms nobody
 LONE_RETURN = re.compile(rb"\r(?!\n)")
 OPENERS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
@@ -172,12 +173,13 @@ def packed_kind(head: bytes) -> str:
 def lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes | None, int]]:
     """Lines with their lengths in bytes; None instead of a line longer than `limit`, which is read past, not held.
 
-    A carriage return that stands alone ends a line too, and comes out as a line feed.
+    A carriage return that stands alone ends a line too, and comes out as a line feed. A byte order mark at a line's beginning, where
+    files were joined, is left out; the length counts it.
     """
     stream = io.BufferedReader(LineEnds(stream), HEAD_BYTES)
     while line := stream.readline(limit + 1):
         if len(line) <= limit or line.endswith(b"\n"):
-            yield line, len(line)
+            yield line.removeprefix(UTF8_MARK), len(line)
             continue
         length = len(line)
         while more := stream.readline(BLOCK_BYTES):
