@@ -92,3 +92,11 @@ def test_what_gives_no_text_has_one_receipt(tmp_path: Path, data: bytes, rule: s
 def test_a_path_that_leads_out_of_the_book_is_only_missing(tmp_path: Path) -> None:
     (entry, text) = read(tmp_path / "a.epub", book({"../../etc/x.xhtml": None, "one.xhtml": CHAPTER.format(1)}))
     assert isinstance(entry, Refused) and entry.rule == "unreadable" and isinstance(text, Text)
+
+
+@pytest.mark.parametrize("unit", ["<!--", "<a ", "</", "<![", "<?", "<td>", "<tr><td>", "<rt>", "<a x='", "&#"])
+def test_a_page_of_marks_that_never_close_costs_no_more_than_its_bytes(tmp_path: Path, unit: str) -> None:
+    """Some parsers of HTML take minutes for these, or raise."""
+    entries = read(tmp_path / "a.epub", book({"one.xhtml": "<p>words</p>" + unit * 10_000, "two.xhtml": CHAPTER.format(2)}))
+    (text,) = [entry.text for entry in entries if isinstance(entry, Text)]
+    assert text.startswith("words") and text.endswith(TEXT.format(2))

@@ -124,3 +124,10 @@ def test_subtitles_without_words_or_with_too_many_have_a_receipt(tmp_path: Path)
     empty = b"1\n00:00:01,000 --> 00:00:02,000\n\n\n2\n00:00:03,000 --> 00:00:04,000\n<i></i>\n"
     found = [read(tmp_path / "a.srt", empty), read(tmp_path / "a.srt", SRT.encode(), max_bytes=100)]
     assert [[entry.rule for entry in entries if isinstance(entry, Refused)] for entries in found] == [["no_text"], ["max_bytes"]]
+
+
+def test_many_cues_without_an_end_and_marks_never_closed_cost_no_more_than_their_bytes() -> None:
+    cue = "00:00:01.000 --> 00:00:02.000\nand so on\n\n"
+    assert spoken(cue * 20_000).count("and so on") == 20_000
+    marks = "[Script Info]\n[Events]\nDialogue: 0,0,0,,,0,0,0,," + "{" + "\\p1" * 100_000 + "<a " * 100_000 + "end\n"
+    assert spoken(marks).endswith("end")

@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportAttributeAccessIssue=false
 """A book in EPUB becomes its text, chapter below chapter in the order of its spine.
 
 In: a zip package. Out: one text; a receipt for every chapter that is named and cannot be read. The idea: a book has no boilerplate,
@@ -8,13 +9,12 @@ character (ruby) and pictures are left out; what is protected against copying is
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 from hanmo.data.reading.contents import Content, ReadConfig, refusal, undecodable
 from hanmo.data.reading.decode import decode
 from hanmo.data.reading.inputs import Refused, Text
-from hanmo.data.reading.packages import MEMBER_ERRORS, Package, opened_package, read_xml
+from hanmo.data.reading.packages import BLOCK_BYTES, MEMBER_ERRORS, Package, opened_package, read_xml
 from hanmo.data.reading.prose import Elements, Prose
 
 CONTAINER, PROTECTED = "META-INF/container.xml", "META-INF/encryption.xml"
@@ -22,8 +22,6 @@ CHAPTERS = ("application/xhtml+xml", "text/html", "application/xml")
 MARKUP = 4  # times read.max_bytes that a chapter with its marks may have
 FONTS = re.compile(r"font|\.(otf|ttf|woff2?)$", re.IGNORECASE)
 BLOCKS = "p div h1 h2 h3 h4 h5 h6 li ul ol dl dt dd blockquote pre section article header footer aside nav figure figcaption table body"
-EMPTY = "area base col embed img input link meta param source track wbr"
-VOID = frozenset(EMPTY.split())
 XHTML = Elements(
     paragraphs=frozenset(BLOCKS.split()),
     rows=frozenset({"tr"}),
@@ -139,31 +137,34 @@ def _page(package: Package, name: str, label: str, config: ReadConfig) -> str | 
 
 
 def _page_text(markup: str, limit: int) -> str:
-    page = _Page(Prose(XHTML, limit))
-    page.feed(markup)
-    page.close()
-    return page.prose.text()
+    """All words of a page, however badly its elements are closed.
+
+    Raises TooLargeError when they are more than `limit` bytes.
+    """
+    from lxml import etree
+
+    prose = Prose(XHTML, limit)
+    parser = etree.HTMLParser(target=_Told(prose), encoding="utf-8")
+    data = markup.encode("utf-8", "replace")
+    for place in range(0, len(data), BLOCK_BYTES):
+        parser.feed(data[place : place + BLOCK_BYTES])
+    if data.strip():
+        parser.close()
+    return prose.text()
 
 
-class _Page(HTMLParser):
-    """Tells the elements of a page, however badly they are closed."""
+class _Told:
+    """What lxml tells of a page, for whom it is told to."""
 
     def __init__(self, prose: Prose) -> None:
-        super().__init__()
-        self.prose = prose
+        self.start, self._prose = prose.start, prose
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.prose.start(tag, {})
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
         if tag not in XHTML.breaks:
-            self.prose.end(tag)
+            self._prose.end(tag)
 
-    def handle_data(self, data: str) -> None:
-        self.prose.data(data)
+    def data(self, text: str) -> None:
+        self._prose.data(text)
+
+    def close(self) -> None:
+        pass

@@ -15,7 +15,8 @@ from hanmo.data.reading.decode import decode
 from hanmo.data.reading.inputs import Refused, Text
 
 STYLE = re.compile(r"\{\\[^{}]*\}|</?(?:[a-zA-Z][^<>]*|\d[\d:.]*)>")
-DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}.*?(?:\{[^{}]*\\p0[^{}]*\}|$)", re.DOTALL)
+MARK = re.compile(r"(\{\\[^{}]*\})")
+DRAWING = re.compile(r"\\p(\d)")
 ROLLING = re.compile(r"<\d+:\d{2}(?::\d{2})?\.\d{3}>")
 NO_CUES = ("NOTE", "STYLE", "REGION", "WEBVTT")
 NUMBER = re.compile(r"\d+")
@@ -51,18 +52,18 @@ def spoken(text: str) -> str:
     is_script = "[Script Info]" in text or re.search(r"^Dialogue:", text, re.MULTILINE)
     cues = _script_cues(text) if is_script else _timed_cues(text)
     rolling = bool(ROLLING.search(text))
-    said: list[str] = []
+    said: list[list[str]] = []
     last = ""
     for cue in cues:
         lines = [line for row in cue.split("\n") if (line := _clean(row))]
         if rolling and lines:  # captions that roll show every line twice
             lines, last = [line for line in lines if line != last], lines[-1]
         for place, line in enumerate(lines):
-            if said and _goes_on(said[-1], line, inside=place > 0):
-                said[-1] += ("" if said[-1][-1] in "，、；：" else " ") + line
+            if said and _goes_on(said[-1][-1], line, inside=place > 0):
+                said[-1] += ["" if said[-1][-1][-1] in "，、；：" else " ", line]
             else:
-                said.append(line)
-    return "\n".join(said)
+                said.append([line])
+    return "\n".join(map("".join, said))
 
 
 def _timed_cues(text: str) -> Iterator[str]:
@@ -97,8 +98,20 @@ def _script_cues(text: str) -> Iterator[str]:
         elif events and row.startswith("Dialogue:"):
             fields = row.partition(":")[2].split(",", before)
             if len(fields) > before:
-                words = DRAWING.sub("", fields[before])
-                yield words.replace("\\N", "\n").replace("\\n", " ").replace("\\h", " ")
+                yield _without_drawings(fields[before]).replace("\\N", "\n").replace("\\n", " ").replace("\\h", " ")
+
+
+def _without_drawings(words: str) -> str:
+    """Words without what is drawn between a mark that begins a drawing (p1) and one that ends it (p0)."""
+    kept: list[str] = []
+    draws = False
+    for place, piece in enumerate(MARK.split(words)):
+        if place % 2:  # a mark; words stand between them
+            found = DRAWING.findall(piece)
+            draws = found[-1] != "0" if found else draws
+        elif not draws:
+            kept.append(piece)
+    return "".join(kept)
 
 
 def _clean(row: str) -> str:
