@@ -72,4 +72,4 @@ def test_a_person_reads_who_is_better(house: Path, capsys: pytest.CaptureFixture
 def test_too_little_text_is_told(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (house / "short.txt").write_text("Fog.", "utf-8")
     assert run(["compare", str(house / "bpe"), str(house / "uniform"), "--data", str(house / "short.txt")]) == 1
-    assert "at least 5 documents" in capsys.readouterr().err
+    assert "at least 5 passages" in capsys.readouterr().err

@@ -111,8 +111,9 @@ def test_flags_reach_every_stage_and_wrong_ones_are_refused(life, tmp_path, caps
     assert "max-steps" in capsys.readouterr().err
     assert run(["run", "--out", str(tmp_path / "run")]) == 2
     assert "needs a recipe first" in capsys.readouterr().err
-    assert run(["run", str(recipe), "--out", str(tmp_path / "run"), "--train.objective.name", "masked"]) == 2
-    assert "hanmo plan forecasts it, hanmo pretrain trains it" in capsys.readouterr().err
+    masked = ["--train.objective.name", "masked", "--network", "decoder"]
+    assert run(["run", str(recipe), "--out", str(tmp_path / "run"), *masked]) == 2
+    assert "cannot train network 'decoder'" in capsys.readouterr().err
     empty = tmp_path / "empty.toml"
     empty.write_text("[train]\nmax_steps = 30\n")
     assert run(["run", str(empty), "--out", str(tmp_path / "run")]) == 2

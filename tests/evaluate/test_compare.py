@@ -7,7 +7,8 @@ import pytest
 
 from hanmo.base.errors import DataError
 from hanmo.base.records import Document
-from hanmo.evaluate.compare import as_row, compare, compare_all
+from hanmo.evaluate.compare import as_row, compare_all
+from hanmo.evaluate.measurement import difference as difference_of
 from hanmo.evaluate.perplexity import evaluate
 from hanmo.model.config import NgramConfig
 from hanmo.model.ngram import Ngram, Uniform
@@ -28,6 +29,10 @@ def texts(seed, count, length=40):
 def learned(order):
     rows = [np.concatenate([[EOT], by_byte(document.text)]) for document in texts(1, 20)]
     return Ngram.fit_sequences(rows, NgramConfig(vocab_size=VOCAB, order=order))
+
+
+def compare(first, second):
+    return difference_of(first.measurement, second.measurement)
 
 
 def measured(model, documents, **options):

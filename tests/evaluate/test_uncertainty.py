@@ -6,15 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.errors import DataError
+from hanmo.evaluate.measurement import difference, ratio
+from hanmo.evaluate.perplexity import bits_per_byte
 from hanmo.evaluate.uncertainty import (
-    bootstrap_interval,
+    bootstrap_values,
+    drawn_sums,
+    expanded_interval,
     expanded_tail,
     holm,
-    paired_difference,
-    resampled_ratios,
-    sign_flip_p_value,
+    least_p_value,
     student_cdf,
     student_quantile,
+    swap_p_value,
 )
 
 
@@ -23,6 +26,23 @@ def measured(seed, units, spread=0.2):
     rng = np.random.default_rng(seed)
     sizes = rng.integers(500, 3000, units).astype(float)
     return rng.normal(2, spread, units) * sizes, sizes
+
+
+def bootstrap_interval(bits, sizes, **options):
+    values = bootstrap_values({"bits": bits, "bytes": sizes}, ratio("bits", "bytes"), **options)
+    return expanded_interval(values, len(bits))
+
+
+def paired_difference(first, second, sizes, **options):
+    one, other = (bits_per_byte(bits, sizes, "document") for bits in (first, second))
+    return difference(one, other, **options)
+
+
+def sign_flip_p_value(differences, **options):
+    """Of a sum: results change sides by changing their sign."""
+    columns = {"bits": np.asarray(differences, float), "units": np.ones(len(differences))}
+    nothing = {**columns, "bits": np.zeros(len(differences))}
+    return swap_p_value(columns, nothing, ratio("bits", "units"), **options)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +94,24 @@ def test_an_interval_holds_the_ratio_and_shrinks_with_more_units():
 
 def test_a_seed_gives_the_same_interval_and_large_data_the_same_as_in_one_piece(monkeypatch):
     bits, sizes = measured(1, 50)
-    whole = resampled_ratios(bits, sizes, resamples=100, seed=3)
-    assert np.array_equal(whole, resampled_ratios(bits, sizes, resamples=100, seed=3))
+    columns, options = {"bits": bits, "bytes": sizes}, {"resamples": 100, "seed": 3}
+    whole = bootstrap_values(columns, ratio("bits", "bytes"), **options)
+    assert np.array_equal(whole, bootstrap_values(columns, ratio("bits", "bytes"), **options))
     monkeypatch.setattr("hanmo.evaluate.uncertainty._DRAWS_AT_ONCE", 500)
-    assert np.array_equal(whole, resampled_ratios(bits, sizes, resamples=100, seed=3))
+    assert np.array_equal(whole, bootstrap_values(columns, ratio("bits", "bytes"), **options))
+
+
+def test_a_wide_column_is_summed_as_its_parts_would_be():
+    rng = np.random.default_rng(0)
+    wide, drawn = rng.normal(size=(7, 3)), rng.integers(0, 7, (20, 7))
+    sums = drawn_sums({"wide": wide}, drawn)["wide"]
+    parts = [drawn_sums({"one": wide[:, place]}, drawn)["one"] for place in range(3)]
+    np.testing.assert_allclose(sums, np.stack(parts, 1))
+
+
+def test_the_least_p_value_is_that_of_units_that_all_agree():
+    for units in (5, 9, 40):
+        assert sign_flip_p_value(np.full(units, 1.0)) == least_p_value(units)
 
 
 def test_one_unit_cannot_tell_how_much_it_varies():

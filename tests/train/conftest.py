@@ -12,6 +12,7 @@ from hanmo.model.config import DecoderConfig
 from hanmo.model.decoder import Decoder
 from hanmo.train.config import TrainConfig
 from hanmo.train.loop import Loop
+from hanmo.train.losses import TokenLoss
 from hanmo.train.optimizer import Optimizer
 from hanmo.train.progress import Meter
 
@@ -62,6 +63,7 @@ def make_loop(tmp_path) -> Callable[..., Loop]:
             network=network,
             optimizer=Optimizer(network, config, {"layers.0.attention.qkv.weight": [32, 32, 32]}, precision),
             batch_of=lambda step, micro: part(rows_of(step, config.batch_size), micro, micro_batches),
+            loss=TokenLoss(config.label_smoothing),
             micro_batches=micro_batches,
             validate=validate,
             config=config,

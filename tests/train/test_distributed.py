@@ -22,6 +22,7 @@ from hanmo.model.decoder import Decoder
 from hanmo.train.config import TrainConfig
 from hanmo.train.distributed import world
 from hanmo.train.loop import Loop
+from hanmo.train.losses import TokenLoss
 from hanmo.train.optimizer import Optimizer
 from hanmo.train.progress import Meter
 
@@ -32,7 +33,7 @@ with world() as here:
     shape = dict(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=CONTEXT)
     network = Decoder(DecoderConfig(**shape))
     loop = Loop(
-        network=network, optimizer=Optimizer(network, config), micro_batches=2, validate=validate, config=config,
+        network=network, optimizer=Optimizer(network, config), loss=TokenLoss(), micro_batches=2, validate=validate, config=config,
         batch_of=lambda step, micro: part(rows_of(step, 8), here.rank * 2 + micro, 2 * here.size),
         folder=Run(Path(sys.argv[2])), meter=Meter(flops_per_token=0, machine_flops=0, quiet=True), world=here,
     )

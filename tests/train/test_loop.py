@@ -3,8 +3,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -191,33 +189,3 @@ def test_a_finished_run_is_left_as_it_is(make_loop):
     again.batch_of = None
     assert again.run().step == 12
     assert json.loads((again.folder.checkpoints / "step-00000012" / "state.json").read_text())["stopped_by"] == "limit"
-
-
-COMPILED = """
-import copy, torch
-from hanmo.model.config import DecoderConfig
-from hanmo.model.decoder import Decoder
-from hanmo.train.config import TrainConfig
-from hanmo.train.loop import compile_network
-
-torch.set_num_threads(1)
-torch.manual_seed(0)
-plain = Decoder(DecoderConfig(vocab_size=31, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=16))
-compiled = copy.deepcopy(plain)
-compile_network(plain, TrainConfig(max_steps=1, warmup_steps=0))
-compile_network(compiled, TrainConfig(max_steps=1, warmup_steps=0, compile="on"))
-ids = torch.randint(31, (4, 17))
-for network in (plain, compiled):
-    nats, weight = network.loss(ids[:, :-1], ids[:, 1:], torch.ones(4, 16))
-    nats.backward()
-    norm = torch.stack([p.grad.norm() for p in network.parameters()]).norm()
-    print("hidden" in vars(network), float(nats), float(norm))
-"""
-
-
-def test_a_compiled_network_has_the_same_loss_and_gradient():
-    """In a process of its own: the checks of shapes that tests switch on cannot be compiled."""
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True)
-    (plain, *eager), (changed, *compiled) = [line.split() for line in done.stdout.splitlines()]
-    assert (plain, changed) == ("False", "True"), "auto leaves the kernels in place on a CPU"
-    assert [float(x) for x in compiled] == pytest.approx([float(x) for x in eager], rel=1e-4)

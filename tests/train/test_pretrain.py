@@ -22,7 +22,7 @@ from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.model.store import load_model
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 from hanmo.train.config import TrainConfig
-from hanmo.train.pretrain import Settings, matrix_blocks, pretrain
+from hanmo.train.pretrain import Settings, pretrain
 
 TEXTS = [
     f"The {a} fox number {n} crossed the {b} river, and 狐狸过了第{n}条河。"
@@ -127,13 +127,6 @@ def test_a_recurrent_network_takes_the_same_road(house, tmp_path):
 def test_isolated_documents_train_too(house, tmp_path):
     manifest = run(house, tmp_path / "run", train=dataclasses.replace(TRAIN, max_steps=3, packing="isolate"))
     assert manifest["steps"] == 3
-
-
-def test_the_fused_projections_are_orthogonalised_in_parts():
-    blocks = matrix_blocks(dataclasses.replace(MODEL, num_key_value_heads=1))
-    assert blocks["layers.1.attention.qkv.weight"] == [32, 16, 16]
-    assert blocks["layers.0.mlp.up.weight"] == [128, 128]
-    assert matrix_blocks(RecurrentConfig()) == {}
 
 
 SENTENCES = [

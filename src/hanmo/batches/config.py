@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hanmo.base.errors import ConfigError
+from hanmo.model.config import NetworkKind
 
 ObjectiveName = Literal["next_token", "masked", "span_corruption", "prefix", "fill_in_the_middle"]
-NetworkKind = Literal["decoder", "encoder", "encoder_decoder", "recurrent"]
 
 NETWORKS: dict[ObjectiveName, tuple[NetworkKind, ...]] = {
     "next_token": ("decoder", "recurrent"),

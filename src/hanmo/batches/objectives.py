@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hanmo.base.errors import ConfigError
 from hanmo.base.records import Batch
-from hanmo.batches.config import NetworkKind, ObjectiveConfig
+from hanmo.batches.config import ObjectiveConfig
 from hanmo.batches.draws import partition, uniforms
 from hanmo.batches.marks import Groups, Marks
+from hanmo.model.config import NetworkKind
 
 Ids = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -30,7 +30,8 @@ def parse(words: Sequence[str]) -> Options:
 def run(options: Options) -> dict[str, object]:
     """Score every document with both; gives the difference in bits per byte, first minus second, and both results."""
     from hanmo.data.reading.remote import without_secrets
-    from hanmo.evaluate.compare import as_row, compare
+    from hanmo.evaluate.compare import as_row
+    from hanmo.evaluate.measurement import difference
 
     first, second = (measure(path, read_documents(options), options) for path in (options.first, options.second))
     return {
@@ -38,8 +39,9 @@ def run(options: Options) -> dict[str, object]:
         "second": {"model": str(options.second), **second.summary()},
         "data": without_secrets(options.data),
         "unit": first.unit,
-        "units": int(first.unit_bytes.size),
-        **as_row(compare(first, second)),
+        "units": first.measurement.units,
+        "least_p_value": first.measurement.least_p_value,
+        **as_row(difference(first.measurement, second.measurement)),
     }
 
 
@@ -54,9 +56,14 @@ def show(result: dict[str, object]) -> str:
     better = "the first is better" if difference < 0 else "the second is better"
     verdict = better if result["apart"] else "no difference can be told apart from chance"
     paired = f"paired over {result['units']:,} {result['unit']}s"
+    seen = f"differences from {number(result['detectable'])} on would be seen four times out of five"
     lines += [
         f"{'difference':<{width}}  {difference:+.4f}   {spread(result['interval'], '+')}, {paired}",
-        f"{'':<{width}}  {verdict}, "
-        f"p = {number(result['p_value'])}; differences from {number(result['detectable'])} on would be seen four times out of five",
+        f"{'':<{width}}  {verdict}, p = {number(result['p_value'])}{few(result['least_p_value'])}; {seen}",
     ]
     return "\n".join(lines)
+
+
+def few(least: object) -> str:
+    """What to say of a p-value where so few units cannot give a small one."""
+    return f" (so few units give no less than {least:.3g}: read the interval)" if isinstance(least, float) and least > 0.01 else ""

@@ -19,15 +19,14 @@ from hanmo.base.errors import DataError, ModelError
 from hanmo.base.progress import Progress
 from hanmo.base.records import Document
 from hanmo.data.cleaning.words import words
-from hanmo.evaluate.uncertainty import bootstrap_interval
+from hanmo.evaluate.measurement import Measurement, ratio
+from hanmo.evaluate.uncertainty import FEWEST_UNITS
 from hanmo.model.scoring import LanguageModel
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
 Unit = Literal["document", "passage"]
 
-FEWEST_UNITS = 5
-"""Fewer units than these give intervals that cover the truth far less often than they claim."""
 PASSAGE_BYTES = 2048
 _SMALLEST_PASSAGE_BYTES = 256
 _CHARACTERS_AT_ONCE = 1 << 21
@@ -64,6 +63,11 @@ class Evaluation:
     document_tokens: Floats
     unit_bits: Floats
     unit_bytes: Floats
+
+    @property
+    def measurement(self) -> Measurement:
+        """Bits per byte, unit by unit, for comparisons."""
+        return bits_per_byte(self.unit_bits, self.unit_bytes, self.unit, self.text_sha256)
 
     @property
     def definition(self) -> str:
@@ -149,7 +153,7 @@ def evaluate(
     total, spoken = float(bits.sum()), sum(s.words for s in scored)
     return Evaluation(
         bits_per_byte=total / float(sizes.sum()),
-        interval=bootstrap_interval(unit_bits, unit_bytes) if unit_bytes.size >= FEWEST_UNITS else None,
+        interval=bits_per_byte(unit_bits, unit_bytes, chosen).interval(),
         perplexity=_exponential(total / float(tokens.sum())),
         word_perplexity=_exponential(total / spoken) if spoken else None,
         tokens=int(tokens.sum()),
@@ -165,6 +169,18 @@ def evaluate(
         document_tokens=tokens,
         unit_bits=unit_bits,
         unit_bytes=unit_bytes,
+    )
+
+
+def bits_per_byte(bits: Floats, sizes: Floats, unit: Unit, text_sha256: str = "") -> Measurement:
+    """Sum of -log2 p over sum of UTF-8 bytes, with what each unit adds to both."""
+    return Measurement(
+        metric="bits_per_byte",
+        unit=unit,
+        columns={"bits": bits, "bytes": sizes},
+        statistic=ratio("bits", "bytes"),
+        larger_is_better=False,
+        measured_on=text_sha256,
     )
 
 

@@ -45,6 +45,31 @@ WORDS: dict[str, tuple[str, str]] = {
         "Measured on {documents} held-out documents, {bytes} bytes; intervals are drawn over {units} units of text ({unit}).",
         "在 {documents} 篇留出文档（{bytes} 字节）上测得；区间由 {units} 个文本单元（{unit}）自助重抽样得到。",
     ),
+    "measured_rows": (
+        "Measured on rows of held-out text; intervals are drawn over {units} rows.",
+        "在留出文本的各行上测得；区间由 {units} 行自助重抽样得到。",
+    ),
+    "paired_loss": (
+        "Differences are paired: the same rows under both models; below zero, the {reference} is better. p-values are for "
+        "all comparisons together (Holm).",
+        "差值为配对比较：两个模型在相同的行上相减，小于零表示 {reference} 更好；p 值已按 Holm 方法对全部比较作校正。",
+    ),
+    "objective_definition": (
+        "Loss: mean −ln p of the tokens that were hidden or cut out, in nats; accuracy: share of them that are the likeliest "
+        "token. Neither is the probability of a text. Unigram says of every token how often it was asked for in training.",
+        "损失：被遮盖或剪去的词元的平均 −ln p（nat）；准确率：其中概率最大者恰为正确词元的比例。"
+        "两者都不是文本的概率。一元模型只报告各词元在训练中被问到的频率。",
+    ),
+    "pseudo_definition": (
+        "Pseudo-perplexity: exp(mean −ln p) over tokens of held-out beginnings, each hidden alone (Salazar et al. 2020).",
+        "伪困惑度：对留出文本开头的词元逐一遮盖，取 exp(平均 −ln p)（Salazar 等 2020）。",
+    ),
+    "few_units": (
+        "With so few units no p-value can be below {least}, however far apart two models are: read the intervals.",
+        "单元如此之少，无论两个模型相差多远，p 值都不会低于 {least}：请看区间。",
+    ),
+    "accuracy": ("accuracy", "准确率"),
+    "pseudo_perplexity": ("pseudo-perplexity", "伪困惑度"),
     "document": ("documents", "文档"),
     "passage": ("passages", "段落"),
     "definition": (

@@ -71,10 +71,30 @@ def _name(model: str, say: Phrases) -> str:
     return say(model) if model in WORDS else model
 
 
+def _metric(evaluation: Json) -> str:
+    """What the models are compared by."""
+    return evaluation.get("metric", "bits_per_byte")
+
+
+def _sign(evaluation: Json) -> int:
+    """1 where more is better, -1 where less is."""
+    return 1 if evaluation.get("larger_is_better") else -1
+
+
 def _ordered(evaluation: Json) -> list[tuple[str, Json]]:
     """Models from the weakest to the best."""
     models: Mapping[str, Json] = evaluation["models"]
-    return sorted(models.items(), key=lambda item: -item[1]["bits_per_byte"])
+    metric, sign = _metric(evaluation), _sign(evaluation)
+    return sorted(models.items(), key=lambda item: sign * item[1][metric])
+
+
+OTHERS = ("perplexity", "word_perplexity", "accuracy", "pseudo_perplexity")
+"""Further numbers of a model, shown where some model has them."""
+
+
+def _others(evaluation: Json) -> list[str]:
+    found = {key for model in evaluation["models"].values() for key in model}
+    return [name for name in OTHERS if name in found and name != _metric(evaluation)]
 
 
 def _bits(value: float, interval: Sequence[float] | None) -> Cell:
@@ -84,71 +104,71 @@ def _bits(value: float, interval: Sequence[float] | None) -> Cell:
 def verdict(evaluation: Json, say: Phrases) -> str:
     """Whether the reference is better than every other model, in one honest sentence."""
     reference = evaluation["reference"]
-    unproved = [
-        name
-        for name, found in evaluation["differences"].items()
-        if not (found["difference"] < 0 and found.get("interval") and found["interval"][1] < 0)
-    ]
+    unproved = [name for name, found in evaluation["differences"].items() if not _is_better(found, _sign(evaluation))]
     if unproved:
         return say("not_best", reference=_name(reference, say), names=", ".join(_name(name, say) for name in unproved))
     return say("best", reference=_name(reference, say))
 
 
+def _is_better(difference: Json, sign: int) -> bool:
+    """Whether the whole interval of reference minus model lies on the good side."""
+    low, high = difference.get("interval") or (0.0, 0.0)
+    return low > 0 if sign > 0 else high < 0
+
+
 def _result(evaluation: Json, plan: Json, say: Phrases) -> list[Block]:
     reference = evaluation["reference"]
     best, name = evaluation["models"][reference], _name(reference, say)
-    tiles = [
-        (number(best["bits_per_byte"], 3), say("of", what=say("bits_per_byte"), of=name)),
-        (show(best["perplexity"]), say("perplexity")),
-    ]
+    metric, others = _metric(evaluation), _others(evaluation)
+    tiles = [(number(best[metric], 3), say("of", what=say(metric), of=name))]
+    tiles += [(show(best[each]), say(each)) for each in others if each != "word_perplexity" and each in best]
     if "parameters" in plan:
         tiles.append((show(plan["parameters"]["total"]), say("parameters")))
     if plan.get("fact", {}).get("minutes") is not None:
         tiles.append((number(plan["fact"]["minutes"], 1), say("of", what=say("minutes"), of=say("training"))))
-    columns = [
-        say("model"),
-        say("bits_per_byte"),
-        say("difference", reference=name),
-        say("p_value"),
-        say("perplexity"),
-        say("word_perplexity"),
-    ]
+    columns = [say("model"), say(metric), say("difference", reference=name), say("p_value"), *map(say, others)]
     models = _ordered(evaluation)
-    notes = [
-        say(
-            "measured_on",
-            documents=show(evaluation["documents"]),
-            bytes=show(evaluation["bytes"]),
-            units=show(evaluation["units"]),
-            unit=say(evaluation["unit"]),
-        ),
-        say("paired", reference=name),
-        say("definition", definition=best["definition"]),
-        *([say("passages_only")] if evaluation["unit"] == "passage" else []),
-        *([say("unknown_words", count=show(best["unknown_tokens"]))] if best.get("unknown_tokens") else []),
-    ]
+    notes = _notes(evaluation, best, name, say)
     return [
         Tiles(tiles),
         Paragraph(verdict(evaluation, say)),
         Table(
             columns,
-            [_row(model, found, evaluation["differences"].get(model), say) for model, found in models],
+            [_row(model, found, evaluation, say) for model, found in models],
             marked=[i for i, (model, _) in enumerate(models) if model == reference],
         ),
         *(Paragraph(note, quiet=True) for note in notes),
     ]
 
 
-def _row(model: str, found: Json, difference: Json | None, say: Phrases) -> list[Cell]:
+def _notes(evaluation: Json, best: Json, name: str, say: Phrases) -> list[str]:
+    """What was measured on what, and how far it may be trusted."""
+    counts = {key: show(evaluation[key]) for key in ("documents", "bytes", "units") if key in evaluation}
+    unit = say(evaluation["unit"])
+    measured = say("measured_on", **counts, unit=unit) if "bytes" in counts else say("measured_rows", **counts)
+    language_model = _metric(evaluation) == "bits_per_byte"
+    least = evaluation.get("least_p_value", 0.0)
+    return [
+        measured,
+        say("paired", reference=name) if language_model else say("paired_loss", reference=name),
+        say("definition", definition=best["definition"]) if language_model else say("objective_definition"),
+        *([say("pseudo_definition")] if "pseudo_perplexity" in best else []),
+        *([say("few_units", least=f"{least:.3g}")] if least > 0.05 else []),
+        *([say("passages_only")] if evaluation["unit"] == "passage" else []),
+        *([say("unknown_words", count=show(best["unknown_tokens"]))] if best.get("unknown_tokens") else []),
+    ]
+
+
+def _row(model: str, found: Json, evaluation: Json, say: Phrases) -> list[Cell]:
+    difference: Json | None = evaluation["differences"].get(model)
     against = None if difference is None else _bits(difference["difference"], difference["interval"])
     p_value = None if difference is None else difference.get("adjusted_p_value", difference.get("p_value"))
     return [
         _name(model, say),
-        _bits(found["bits_per_byte"], found["interval"]),
+        _bits(found[_metric(evaluation)], found["interval"]),
         against,
         None if p_value is None else number(p_value, 4),
-        show(found["perplexity"]),
-        show(found["word_perplexity"]),
+        *(show(found[each]) if found.get(each) is not None else None for each in _others(evaluation)),
     ]
 
 
@@ -245,17 +265,19 @@ def _again(run: Run, training: Json, say: Phrases) -> list[Block]:
 
 
 def table(evaluation: Json) -> str:
-    """Bits per byte with intervals and paired differences, as text for a terminal.
+    """The metric with intervals and paired differences, as text for a terminal.
 
-    Models stand from the weakest to the best; the last column is the reference minus the model, below zero when the
-    reference is better.
+    Models stand from the weakest to the best; the last columns are the reference minus the model, and further numbers.
     """
-    say = Phrases("en")
-    rows = [["model", "bits per byte", "[95 %]", f"{_name(evaluation['reference'], say)} minus it", "[95 %]", "perplexity"]]
+    say, metric = Phrases("en"), _metric(evaluation)
+    others = [name for name in _others(evaluation) if name != "word_perplexity"]
+    against = f"{_name(evaluation['reference'], say)} minus it"
+    rows = [["model", metric.replace("_", " "), "[95 %]", against, "[95 %]", *(name.replace("_", " ") for name in others)]]
     for model, found in _ordered(evaluation):
         difference = evaluation["differences"].get(model)
-        against = ["", ""] if difference is None else [number(difference["difference"], 3), _range(difference["interval"])]
-        rows.append([_name(model, say), number(found["bits_per_byte"], 3), _range(found["interval"]), *against, show(found["perplexity"])])
+        apart = ["", ""] if difference is None else [number(difference["difference"], 3), _range(difference["interval"])]
+        beside = [show(found[name]) if found.get(name) is not None else "" for name in others]
+        rows.append([_name(model, say), number(found[metric], 3), _range(found["interval"]), *apart, *beside])
     return _aligned(rows)
 
 

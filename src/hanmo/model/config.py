@@ -11,6 +11,7 @@ NormKind = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu", "gelu_pytorch_tanh", "relu", "relu2"]
 LayerType = Literal["full_attention", "sliding_attention"]
 RopeType = Literal["default", "linear", "llama3", "yarn"]
+NetworkKind = Literal["decoder", "encoder", "encoder_decoder", "recurrent"]
 
 
 def check_drawing(config: object, name: str) -> None:
@@ -207,9 +208,40 @@ class DecoderConfig:
             raise ConfigError("model.rope_local_base_freq is for sliding layers, but model.sliding_window is none")
 
     @property
+    def kind(self) -> NetworkKind:
+        """What objectives, batches and forecasts ask for."""
+        return "decoder"
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens that are seen at once."""
+        return self.max_position_embeddings
+
+    @property
     def head_width(self) -> int:
         """Width of one head, resolved."""
         return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def qkv_rows(self) -> tuple[int, int, int]:
+        """Rows of queries, keys and values in the fused projection."""
+        key_value = self.key_value_heads * self.head_width
+        return self.num_attention_heads * self.head_width, key_value, key_value
+
+    @property
+    def up_rows(self) -> tuple[int, ...]:
+        """Rows of gate and up in the fused projection; one block when the MLP is not gated."""
+        return (self.mlp_width, self.mlp_width) if self.gated_mlp else (self.mlp_width,)
+
+    @property
+    def fused_rows(self) -> dict[str, tuple[int, ...]]:
+        """For each weight that holds several matrices one below the other, the rows of each."""
+        fused: dict[str, tuple[int, ...]] = {}
+        for i in range(self.num_hidden_layers):
+            fused[f"layers.{i}.attention.qkv.weight"] = self.qkv_rows
+            if self.gated_mlp:
+                fused[f"layers.{i}.mlp.up.weight"] = self.up_rows
+        return fused
 
     @property
     def key_value_heads(self) -> int:
@@ -280,6 +312,21 @@ class RecurrentConfig:
         Raises ConfigError naming the key.
         """
         check_drawing(self, "model")
+
+    @property
+    def kind(self) -> NetworkKind:
+        """What objectives, batches and forecasts ask for."""
+        return "recurrent"
+
+    @property
+    def context_length(self) -> int:
+        """None of its own: a state knows no end."""
+        return 0
+
+    @property
+    def fused_rows(self) -> dict[str, tuple[int, ...]]:
+        """None."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hanmo.base.errors import ConfigError
-from hanmo.model.config import Activation, NormKind, check_drawing
+from hanmo.model.config import Activation, NetworkKind, NormKind, check_drawing
 
 
 def _check(config: "EncoderConfig | EncoderDecoderConfig", section: str) -> None:
@@ -72,6 +72,16 @@ class EncoderConfig:
             raise ConfigError(f"encoder.type_vocab_size (={self.type_vocab_size}) should be at least 1")
         if not 0 <= self.position_offset < self.max_position_embeddings:
             raise ConfigError(f"encoder.position_offset (={self.position_offset}) leaves no row of encoder.max_position_embeddings")
+
+    @property
+    def kind(self) -> NetworkKind:
+        """What objectives, batches and forecasts ask for."""
+        return "encoder"
+
+    @property
+    def fused_rows(self) -> dict[str, tuple[int, ...]]:
+        """None: each weight is one matrix."""
+        return {}
 
     @property
     def norm(self) -> NormKind:
@@ -202,6 +212,25 @@ class EncoderDecoderConfig:
                 f"encoder_decoder.relative_attention_num_buckets (={self.relative_attention_num_buckets}) should be at least 4, and "
                 f"encoder_decoder.relative_attention_max_distance (={self.relative_attention_max_distance}) more than half of it"
             )
+
+    @property
+    def kind(self) -> NetworkKind:
+        """What objectives, batches and forecasts ask for."""
+        return "encoder_decoder"
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens of a text; nothing is refused beyond it."""
+        return self.max_position_embeddings
+
+    @property
+    def fused_rows(self) -> dict[str, tuple[int, ...]]:
+        """For each weight that holds several matrices one below the other, the rows of each."""
+        if not self.gated_mlp:
+            return {}
+        halves = (("encoder", self.num_hidden_layers), ("decoder", self.decoder_layers))
+        names = [f"{half}.layers.{i}.mlp.up.weight" for half, layers in halves for i in range(layers)]
+        return dict.fromkeys(names, (self.mlp_width, self.mlp_width))
 
     @property
     def decoder_layers(self) -> int:

@@ -217,7 +217,7 @@ class EncoderDecoder(nn.Module):
         ids_BT: Int[Tensor, "B T"],
         targets_BT: Int[Tensor, "B T"],
         weights_BT: Float[Tensor, "B T"],
-        segments_BT: None = None,
+        segments_BT: Int[Tensor, "B T"] | None = None,
         source_BS: Int[Tensor, "B S"] | None = None,
         source_seen_BS: Bool[Tensor, "B S"] | None = None,
         label_smoothing: float = 0.0,

@@ -10,7 +10,6 @@ from hanmo.base.errors import ConfigError
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json
 from hanmo.batches.config import asked_share
-from hanmo.model.encoder_config import EncoderConfig
 from hanmo.pipeline.networks import Transformer, chosen_network
 from hanmo.pipeline.probing import Measured, is_prepared, measure_machine
 from hanmo.pipeline.recipe import Recipe
@@ -63,10 +62,9 @@ def with_context(model: Transformer, train: TrainConfig) -> TrainConfig:
 
     Raises ConfigError for more than an encoder has.
     """
-    most = model.context_length if isinstance(model, EncoderConfig) else model.max_position_embeddings
-    if isinstance(model, EncoderConfig) and train.context_length > most:
-        raise ConfigError(f"train.context_length (={train.context_length}) exceeds the {most} positions of the encoder")
-    return replace(train, context_length=train.context_length or most)
+    if model.kind == "encoder" and train.context_length > model.context_length:
+        raise ConfigError(f"train.context_length (={train.context_length}) exceeds the {model.context_length} positions of the encoder")
+    return replace(train, context_length=train.context_length or model.context_length)
 
 
 def _counts(parameters: Parameters, compute: Compute) -> dict[str, Any]:

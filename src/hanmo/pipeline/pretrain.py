@@ -52,7 +52,7 @@ def pretrain_run(options: PretrainOptions) -> dict[str, object]:
     from hanmo.pipeline.tokens import check_parents, token_stores
     from hanmo.plan.compute import train_flops_per_token
     from hanmo.tokenizer.load import Tokenizer
-    from hanmo.train.pretrain import Settings, context_of, pretrain
+    from hanmo.train.pretrain import Settings, pretrain
 
     folder, tokenizer = Run(options.out), Tokenizer.load(options.tokenizer)
     model = network_for(options, tokenizer)
@@ -61,5 +61,5 @@ def pretrain_run(options: PretrainOptions) -> dict[str, object]:
     settings = Settings(model=model, train=options.train)
     asked = asked_share(options.train.objective)
     # what is counted in training are the tokens asked for
-    flops_per_token = train_flops_per_token(model, context_of(settings), asked) / asked
+    flops_per_token = train_flops_per_token(model, settings.context_length, asked) / asked
     return pretrain(settings, stores=stores, tokenizer=options.tokenizer, run=folder, flops_per_token=flops_per_token)

@@ -59,7 +59,7 @@ def measure_here(model: Transformer, train: TrainConfig, seconds: float, folder:
 
     from hanmo.base.runtime import available_cores, current_memory_bytes
     from hanmo.model.kernels.library import status
-    from hanmo.train.pretrain import Settings, make_network, matrix_blocks
+    from hanmo.train.networks import make_network
     from hanmo.train.probe import matrix_flops, probe
 
     for module in ("hanmo.pipeline.tokens", "hanmo.data.reading.read", "hanmo.tokenizer.load"):
@@ -72,11 +72,11 @@ def measure_here(model: Transformer, train: TrainConfig, seconds: float, folder:
     _read_once(folder)
     _use_once(train)
     process_bytes = current_memory_bytes()
-    network = make_network(Settings(model=model, train=train)) if seconds else None
+    network = make_network(model, train.seed) if seconds else None
     seconds_to_start = time.time() - psutil.Process().create_time()
     found = None
     if network is not None:
-        found = probe(network, train, context_length=train.context_length, blocks=matrix_blocks(model), seconds=seconds)
+        found = probe(network, train, context_length=train.context_length, blocks=model.fused_rows, seconds=seconds)
     return Measured(
         fused=status() == "on",
         matrix_flops_fp32=fp32,
@@ -106,12 +106,12 @@ def _read_once(folder: Run | None) -> None:
 
 def _use_once(train: TrainConfig) -> None:
     """Train a tiny network for a moment: kernels are compiled, and libraries take the memory they never give back."""
-    from hanmo.train.pretrain import Settings, make_network, matrix_blocks
+    from hanmo.train.networks import make_network
     from hanmo.train.probe import probe
 
     tiny = DecoderConfig(vocab_size=64, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=16)
     train = replace(train, batch_size=1, micro_batch_size=0, objective=ObjectiveConfig())
-    probe(make_network(Settings(model=tiny, train=train)), train, context_length=16, blocks=matrix_blocks(tiny), seconds=0.0)
+    probe(make_network(tiny, train.seed), train, context_length=16, blocks=tiny.fused_rows, seconds=0.0)
 
 
 def is_prepared(folder: Run) -> bool:

@@ -1,7 +1,7 @@
 """One loop for every network: forward, backward, clip, step, log, evaluate, save, stop.
 
-It knows neither files of text nor metrics of its own: batches come by step number, `validate` is an argument, and the
-run folder keeps everything needed to go on. Killed anywhere and started again, it gives the same bits.
+It knows neither files of text nor metrics of its own: batches come by step number, what is minimised and what is measured
+are arguments, and the run folder keeps everything needed to go on. Killed anywhere and started again, it gives the same bits.
 """
 
 import math
@@ -9,31 +9,26 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
 import torch
 from torch import Tensor
 
 from hanmo.base.errors import Interrupted, TrainingError
-from hanmo.base.records import Batch
 from hanmo.base.runs import Run
 from hanmo.base.runtime import StopRequest, current_memory_bytes, derive_seed, watch_for_stop
-from hanmo.model.decoder import Decoder
-from hanmo.model.encoder import Encoder
-from hanmo.model.encoder_decoder import EncoderDecoder
-from hanmo.model.recurrent import Recurrent
-from hanmo.model.softmax_regression import SoftmaxRegression
 from hanmo.train import checkpoint
 from hanmo.train.checkpoint import Progressed
 from hanmo.train.config import TrainConfig
 from hanmo.train.distributed import World
+from hanmo.train.losses import B, Backward, Loss, backward
+from hanmo.train.networks import Network
 from hanmo.train.optimizer import Optimizer
 from hanmo.train.progress import Meter, Row, TensorBoard
 from hanmo.train.schedule import learning_rate_factor, used_share
 
-BatchOf = Callable[[int, int], Batch]
-"""(step, micro) -> the rows of this process."""
-Network = Decoder | Recurrent | SoftmaxRegression | Encoder | EncoderDecoder
+BatchOf = Callable[[int, int], B]
+"""(step, micro) -> what this process learns from."""
 Validate = Callable[[Network], Mapping[str, float]]
 """Network -> at least `validation_loss`, in nats a token."""
 
@@ -41,18 +36,20 @@ WINDOW = 50
 
 
 @dataclass(kw_only=True)
-class Loop:
+class Loop(Generic[B]):
     """One training run; `run()` goes from wherever it stands to its end."""
 
     network: Network
     optimizer: Optimizer
-    batch_of: BatchOf
+    batch_of: BatchOf[B]
+    loss: Loss[B]
     micro_batches: int
     validate: Validate
     config: TrainConfig
     folder: Run
     meter: Meter
     world: World = field(default_factory=World)
+    backward: Backward[B] = backward
     state: Progressed = field(default_factory=Progressed)
     boards: TensorBoard | None = None
 
@@ -123,15 +120,11 @@ class Loop:
         """Forward, backward and update over all micro-batches; gives mean loss, tokens and gradient norm."""
         self.network.train()
         batches = [self.batch_of(self.state.step, micro) for micro in range(self.micro_batches)]
-        (weight,) = self.world.sum_numbers(sum(float(b.weights.sum(dtype="float64")) for b in batches))
+        (weight,) = self.world.sum_numbers(sum(self.loss.weight(batch) for batch in batches))
         total = 0.0
         for micro, batch in enumerate(batches):
             torch.manual_seed(derive_seed(self.config.seed, "dropout", self.state.step, micro, self.world.rank))
-            nats, _ = self.network.loss(
-                *as_tensors(batch, next(self.network.parameters()).device), label_smoothing=self.config.label_smoothing
-            )
-            (nats / weight).backward()
-            total += float(nats.detach())
+            total += self.backward(self.network, self.loss, batch, weight)
             self.optimizer.collect()
         if self.world.size > 1:
             self.world.sum_(self.optimizer.gradients())
@@ -230,19 +223,3 @@ class Loop:
         for name, master in zip(self.optimizer.names, self.optimizer.masters, strict=True):
             master.copy_(tensors[name])
         self.optimizer.publish()
-
-
-def as_tensors(batch: Batch, device: torch.device) -> tuple[Any, ...]:
-    """A batch's arrays on the network's device, as its `loss` takes them: ids, targets, weights, segments, and a source if there is one."""
-    segments = None if batch.segments is None else torch.from_numpy(batch.segments).to(device)
-    ids, targets, weights = (torch.from_numpy(array).to(device) for array in (batch.ids, batch.targets, batch.weights))
-    if batch.source is None or batch.source_seen is None:
-        return ids, targets, weights, segments
-    return ids, targets, weights, segments, torch.from_numpy(batch.source).to(device), torch.from_numpy(batch.source_seen).to(device)
-
-
-def compile_network(network: Network, config: TrainConfig) -> None:
-    """Put a compiled forward pass in the place of a decoder's own, when the settings ask for it or a GPU makes it pay."""
-    on_gpu = next(network.parameters()).device.type == "cuda"
-    if isinstance(network, Decoder) and (config.compile == "on" or (config.compile == "auto" and on_gpu)):
-        setattr(network, "hidden", torch.compile(network.hidden))  # noqa: B010 - an attribute in front of the method

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -11,7 +10,8 @@ from hanmo.batches.config import asked_share
 from hanmo.model.encoder import Encoder
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.train.config import TrainConfig
-from hanmo.train.loop import Network, compile_network
+from hanmo.train.losses import TensorBatch
+from hanmo.train.networks import Network, compile_network
 from hanmo.train.optimizer import Blocks, Optimizer
 
 
@@ -63,7 +63,7 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
     while len(times) < 3 or time.perf_counter() < deadline:
         started = time.perf_counter()
         for _ in range(micro_batches):
-            nats, weight = network.loss(*given, label_smoothing=config.label_smoothing)
+            nats, weight = given.loss(network, config.label_smoothing)
             (nats / (weight * micro_batches)).backward()
             optimizer.collect()
         optimizer.clip()
@@ -72,7 +72,7 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
     started = time.perf_counter()
     with torch.no_grad():
         network.eval()
-        float(network.loss(*given)[0])
+        float(given.loss(network)[0])
     evaluated = time.perf_counter() - started
     rest = times[1:]
     mean = sum(rest) / len(rest)
@@ -87,8 +87,8 @@ def probe(network: Network, config: TrainConfig, *, context_length: int, blocks:
     )
 
 
-def _random_rows(network: Network, config: TrainConfig, rows: int, context_length: int, generator: torch.Generator) -> tuple[Any, ...]:
-    """What `loss` takes, of the shape that the objective makes of full rows: an encoder is asked for some of its tokens, an
+def _random_rows(network: Network, config: TrainConfig, rows: int, context_length: int, generator: torch.Generator) -> TensorBatch:
+    """Ids drawn at random, of the shape that the objective makes of full rows: an encoder is asked for some of its tokens, an
     encoder-decoder reads a whole row and writes as many tokens as it is asked for."""
     share, size = asked_share(config.objective), network.config.vocab_size
     length = max(1, round(share * context_length)) if isinstance(network, EncoderDecoder) else context_length
@@ -97,6 +97,7 @@ def _random_rows(network: Network, config: TrainConfig, rows: int, context_lengt
     if isinstance(network, Encoder):
         weights[:, max(1, round(share * context_length)) :] = 0
     if not isinstance(network, EncoderDecoder):
-        return ids[:, :-1], ids[:, 1:], weights
+        return TensorBatch(ids[:, :-1], ids[:, 1:], weights)
     source = torch.randint(size, (rows, context_length), generator=generator)
-    return ids[:, :-1], ids[:, 1:], weights, None, source, torch.ones_like(source, dtype=torch.bool)
+    seen = torch.ones_like(source, dtype=torch.bool)
+    return TensorBatch(ids[:, :-1], ids[:, 1:], weights, source=source, source_seen=seen)

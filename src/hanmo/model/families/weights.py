@@ -53,15 +53,15 @@ def parameter_shapes(config: DecoderConfig) -> Iterator[tuple[str, Shape]]:
         yield "position_embedding.weight", (config.max_position_embeddings, width)
     for i in range(config.num_hidden_layers):
         yield from _norm_shapes(f"layers.{i}.attention_norm", width, biased_norm)
-        yield from _linear_shapes(f"layers.{i}.attention.qkv", (sum(qkv_rows(config)), width), config.attention_bias or config.qkv_bias)
-        yield from _linear_shapes(f"layers.{i}.attention.out", (width, qkv_rows(config)[0]), config.attention_bias)
+        yield from _linear_shapes(f"layers.{i}.attention.qkv", (sum(config.qkv_rows), width), config.attention_bias or config.qkv_bias)
+        yield from _linear_shapes(f"layers.{i}.attention.out", (width, config.qkv_rows[0]), config.attention_bias)
         if config.qk_norm:
             yield f"layers.{i}.attention.q_norm.weight", (config.head_width,)
             yield f"layers.{i}.attention.k_norm.weight", (config.head_width,)
         if config.sandwich_norm:
             yield from _norm_shapes(f"layers.{i}.attention_post_norm", width, biased_norm)
         yield from _norm_shapes(f"layers.{i}.mlp_norm", width, biased_norm)
-        yield from _linear_shapes(f"layers.{i}.mlp.up", (sum(up_rows(config)), width), config.mlp_bias)
+        yield from _linear_shapes(f"layers.{i}.mlp.up", (sum(config.up_rows), width), config.mlp_bias)
         yield from _linear_shapes(f"layers.{i}.mlp.down", (width, config.mlp_width), config.mlp_bias)
         if config.sandwich_norm:
             yield from _norm_shapes(f"layers.{i}.mlp_post_norm", width, biased_norm)
@@ -82,17 +82,6 @@ def _linear_shapes(name: str, shape: Shape, biased: bool) -> Iterator[tuple[str,
         yield f"{name}.bias", shape[:1]
 
 
-def qkv_rows(config: DecoderConfig) -> tuple[int, int, int]:
-    """Rows of queries, keys and values in the fused projection."""
-    key_value = config.key_value_heads * config.head_width
-    return config.num_attention_heads * config.head_width, key_value, key_value
-
-
-def up_rows(config: DecoderConfig) -> tuple[int, ...]:
-    """Rows of gate and up in the fused projection; one block when the MLP is not gated."""
-    return (config.mlp_width, config.mlp_width) if config.gated_mlp else (config.mlp_width,)
-
-
 def entries(rules: Sequence[Rule], config: DecoderConfig) -> Iterator[Entry]:
     """One entry a parameter of `config`; an empty list of rules means the same names on both sides."""
     by_module = {rule.ours: rule for rule in rules}
@@ -108,7 +97,7 @@ def entries(rules: Sequence[Rule], config: DecoderConfig) -> Iterator[Entry]:
 
 
 def _rows(template: str, config: DecoderConfig) -> tuple[int, ...]:
-    return qkv_rows(config) if template.endswith(".qkv") else up_rows(config)
+    return config.qkv_rows if template.endswith(".qkv") else config.up_rows
 
 
 def check_shapes(found: Mapping[str, Shape], rules: Sequence[Rule], config: DecoderConfig, spare: Sequence[str] = ()) -> None:

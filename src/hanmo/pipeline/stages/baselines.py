@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hanmo.base.config import to_table
+from hanmo.base.progress import say
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json, write_json
+from hanmo.batches.config import network_kind
 from hanmo.model.config import NgramConfig
 from hanmo.pipeline.recipe import Recipe
 from hanmo.pipeline.stage import Stage, flattened
@@ -20,13 +22,23 @@ def places(recipe: Recipe, folder: Run) -> dict[str, Path]:
     return {name: folder.baselines / name for name in (*COUNTED, recipe.baselines.recurrent.cell)}
 
 
+def foretells(recipe: Recipe) -> bool:
+    """Whether the recipe's network gives every next token a probability, as these baselines do."""
+    return network_kind(recipe.train.objective, recipe.network) == "decoder"
+
+
 def _made(recipe: Recipe, folder: Run) -> list[Path]:
+    if not foretells(recipe):
+        return []
     found = places(recipe, folder)
     recurrent = Run(found[recipe.baselines.recurrent.cell]).model
     return [*(found[name] / "config.json" for name in COUNTED), recurrent / "config.json"]
 
 
 def _do(recipe: Recipe, folder: Run) -> None:
+    if not foretells(recipe):
+        say("no baselines here: the network is measured against guesses when it is evaluated")
+        return
     from hanmo.model.ngram import Ngram, Uniform
     from hanmo.model.store import save_model
     from hanmo.pipeline.tokens import token_stores

@@ -7,6 +7,7 @@ from hanmo.base.config import to_table
 from hanmo.base.runs import Run
 from hanmo.base.runtime import derive_seed
 from hanmo.base.storage import write_json
+from hanmo.batches.config import network_kind
 from hanmo.pipeline.recipe import Recipe
 from hanmo.pipeline.stage import Stage
 
@@ -18,6 +19,9 @@ def _made(recipe: Recipe, folder: Run) -> list[Path]:
 def _do(recipe: Recipe, folder: Run) -> None:
     from hanmo.generate.loaded import TextModel
 
+    if network_kind(recipe.train.objective, recipe.network) == "encoder":  # it reads and does not write
+        write_json(folder.samples, {"samples": []})
+        return
     model, asked = TextModel(folder.folder), recipe.sample.options
     samples: list[dict[str, object]] = []
     for number, prompt in enumerate(recipe.sample.prompts):
