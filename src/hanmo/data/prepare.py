@@ -373,7 +373,8 @@ def _fail_empty(work: Path, out: Path, counts: Counts) -> None:
     for line in reasons(counts):
         say(line)
     raise DataError(
-        f"none of {counts.total:,} documents was kept ({rules}): hanmo prepare --show-receipts --out {out} tells each one's reason"
+        f"none of {counts.total:,} documents was kept ({rules}): {out / 'receipts.parquet'} tells each one's reason, "
+        f"hanmo prepare --show-receipts --out {out} shows it"
     )
 
 
