@@ -81,8 +81,8 @@ def test_ctrl_c_gives_an_answer_up_and_keeps_what_was_said(
     written: list[str] = []
 
     def write(ticket: Ticket) -> None:
-        for _, piece in ticket:
-            written.append(piece)
+        for event in ticket:
+            written.append(event.text)
             if len(written) == 3:
                 signal.raise_signal(signal.SIGINT)
 

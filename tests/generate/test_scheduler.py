@@ -189,3 +189,33 @@ def test_in_bf16_a_text_of_a_batch_is_what_it_is_alone_to_the_last_bit() -> None
         single.submit(other)
         list(single.run())
         assert one.result(number) == other.result(number)
+
+
+def test_a_cancelled_request_frees_its_row_at_the_next_step() -> None:
+    network = NETWORKS["decoder"]
+    scheduler = Scheduler(network, V, rows=1)
+    endless = SamplingOptions(max_tokens=10**6, seed=1, logit_bias={TOKENIZER.eot_id: float("-inf")})
+    running, waiting = (sequence(network, prompt, endless) for prompt in ("the", "cat"))
+    scheduler.submit(running)
+    scheduler.submit(waiting)
+    list(scheduler.step())
+    assert running.ids and not waiting.ids
+    scheduler.cancel(running)
+    drawn = len(running.ids)
+    list(scheduler.step())
+    assert waiting.ids and len(running.ids) == drawn
+
+
+def test_what_was_read_known_and_drawn_is_counted_once_for_a_prompt_that_several_share() -> None:
+    network = NETWORKS["decoder"]
+    scheduler = Scheduler(network, V, chunk=CHUNK, prefixes=Prefixes(CHUNK, 400))
+    options = SamplingOptions(max_tokens=3, seed=1, num_return_sequences=3, logit_bias={TOKENIZER.eot_id: float("-inf")})
+    several = continuations(network, SHARED, 1, TOKENIZER, limits_of(network, TOKENIZER, options))
+    for one in (*several, sequence(network, SHARED + "the", dataclasses.replace(options, num_return_sequences=1))):
+        scheduler.submit(one)
+    list(scheduler.run())
+    lengths = [len(TOKENIZER.encode(text)) + 1 for text in (SHARED, SHARED + "the")]
+    totals = scheduler.counts
+    assert (totals.prompts, totals.read, totals.drawn) == (2, sum(lengths), 4 * 3)
+    assert totals.remembered == (lengths[1] - 1) // CHUNK * CHUNK > 0  # the last token is read anew
+    assert several[0].remembered == 0

@@ -8,6 +8,7 @@ HanmoError
 ├── TrainingError       a loss that is not a number, a spike, a run that cannot go on
 ├── StorageError        a disk that is full or a folder that cannot be written
 ├── MissingExtraError   an optional library that is not installed
+├── Busy                more requests wait than may; the same one may succeed later
 └── Interrupted         the user or the system asked to stop; the state is saved
 
 A message says what is wrong, the value seen, and what to do, in one line that any terminal can show.
@@ -62,6 +63,10 @@ class MissingExtraError(HanmoError):
     def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
         """Come back whole from a worker process."""
         return type(self), (self.library, self.extra)
+
+
+class Busy(HanmoError):
+    """More requests wait than may; the same request may succeed later."""
 
 
 class Interrupted(HanmoError):

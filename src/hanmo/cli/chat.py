@@ -213,8 +213,8 @@ def _hear(ticket: "Ticket") -> "Generation":
 
 
 def _write(ticket: "Ticket") -> None:
-    for _, piece in ticket:
-        sys.stdout.write(piece)
+    for event in ticket:
+        sys.stdout.write(event.text)
         sys.stdout.flush()
 
 

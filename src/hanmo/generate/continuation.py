@@ -47,6 +47,24 @@ class Generation:
     """Of a beam: its log-probability (after penalties) divided by its length to the power of length_penalty."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What has become of one sequence since its last event."""
+
+    sequence: int
+    """Its number among the sequences of its request."""
+    text: str
+    """The text that has become certain; empty while what was drawn may still turn out to be part of a stop string or a character."""
+    ids: tuple[int, ...]
+    """What was drawn."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural log-probabilities of these ids, when asked for."""
+    top_logprobs: tuple[dict[int, float], ...] | None = None
+    """The likeliest tokens at each of their places, when asked for."""
+    finish_reason: FinishReason | None = None
+    """Why the sequence has ended; None while it goes on. The last event of a sequence has one, and no other."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """One token, and what was asked to be told about it."""
@@ -102,6 +120,9 @@ class Continuation:
         self.following = None if limits.form is None else limits.form.start()
         self._logprobs: list[float] = []
         self._top: list[dict[int, float]] = []
+        self.remembered = 0
+        """How many first tokens of the prompt did not have to be read again."""
+        self._told, self._told_end = 0, False
         self._seed = seed
         self._pieces: list[str] = []
         self._filter = StopFilter(limits.options.stop)
@@ -153,6 +174,24 @@ class Continuation:
     def cancel(self) -> None:
         """Give it up where it stands; one that has ended stays as it is."""
         self.finish_reason = self.finish_reason or "cancelled"
+
+    def event(self, text: str = "") -> Event:
+        """What was drawn since the last event, with the text that `take` gave for it."""
+        new = slice(self._told, len(self.ids))
+        self._told, self._told_end = len(self.ids), self.finish_reason is not None
+        return Event(
+            sequence=self.number,
+            text=text,
+            ids=tuple(self.ids[new]),
+            logprobs=tuple(self._logprobs[new]) if self.options.logprobs else None,
+            top_logprobs=tuple(self._top[new]) if self.options.top_logprobs else None,
+            finish_reason=self.finish_reason,
+        )
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something happened that no event has told: it was drawn on, or it ended."""
+        return self._told < len(self.ids) or (self.finish_reason is not None and not self._told_end)
 
     def ahead(self) -> "Continuation":
         """A copy for looking ahead: `imagine` tokens in it, this one does not change."""

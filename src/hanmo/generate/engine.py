@@ -81,7 +81,7 @@ def stream(
         scheduler = Scheduler(network, tokenizer.vocab_size, prefixes=Prefixes(CHUNK, REMEMBERED), cache=cache)
         for each in waiting:
             scheduler.submit(each)
-        yield from ((one.number, piece) for one, piece in scheduler.run())
+        yield from ((one.number, piece) for one, piece in scheduler.run() if piece)
     made = [each.result(seed) for each in sequences]
     if note := cut_note(options, [each.finish_reason for each in made]):
         say(note)

@@ -36,6 +36,20 @@ class Filling:
     done: int
 
 
+@dataclass
+class Totals:
+    """What a scheduler has done so far."""
+
+    prompts: int = 0
+    """Prompts; one that several sequences begin with counts once."""
+    read: int = 0
+    """Tokens of prompts, and of what an encoder reads before them."""
+    remembered: int = 0
+    """Those of them that were known from an earlier prompt and not read again."""
+    drawn: int = 0
+    """Tokens drawn, ends included."""
+
+
 class Scheduler:
     """Runs any number of sequences over one network, `rows` at a time.
 
@@ -55,6 +69,7 @@ class Scheduler:
     ) -> None:
         self.network, self.vocab_size, self.rows, self.chunk, self.cache = network, vocab_size, rows, chunk, cache
         self.prefixes = prefixes
+        self.counts = Totals()
         self._waiting: deque[Continuation] = deque()
         self._filling: Filling | None = None
         self._running: list[Continuation] = []
@@ -76,7 +91,7 @@ class Scheduler:
 
     @torch.inference_mode()
     def step(self) -> Iterator[tuple[Continuation, str]]:
-        """Read and draw once; gives the text that has become certain. To be taken to its end."""
+        """Read and draw once; gives each sequence that drew, with the text that has become certain. To be taken to its end."""
         self._drop_ended()
         yield from self._fill()
         if self._running and self._reader is not None:
@@ -91,8 +106,8 @@ class Scheduler:
 
     def _draw(self, logits_BV: Tensor, members: Sequence[Continuation]) -> Iterator[tuple[Continuation, str]]:
         for each, chosen in zip(members, choose(logits_BV, members, self.vocab_size), strict=True):
-            if piece := each.take(chosen):
-                yield each, piece
+            self.counts.drawn += 1
+            yield each, each.take(chosen)
 
     def _drop_ended(self) -> None:
         """Forget who has ended, whether by itself or from outside."""
@@ -132,6 +147,8 @@ class Scheduler:
         if not self._waiting or room <= 0:
             return None
         ids, source = self._waiting[0].prompt_ids, self._waiting[0].source
+        self.counts.prompts += 1
+        self.counts.read += len(ids) + len(source or ())
         members = [each for each in self._waiting if each.prompt_ids == ids and each.source == source][:room]
         taken = set(map(id, members))
         self._waiting = deque(each for each in self._waiting if id(each) not in taken)
@@ -142,6 +159,9 @@ class Scheduler:
             done, parts = self.prefixes.find(ids)
             if parts:
                 reader.resume(ids[:done], parts)
+        for each in members:
+            each.remembered = done
+        self.counts.remembered += done
         return Filling(ids, reader, members, done)
 
     def _remember(self, filling: Filling, end: int) -> None:
