@@ -103,3 +103,8 @@ def test_names_can_be_given_where_the_table_has_none() -> None:
 def test_a_first_line_beyond_the_limit_is_told() -> None:
     found = records("x" * 50 + "\nid,text\n", limit=20)
     assert found.begins_too_long and found.length == 51
+
+
+def test_a_byte_order_mark_before_a_quoted_field_is_no_part_of_it() -> None:
+    table = '\ufefftext,id\n\ufeff"one, two",1\n\ufeffthree,2\n'
+    assert list(Records(io.BytesIO(table.encode()), 1000, "text")) == [["one, two", "1"], ["three", "2"]]
