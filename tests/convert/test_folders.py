@@ -9,15 +9,16 @@ from tests.convert.conftest import model_folder
 from tests.model.families.conftest import BERT, SMALL, lively
 
 from hanmo.base.errors import ModelError
-from hanmo.base.storage import write_json
+from hanmo.base.storage import write_json, write_text
 from hanmo.convert.folders import export_folder, write_folder_of
+from hanmo.generate.loaded import TextModel
 from hanmo.model.config import NgramConfig, RecurrentConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.store import load_model, read_generation, save_model
 from hanmo.tokenizer.chat import read_template
-from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.load import EOT, Tokenizer
 
 
 def test_a_folder_is_written_anew_with_all_that_belongs_to_it(tmp_path: Path) -> None:
@@ -44,6 +45,22 @@ def test_an_export_of_what_is_no_decoder_is_proven_by_its_numbers(tmp_path: Path
     save_model(models[kind], tmp_path / "m")
     [row] = export_folder(tmp_path / "m", tmp_path / "out")["parity"]  # pyright: ignore[reportGeneralTypeIssues]
     assert row["what"] == "weights" and row["equal"] and (tmp_path / "out" / "config.json").is_file()
+
+
+def test_a_tokenizer_that_came_in_other_files_goes_out_as_tokenizer_json(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "m", SMALL)
+    before = Tokenizer.load(folder)
+    model = before.form["model"]
+    merges = [each if isinstance(each, str) else " ".join(each) for each in model["merges"]]
+    write_json(folder / "vocab.json", model["vocab"])
+    write_text(folder / "merges.txt", "\n".join(["#version: 0.2", *merges, ""]))
+    write_json(folder / "tokenizer_config.json", {"chat_template": "{{ messages }}", "eos_token": EOT})
+    for name in ("tokenizer.json", "vocabulary.tsv", "tokenizer_training.json"):
+        (folder / name).unlink(missing_ok=True)
+    write_folder_of(folder, tmp_path / "out")
+    assert (tmp_path / "out" / "tokenizer.json").is_file() and read_template(tmp_path / "out") == "{{ messages }}"
+    ids = [TextModel(place).tokenizer.encode("the rain\n雨").tolist() for place in (folder, tmp_path / "out")]
+    assert ids[0] == ids[1]
 
 
 def test_what_is_no_model_is_not_written(tmp_path: Path) -> None:

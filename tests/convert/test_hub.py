@@ -70,6 +70,9 @@ class Hub(BaseHTTPRequestHandler):
 def hub(tmp_path: Path) -> Iterator[tuple[type[Hub], dict[str, str]]]:
     folder = model_folder(tmp_path / "m", SMALL)
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    for name in ("spiece.model", "tokenizer.model", "source.spm", "target.spm", "vocab.txt", "merges.txt", "added_tokens.json"):
+        (folder / name).write_bytes(b"{}")
+    (folder / "fasttext.model").write_bytes(b"{}")
     (folder / "modeling_small.py").write_text("raise SystemExit('code of a model never runs')")
     kind = type("SmallHub", (Hub,), {"folder": folder, "asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
@@ -89,7 +92,9 @@ def load(name: str, settings: dict[str, str]) -> str:
 def test_a_hub_name_loads_from_the_mirror_and_then_without_a_network(hub: tuple[type[Hub], dict[str, str]]) -> None:
     kind, settings = hub
     assert load("owner/small", settings) == "32"
-    assert not [path for path in kind.asked if path.endswith((".bin", ".py"))]
+    assert not [path for path in kind.asked if path.endswith((".bin", ".py", "fasttext.model"))]
+    for name in ("spiece.model", "tokenizer.model", "source.spm", "target.spm", "vocab.txt", "merges.txt", "added_tokens.json"):
+        assert any(path.endswith(f"/{name}") for path in kind.asked), name
     kind.asked.clear()
     assert load("owner/small", {**settings, "HF_HUB_OFFLINE": "1"}) == "32" and kind.asked == []
     assert load("owner/small", settings) == "32" and kind.asked == []

@@ -1,5 +1,8 @@
 """Small texts of our own in two languages, and the tokenizers trained on them."""
 
+import struct
+from collections.abc import Sequence
+
 import pytest
 
 from hanmo.tokenizer.config import TokenizerConfig
@@ -60,3 +63,22 @@ def pairs() -> list[tuple[str, str]]:
     """Every way to make a piece of two, earlier pieces first."""
     known = pieces()
     return [(piece[:at], piece[at:]) for piece in known for at in range(1, len(piece)) if {piece[:at], piece[at:]} <= known.keys()]
+
+
+def field(number: int, value: bytes | int | float) -> bytes:
+    """One field in the wire format of protocol buffers."""
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    return varint(number << 3) + varint(value) if isinstance(value, int) else varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    """A number in groups of seven bits, the lowest first."""
+    groups = [value >> shift & 0x7F for shift in range(0, max(1, value.bit_length()), 7)]
+    return bytes([group | 0x80 for group in groups[:-1]] + groups[-1:])
+
+
+def sentencepiece_file(pieces: Sequence[tuple[str, float, int]], kind: int, *, trainer: bytes = b"", rules: bytes = b"") -> bytes:
+    """A SentencePiece model: pieces with score and type; kind 1 is unigram, 2 byte pairs."""
+    said = [field(1, name.encode()) + field(2, float(score)) + field(3, type_) for name, score, type_ in pieces]
+    return b"".join(field(1, each) for each in said) + field(2, field(3, kind) + trainer) + field(3, rules)

@@ -6,6 +6,7 @@ read and checked, never copied as bytes. An export is read back before it has it
 
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from hanmo.model.embedder import Embedder
 from hanmo.model.ngram import Ngram
 from hanmo.model.store import AnyModel, load_model, read_generation, save_model
 from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
+from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.vocabulary_files import has_vocabulary_files
 
 
 def write_folder_of(source: str | Path, out: Path) -> dict[str, object]:
@@ -49,16 +52,32 @@ def export_folder(source: str | Path, out: Path) -> dict[str, object]:
 
 
 def _write(folder: Path, network: AnyModel, out: Path, name: str) -> None:
-    tokenizer = folder if (folder / "tokenizer.json").is_file() else None
-    save_model(network, out, tokenizer_folder=tokenizer, generation=read_generation(folder), facts={"imported from": name})
+    facts = {"imported from": name}
+    with tempfile.TemporaryDirectory() as temporary:
+        tokenizer = _tokenizer_of(folder, Path(temporary))
+        save_model(network, out, tokenizer_folder=tokenizer, generation=read_generation(folder), facts=facts)
     if tokenizer and (template := read_template(folder)) and not (out / TEMPLATE_FILE).exists():
         write_text(out / TEMPLATE_FILE, template)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return (folder / "tokenizer.json").is_file() or has_vocabulary_files(folder)
+
+
+def _tokenizer_of(folder: Path, temporary: Path) -> Path | None:
+    """Where the tokenizer of a model stands as tokenizer.json, written into `temporary` where it came in other files."""
+    if (folder / "tokenizer.json").is_file():
+        return folder
+    if not has_vocabulary_files(folder):
+        return None
+    Tokenizer.load(folder).save(temporary)
+    return temporary
 
 
 def _proof(folder: Path, written: Path) -> list[Row]:
     """Whether two folders hold one model: a decoder with its tokenizer by what it says, others by their numbers."""
     first, second = load_model(folder), load_model(written)
-    if isinstance(first, Decoder) and not isinstance(first, Embedder) and (folder / "tokenizer.json").is_file():
+    if isinstance(first, Decoder) and not isinstance(first, Embedder) and _has_tokenizer(folder):
         return compare(folder, written, tokens=4)
     one, other = _numbers(first), _numbers(second)
     wrong = sorted(name for name in one.keys() | other.keys() if not _same(one.get(name), other.get(name)))

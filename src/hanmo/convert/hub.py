@@ -12,7 +12,8 @@ from hanmo.base.errors import MissingExtraError, ModelError
 from hanmo.base.progress import say
 from hanmo.convert.gguf_split import parts_of
 
-PATTERNS = ["*.json", "*.jinja", "*.safetensors", "vocab.txt", "merges.txt", "README.md", "LICENSE*"]
+PIECES = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "source.spm", "target.spm"]
+PATTERNS = ["*.json", "*.jinja", "*.safetensors", "vocab.txt", "merges.txt", *PIECES, "README.md", "LICENSE*"]
 LEFT_OUT = ["*/*", "*.msgpack.json"]
 _NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}(/[\w./-]{1,200}\.gguf)?")
 

@@ -1,6 +1,7 @@
 """Text to ids and back, for every tokenizer that a `tokenizer.json` can hold.
 
-In: a folder with `tokenizer.json` (ours, or a model's from elsewhere). Out: ids as int32, text, the vocabulary.
+In: a folder with `tokenizer.json` (ours, or a model's from elsewhere), or with the files that its makers left. Out: ids as int32,
+text, the vocabulary.
 Text is only ever text: a special token written out in a document is encoded as the characters it is made of.
 """
 
@@ -21,6 +22,7 @@ from hanmo.base.storage import read_json, write_json, write_text
 from hanmo.tokenizer.patterns import cut
 from hanmo.tokenizer.spelling import decoder_types, piece_bytes, token_bytes, visible
 from hanmo.tokenizer.spoken import plain
+from hanmo.tokenizer.vocabulary_files import read_vocabulary_files
 from hanmo.tokenizer.wordpiece import VOCAB_FILE, vocab_text
 
 EOT = "<|endoftext|>"
@@ -289,7 +291,7 @@ class Tokenizer:
         """
         file = folder / "tokenizer.json"
         if not file.is_file():
-            raise ModelError(f"{folder} holds no tokenizer: tokenizer.json is missing")
+            return cls._of_other_files(folder)
         try:
             backend = tokenizers.Tokenizer.from_file(str(file))
         except BaseException as error:  # the library raises plain Exception, or a panic that is none
@@ -304,6 +306,14 @@ class Tokenizer:
             _read_counts(counts, backend.get_vocab_size()) if counts.exists() else None,
             read_json(training) if training.exists() else None,
         )
+
+    @classmethod
+    def _of_other_files(cls, folder: Path) -> "Tokenizer":
+        found = read_vocabulary_files(folder)
+        if found is None:
+            others = "vocab.json with merges.txt, vocab.txt, a SentencePiece file"
+            raise ModelError(f"{folder} holds no tokenizer: tokenizer.json is missing, and so are {others}")
+        return cls(*found)
 
 
 class StreamDecoder:
