@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 from tests.generate.conftest import tiny_decoder
+from tests.tokenizer.conftest import SPACE, pairs, pieces
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers
 
 from hanmo.base.errors import ConfigError, MissingExtraError, UsageError
 from hanmo.convert.sources import local_model
@@ -226,6 +229,28 @@ def test_a_tokenizer_that_writes_no_bytes_is_refused() -> None:
     pieces = train_tokenizer(["one two three"] * 3, TokenizerConfig(kind="wordpiece", vocab_size=60))
     with pytest.raises(UsageError, match="tokens' bytes, not wordpiece"):
         form_of(ASKED, pieces, [0])
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_pieces_of_sentencepiece_satisfy_a_schema_too(kind: str) -> None:
+    """Their bytes are known: a blank for the mark that pieces begin with, one byte for what is named after it."""
+    unigram = [(piece, -float(id)) for piece, id in pieces().items()]
+    model = models.BPE(pieces(), pairs(), unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    if kind == "unigram":
+        model = models.Unigram(unigram, unk_id=0, byte_fallback=True)
+    backend = Backend(model)
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)  # pyright: ignore[reportAttributeAccessIssue]
+    backend.decoder = decoders.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    backend.add_special_tokens(["<s>", "</s>"])
+    tokenizer = Tokenizer(backend, {"bos_token": "<s>", "eos_token": "</s>"})
+    network = tiny_decoder(tokenizer.vocab_size, 400)
+    made = generate(network, tokenizer, ["the rain"], dataclasses.replace(ASKED, max_tokens=400, num_return_sequences=20), end_ids=[2])
+    assert {each.finish_reason for each in made} == {"eot"} and all(is_valid(each.text) for each in made)
+    assert len({each.text for each in made}) > 15
+    words = generate(network, tokenizer, ["the"], SamplingOptions(regex="(is the rain|雨 下)", seed=2, num_return_sequences=8), end_ids=[2])
+    assert {each.text for each in words} == {"is the rain", "雨 下"}
 
 
 def test_rows_of_the_embedding_without_a_token_stay_forbidden() -> None:

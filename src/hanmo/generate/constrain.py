@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -159,7 +159,7 @@ def form_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[in
         import llguidance  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError as error:
         raise MissingExtraError("llguidance", "constrain") from error
-    if not tokenizer.adds_bytes:
+    if tokenizer.piece_bytes() is None:
         raise UsageError(f"{wanted[0][0]} needs a tokenizer whose text is its tokens' bytes, not {tokenizer.kind}")
     return Form(*wanted[0], _vocabulary(tokenizer, tuple(end_ids)))
 
@@ -177,7 +177,30 @@ class _Bytes:
 
     def __call__(self, text: str | bytes) -> list[int]:
         written = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return self.tokenizer.encode(written).tolist()
+        if self.tokenizer.adds_bytes:
+            return self.tokenizer.encode(written).tolist()
+        return self._longest(text if isinstance(text, bytes) else text.encode())
+
+    def _longest(self, text: bytes) -> list[int]:
+        """The longest piece at each place: the tokenizer itself would put a blank before a text, here in the middle of one."""
+        ids: list[int] = []
+        while text:
+            sizes = range(min(len(text), self._most), 0, -1)
+            found = next((id for size in sizes if (id := self._ids.get(text[:size])) is not None), None)
+            if found is None:  # a letter that no piece writes
+                break
+            ids.append(found)
+            text = text[len(self.tokens[found]) :]
+        return ids
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        silent = set(self.special_token_ids)
+        return {text: id for id, text in enumerate(self.tokens) if id not in silent}
+
+    @cached_property
+    def _most(self) -> int:
+        return max(map(len, self._ids), default=0)
 
 
 class ByteVocabulary:
@@ -186,7 +209,7 @@ class ByteVocabulary:
     def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int]) -> None:
         from llguidance import LLTokenizer
 
-        self.texts = [tokenizer.bytes_of(id) for id in range(tokenizer.vocab_size)]
+        self.texts = tokenizer.piece_bytes() or []
         silent = [id for id, text in enumerate(self.texts) if not text]
         named = [text or tokenizer.visible(id).encode() for id, text in enumerate(self.texts)]
         wrapped = _Bytes(tokenizer, named, silent, end_ids[0])
