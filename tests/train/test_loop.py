@@ -115,7 +115,7 @@ def test_a_spiking_loss_stops_with_a_diagnosis(make_loop):
         loop.run()
 
 
-def test_patience_stops_and_the_best_weights_are_kept(make_loop):
+def test_patience_stops_and_the_best_weights_are_kept(make_loop, capsys):
     scores = iter([3.0, 1.0, 2.0, 2.0, 2.0])
     seen = {}
 
@@ -128,6 +128,7 @@ def test_patience_stops_and_the_best_weights_are_kept(make_loop):
     state = loop.run()
     assert (state.stopped_by, state.best_step, state.step) == ("patience", 4, 10)
     assert all(torch.equal(p, best) for p, best in zip(loop.network.parameters(), seen[1.0], strict=True))
+    assert capsys.readouterr().err.count("validation has not improved since step 4 (1.0000, now 2.0000)") == 1
 
 
 def test_a_tokens_limit_and_a_minutes_limit_end_a_run(make_loop):

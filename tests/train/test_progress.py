@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from hanmo.base.errors import MissingExtraError
-from hanmo.train.progress import Meter, TensorBoard
+from hanmo.train.progress import Meter, TensorBoard, stagnation
 
 ROW = {"step": 1200, "loss": 3.14159, "tokens_per_second": 5000.0}
 
@@ -39,3 +39,10 @@ def test_a_missing_tensorboard_names_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"hanmo\[tensorboard\]"):
         TensorBoard(tmp_path)
+
+
+def test_since_when_validation_stands_still_is_said_with_what_it_means():
+    by_heart = stagnation(600, 5.24, 5.61, training=1.87)
+    assert "since step 600 (5.2400, now 5.6100)" in by_heart and "learnt by heart" in by_heart and "kept" in by_heart
+    stuck = stagnation(600, 5.24, 5.25, training=5.2)
+    assert "by heart" not in stuck and "learning rate" in stuck

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hanmo.base.errors import Interrupted, TrainingError
+from hanmo.base.progress import say
 from hanmo.base.runs import Run
 from hanmo.base.runtime import StopRequest, current_memory_bytes, derive_seed, watch_for_stop
 from hanmo.train import checkpoint
@@ -24,7 +25,7 @@ from hanmo.train.distributed import World
 from hanmo.train.losses import B, Backward, Loss, backward
 from hanmo.train.networks import Network
 from hanmo.train.optimizer import Optimizer
-from hanmo.train.progress import Meter, Row, TensorBoard
+from hanmo.train.progress import Meter, Row, TensorBoard, stagnation
 from hanmo.train.schedule import learning_rate_factor, used_share
 
 BatchOf = Callable[[int, int], B]
@@ -33,6 +34,8 @@ Validate = Callable[[Network], Mapping[str, float]]
 """Network -> at least `validation_loss`, in nats a token."""
 
 WINDOW = 50
+TOLD_AFTER = 3
+"""Evaluations without a better one before it is said what that means."""
 
 
 @dataclass(kw_only=True)
@@ -188,6 +191,8 @@ class Loop(Generic[B]):
                 checkpoint.save(self.folder.checkpoints, "best", self.weights(), state)
         else:
             state.evaluations_since_best += 1
+            if self.world.is_first and state.evaluations_since_best == TOLD_AFTER:
+                say(stagnation(state.best_step, state.best_loss, loss, training=statistics.median(state.recent_losses[-10:] or [loss])))
         self.meter.restart(state.tokens)
         return numbers
 

@@ -60,6 +60,20 @@ class Meter:
         return ", ".join(parts)
 
 
+def stagnation(best_step: int, best: float, now: float, *, training: float) -> str:
+    """Since when validation has not improved, and what that means: the text is learnt by heart, or nothing more is learnt at all.
+
+    >>> stagnation(600, 5.24, 5.61, training=1.87)[:64]
+    'validation has not improved since step 600 (5.2400, now 5.6100),'
+    """
+    said = f"validation has not improved since step {best_step:,} ({best:.4f}, now {now:.4f})"
+    kept = "the weights of that step are kept"
+    if training < 0.9 * best:
+        why = "so this text is being learnt by heart: more text, more dropout or a smaller model would help, more steps would not"
+        return f"{said}, while the training loss is {training:.4f}, {why}; {kept}"
+    return f"{said}, nor is the training loss ({training:.4f}) lower: a lower learning rate or a larger model may help; {kept}"
+
+
 class TensorBoard:
     """Scalars for TensorBoard, when asked for.
 
