@@ -84,6 +84,14 @@ def test_plan_is_shown_as_a_table(probed: dict[str, Any]) -> None:
     assert "lower train.micro_batch_size" in full and "lower train.micro_batch_size" not in shown
 
 
+def test_how_often_the_text_is_read_is_shown_where_it_is_known(probed: dict[str, Any]) -> None:
+    assert "training text" not in plan.show(probed)
+    known = {"train_tokens": 385_000, "epochs": 4.0, "worth_new_tokens": 1.4e6, "worth_of_next_reading": 0.82, "epochs_that_pay": 11.7}
+    said = plan.show({**probed, "readings": known})
+    assert "385,000 tokens, read 4.0 times: worth 1,400,000 tokens read once" in said
+    assert "82% of new text; less than half from 12 epochs on" in said
+
+
 def test_without_a_probe_the_machine_alone_is_measured(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", str(recipe), "--probe-seconds", "0", "--train.max-steps", "0", "--train.patience", "3", "--json"]) == 0
     heard = capsys.readouterr()

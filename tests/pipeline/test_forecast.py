@@ -33,6 +33,14 @@ def test_tokens_of_prepared_data_are_estimated_then_read(begun: Run, tmp_path: P
     assert count_tokens(None) == count_tokens(Run(tmp_path / "nothing")) == {}
 
 
+def test_a_plan_says_how_often_the_text_is_read_and_what_one_more_time_is_worth(begun: Run, recipe: Path) -> None:
+    wanted = read_recipe(recipe)
+    found = forecast(dataclasses.replace(wanted, plan=dataclasses.replace(wanted.plan, probe_seconds=0.0)), begun)
+    readings, tokens = found["readings"], count_tokens(begun)["train"]
+    assert readings["train_tokens"] == tokens and readings["epochs"] == found["tokens"] / tokens
+    assert tokens < readings["worth_new_tokens"] < found["tokens"] and readings["worth_of_next_reading"] < 1
+
+
 def test_network_too_large_for_this_machine_is_told_without_trying_it(recipe: Path) -> None:
     huge = dataclasses.replace(read_recipe(recipe).model, hidden_size=65536, num_hidden_layers=200, num_attention_heads=512)
     found = forecast(dataclasses.replace(read_recipe(recipe), model=huge), None)

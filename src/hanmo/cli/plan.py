@@ -10,6 +10,7 @@ from tyro.conf import arg
 from hanmo.base.progress import duration, size
 from hanmo.base.runs import Run
 from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.pipeline.fitting import still_free
 from hanmo.pipeline.recipe import Recipe
 from hanmo.plan.estimate import ASSUMPTIONS
 
@@ -32,7 +33,8 @@ class Options:
 
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb."""
-    return parse_arguments(Options, words, "plan", whole="recipe")
+    options = parse_arguments(Options, words, "plan", whole="recipe")
+    return replace(options, recipe=replace(options.recipe, fitted=still_free(options.recipe.fitted, words)))
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def show(result: dict[str, Any]) -> str:
         ("FLOPs a token", f"{result['flops_per_token']:.3g} (forward {result['forward_flops_per_token']:.3g})"),
         ("FLOPs a step", f"{result['flops_per_step']:.3g} ({result['tokens_per_step']:,} tokens)"),
         ("FLOPs in all", "not known" if result["flops_per_run"] is None else f"{result['flops_per_run']:.3g} ({result['steps']:,} steps)"),
+        *_show_readings(result["readings"]),
         ("speed", f"{result['tokens_per_second']:,.0f} tokens/s"),
         ("time", "not known" if minutes is None else duration(60 * minutes)),
         *((f"  {name}", duration(seconds)) for name, seconds in result["seconds"].items()),
@@ -68,3 +71,13 @@ def show(result: dict[str, Any]) -> str:
     if not result["fits"]:
         lines.append("this does not fit into the memory or the disk of this machine: lower train.micro_batch_size or the model's size")
     return "\n".join([*lines, *(f"- {ASSUMPTIONS[key][0].format(value=value)}" for key, value in result["assumptions"].items())])
+
+
+def _show_readings(readings: dict[str, float | None]) -> list[tuple[str, str]]:
+    """How often the text is read, and what one more time would be worth (Muennighoff et al. 2023)."""
+    tokens, epochs = readings["train_tokens"], readings["epochs"]
+    if not tokens or not epochs:
+        return []
+    said = f"{tokens:,.0f} tokens, read {epochs:.1f} times: worth {readings['worth_new_tokens']:,.0f} tokens read once"
+    next_one = f"{readings['worth_of_next_reading']:.0%} of new text; less than half from {readings['epochs_that_pay']:.0f} epochs on"
+    return [("training text", said), ("  one more epoch", next_one)]

@@ -1,11 +1,14 @@
 """`hanmo pretrain [RECIPE] --data DATASET --tokenizer DIR --out RUN`: train a model from the beginning."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hanmo.base.progress import duration
 from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.pipeline.fitting import still_free
 from hanmo.pipeline.pretrain import PretrainOptions
 from hanmo.pipeline.recipe import NETWORK_KEYS
+from hanmo.plan.defaults import FITTABLE
 
 
 class Options(PretrainOptions):
@@ -14,7 +17,9 @@ class Options(PretrainOptions):
 
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb."""
-    return parse_arguments(Options, words, "pretrain", sections=(*NETWORK_KEYS, "train"))
+    free = {"fitted": FITTABLE}
+    options = parse_arguments(Options, words, "pretrain", sections=(*NETWORK_KEYS, "train", "fitted"), defaults=free)
+    return replace(options, fitted=still_free(options.fitted, words))
 
 
 def run(options: Options) -> dict[str, object]:

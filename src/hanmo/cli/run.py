@@ -6,7 +6,7 @@ settings and inputs have not changed is not done again.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ import tyro
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json
 from hanmo.cli.arguments import parse as parse_arguments
+from hanmo.pipeline.fitting import still_free
 from hanmo.pipeline.recipe import Recipe
 
 
@@ -32,7 +33,8 @@ class Options:
 
 def parse(words: Sequence[str]) -> Options:
     """The options in the words after the verb."""
-    return parse_arguments(Options, words, "run", whole="recipe")
+    options = parse_arguments(Options, words, "run", whole="recipe")
+    return replace(options, recipe=replace(options.recipe, fitted=still_free(options.recipe.fitted, words)))
 
 
 def run(options: Options) -> dict[str, object]:

@@ -10,10 +10,13 @@ from hanmo.base.errors import ConfigError
 from hanmo.base.runs import Run
 from hanmo.base.storage import read_json
 from hanmo.batches.config import asked_share
+from hanmo.model.config import DecoderConfig
+from hanmo.pipeline.fitting import fitted_to_text
 from hanmo.pipeline.networks import Transformer, chosen_network
 from hanmo.pipeline.probing import Measured, is_prepared, measure_machine
 from hanmo.pipeline.recipe import Recipe
 from hanmo.plan.compute import Compute, count_compute, kaplan_flops_per_token
+from hanmo.plan.defaults import effective_tokens, most_epochs, worth_of_reading
 from hanmo.plan.estimate import Disk, Estimate, Limits, Prices, Speed, estimate
 from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes
 from hanmo.plan.memory import Memory, Step, checkpoint_bytes, count_memory
@@ -29,7 +32,10 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
     """
     vocab_size, tokens = vocabulary(recipe, folder), count_tokens(folder)
     model = replace(chosen_network(recipe)[1], vocab_size=vocab_size)
-    train, asked = with_context(model, recipe.train), asked_share(recipe.train.objective)
+    train = recipe.train
+    if isinstance(model, DecoderConfig):
+        model, train, _ = fitted_to_text(model, train, recipe.fitted, tokens.get("train", 0), folder)
+    train, asked = with_context(model, train), asked_share(train.objective)
     parameters = count_parameters(model)
     compute = count_compute(model, context_length=train.context_length, batch_size=train.batch_size, optimizer=train.optimizer, asked=asked)
     rough = count_memory(model, _step(train, low_precision=train.precision != "fp32"))
@@ -54,7 +60,20 @@ def forecast(recipe: Recipe, folder: Run | None) -> dict[str, Any]:
         data_bytes=disk.tokens,
     )
     counts: dict[str, Any] = {**_counts(parameters, compute), "kaplan_flops_per_token": kaplan_flops_per_token(model, train.context_length)}
-    return {**counts, **_outcome(made, memory, disk, machine), "measured": asdict(measured)}
+    readings = _readings(tokens.get("train", 0), made.tokens)
+    return {**counts, "readings": readings, **_outcome(made, memory, disk, machine), "measured": asdict(measured)}
+
+
+def _readings(train_tokens: int, read: int | None) -> dict[str, float | None]:
+    """How often the text will be read, and what that is worth; None where it is not known."""
+    epochs = read / train_tokens if train_tokens and read else None
+    return {
+        "train_tokens": train_tokens or None,
+        "epochs": epochs,
+        "worth_new_tokens": None if epochs is None else effective_tokens(train_tokens, epochs),
+        "worth_of_next_reading": None if epochs is None else worth_of_reading(epochs),
+        "epochs_that_pay": most_epochs(),
+    }
 
 
 def with_context(model: Transformer, train: TrainConfig) -> TrainConfig:

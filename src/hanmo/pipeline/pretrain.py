@@ -9,6 +9,7 @@ from hanmo.base.runs import Run
 from hanmo.batches.config import asked_share
 from hanmo.model.config import DecoderConfig
 from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.pipeline.fitting import check_end, fitted_to_text, tell
 from hanmo.pipeline.networks import NetworkChoice
 from hanmo.train.config import TrainConfig
 
@@ -35,11 +36,13 @@ class PretrainOptions:
     """The encoder with a decoder."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Its training."""
+    fitted: tuple[str, ...] = ()
+    """Settings of the two that follow the text's tokens and train.max-minutes: those that neither recipe nor flag names."""
 
 
 def pretrain_alone(options: PretrainOptions) -> dict[str, object]:
     """Train; gives the run's manifest. Of the processes that torchrun starts, the first one keeps others out."""
-    options.train.check_limits()
+    check_end(options.train, options.fitted)
     folder = Run(options.out).create()
     first = os.environ.get("RANK", "0") == "0"
     with folder.alone("training") if first else contextlib.nullcontext():
@@ -55,10 +58,14 @@ def pretrain_run(options: PretrainOptions) -> dict[str, object]:
     from hanmo.train.pretrain import Settings, pretrain
 
     folder, tokenizer = Run(options.out), Tokenizer.load(options.tokenizer)
-    model = network_for(options, tokenizer)
+    model, train = network_for(options, tokenizer), options.train
     stores = token_stores(options.data, tokenizer, options.tokens or folder.tokens)
     check_parents(folder, stores, tokenizer)
-    settings = Settings(model=model, train=options.train)
+    if isinstance(model, DecoderConfig):
+        model, train, found = fitted_to_text(model, train, options.fitted, stores["train"].num_tokens, folder)
+        if found is not None:
+            tell(found)
+    settings = Settings(model=model, train=train)
     asked = asked_share(options.train.objective)
     # what is counted in training are the tokens asked for
     flops_per_token = train_flops_per_token(model, settings.context_length, asked) / asked

@@ -10,6 +10,8 @@ from hanmo.data.prepare import PrepareConfig
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig
 from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
+from hanmo.pipeline.fitting import named_in
+from hanmo.plan.defaults import unnamed
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.train.config import TrainConfig
 
@@ -107,6 +109,8 @@ class Recipe:
     """The encoder-decoder that is trained instead where train.objective asks for one."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Its training."""
+    fitted: tuple[str, ...] = ()
+    """Settings of model and train that follow the text's tokens and the minutes; in a recipe that does not say, those it does not name."""
     baselines: BaselineConfig = field(default_factory=BaselineConfig)
     """What it has to beat."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
@@ -133,4 +137,5 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises ConfigError for an unknown key, a wrong value, or a file that cannot be read.
     """
-    return build(Recipe, {"name": path.stem, **read_toml(path)})
+    table = read_toml(path)
+    return build(Recipe, {"name": path.stem, "fitted": unnamed(named_in(table)), **table})

@@ -18,4 +18,4 @@ def _do(recipe: Recipe, folder: Run) -> None:
     write_json(folder.plan, forecast(recipe, folder))
 
 
-STAGE = Stage(name="plan", needs=("prepare", "tokenizer"), settings=(*NETWORK_KEYS, "train", "plan"), made=_made, do=_do)
+STAGE = Stage(name="plan", needs=("prepare", "tokenizer"), settings=(*NETWORK_KEYS, "train", "fitted", "plan"), made=_made, do=_do)
