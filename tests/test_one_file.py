@@ -12,8 +12,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from hanmo.base.config import read_toml
+from hanmo.base.runs import Run
+from hanmo.cli.main import run
 from hanmo.data.prepare import PrepareConfig, prepare, read_manifest
 from hanmo.data.reading.read import SPLITS, ReadConfig, read_dataset
+from hanmo.model.config import NgramConfig
+from hanmo.model.ngram import Ngram
+from hanmo.model.store import save_model
+from hanmo.pipeline.measure import MeasureOptions, measure
+from hanmo.pipeline.tokens import encode_dataset
+from hanmo.tokenizer.load import Tokenizer
 
 NAMES = [
     f"{first}_{second}" for first in ("old", "new", "last", "next", "left", "right") for second in ("row", "key", "page", "cell", "mark")
@@ -31,7 +40,7 @@ class Grammar:
     sentence: str
     paragraph: str = "\n\n"
 
-    def text(self, seed: int = 1, chapters: int = 40, sentences: int = 24) -> str:
+    def text(self, seed: int = 1, chapters: int = 40, sentences: int = 16) -> str:
         """A whole text, always the same for a seed."""
         dice = random.Random(seed)
         return "".join(self._chapter(dice, number, sentences) for number in range(1, chapters + 1))
@@ -40,7 +49,7 @@ class Grammar:
         made = [self.chapter.format(n=number)]
         for count in range(sentences):
             begin, end = dice.choice(self.pairs)
-            middle = [dice.choice(self.between).replace("NAME", dice.choice(NAMES)) for _ in range(3)]
+            middle = [dice.choice(self.between).replace("NAME", dice.choice(NAMES)) for _ in range(4)]
             made.append(self.sentence.format(*middle, begin=begin, end=end, n=count, number=number))
             made.append(self.paragraph if count % 4 == 3 else "")
         return "".join(made)
@@ -77,7 +86,7 @@ ENGLISH = Grammar(
         ]
     ),
     chapter="CHAPTER {n}\n\n",
-    sentence="{begin} {0}, {1}, {2}, {end}. ",
+    sentence="{begin} {0}, {1}, {end}. Then he {2}, {3}, {end}. ",
 )
 CHINESE = Grammar(
     name="小说.txt",
@@ -107,13 +116,13 @@ CHINESE = Grammar(
         "把钥匙落在桌上，",
     ),
     chapter="第{n}章 旧事\n",
-    sentence="{begin}{0}{1}{2}{end}",
+    sentence="{begin}{0}{1}{end}后来他{2}{3}{end}",
     paragraph="\n",
 )
 CODE = Grammar(
     name="tools.py",
     pairs=tuple(
-        (f"def {verb}_{noun}(", f"    return {result}\n\n\n")
+        (f"def {verb}_{noun}(", result)
         for verb, noun, result in [
             ("count", "lines", "len(found) + offset"),
             ("join", "names", "separator.join(sorted(names))"),
@@ -136,7 +145,7 @@ CODE = Grammar(
         "    step = NAME // 2\n",
     ),
     chapter="",
-    sentence="{begin}first, second):\n{0}{1}{2}{end}",
+    sentence="{begin}first, second):\n{0}{1}    result = {end}\n{2}{3}    return {end}\n\n\n",
     paragraph="",
 )
 GRAMMARS = (ENGLISH, CHINESE, CODE)
@@ -205,3 +214,51 @@ def test_a_page_is_cut_as_a_text_is(tmp_path: Path) -> None:
     (tmp_path / "novel.html").write_text(f"<html><head><title>A novel</title></head><body><article>{body}</article></body></html>")
     manifest = prepare([tmp_path / "novel.html"], tmp_path / "data", PrepareConfig(workers=1))
     assert all(manifest["documents"][split]["documents"] for split in SPLITS)
+
+
+def walked(folder: Path, source: Path, *flags: str) -> None:
+    """The three verbs, one after the other."""
+    data, words, out = (str(folder / name) for name in ("data", "tokenizer", "run"))
+    assert run(["prepare", str(source), "--out", data, "--workers", "1"]) == 0
+    assert run(["tokenizer", "train", data, "--out", words]) == 0
+    assert run(["pretrain", "--data", data, "--tokenizer", words, "--out", out, *flags]) == 0
+
+
+def bits_per_byte(folder: Path) -> tuple[float, float]:
+    """Of the trained network and of Kneser-Ney, on the test part of their data."""
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    train = encode_dataset(folder / "data", tokenizer, folder / "tokens", ("train",), workers=1)["train"]
+    counted = Ngram.fit(train.ids, train.offsets, NgramConfig(vocab_size=tokenizer.vocab_size))
+    save_model(counted, folder / "kneser-ney", tokenizer_folder=folder / "tokenizer")
+    documents = list(read_dataset(folder / "data", "test"))
+    network, table = (measure(folder / name, documents, MeasureOptions(data="")) for name in ("run", "kneser-ney"))
+    return network.bits_per_byte, table.bits_per_byte
+
+
+ONE_CORE = ("--train.threads=1", "--train.precision=fp32")
+QUICK = (
+    "--model.hidden-size=64",
+    "--model.num-hidden-layers=2",
+    "--model.num-attention-heads=2",
+    "--model.max-position-embeddings=128",
+    *ONE_CORE,
+    "--train.batch-size=8",
+    "--train.max-steps=120",
+)
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS, ids=lambda grammar: grammar.name)
+def test_one_file_becomes_a_model_better_than_kneser_ney_on_its_own_test_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], grammar: Grammar
+) -> None:
+    walked(tmp_path, put(tmp_path, grammar), *QUICK)
+    network, table = bits_per_byte(tmp_path)
+    assert network < table
+    assert "for this text:" in capsys.readouterr().err
+
+
+def test_no_size_and_no_length_is_needed_and_what_was_chosen_stands_in_the_runs_settings(tmp_path: Path) -> None:
+    walked(tmp_path, put(tmp_path, CHINESE, chapters=20, sentences=12), *ONE_CORE, "--train.batch-size=4")
+    chosen = read_toml(Run(tmp_path / "run").config)
+    assert chosen["model"]["hidden_size"] == 128 and chosen["model"]["hidden_dropout"] == 0.2
+    assert chosen["train"]["max_steps"] >= 40 and chosen["train"]["patience"] > 0
