@@ -9,6 +9,7 @@ import torch
 import transformers
 from tests.convert.conftest import METADATA, model_folder, outgoing
 from tests.model.families.conftest import GEMMA3, GPT2, SMALL
+from tests.tokenizer.conftest import pairs, pieces
 
 from hanmo.base.errors import ModelError
 from hanmo.base.storage import read_json, write_json
@@ -21,7 +22,7 @@ from hanmo.generate.loaded import TextModel
 from hanmo.generate.reader import make_reader
 from hanmo.model.config import RopeScaling
 from hanmo.model.decoder import Decoder
-from hanmo.model.store import load_model, read_generation
+from hanmo.model.store import load_model, read_generation, save_model
 from hanmo.tokenizer.chat import Chat, read_template
 from hanmo.tokenizer.load import Tokenizer
 
@@ -107,6 +108,19 @@ def test_a_turn_ends_in_a_file_as_in_a_folder(tmp_path: Path) -> None:
     write_gguf(tmp_path / "silent.gguf", metadata, {name: outgoing(written.read(name)) for name in written.tensors})
     import_gguf(tmp_path / "silent.gguf", tmp_path / "back")
     assert read_generation(tmp_path / "back")["eos_token_id"] == [eot, size] == TextModel(tmp_path / "back").end_ids
+
+
+def test_a_llama_with_a_blank_before_a_text_only_goes_out_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = transformers.LlamaTokenizer(vocab=pieces(), merges=pairs(), chat_template="{{ bos_token + messages[0].content + eos_token }}")
+    made.save_pretrained(tmp_path / "words")
+    network = Decoder(dataclasses.replace(SMALL, vocab_size=len(pieces()), bos_token_id=1, eos_token_id=2)).eval()
+    save_model(network, tmp_path / "m", tokenizer_folder=tmp_path / "words")
+    facts = export_gguf(tmp_path / "m", tmp_path / "m.gguf", "f32")
+    assert "a blank behind every special token" in capsys.readouterr().err
+    assert all(row["equal"] for row in facts["parity"]) and GgufFile(tmp_path / "m.gguf").metadata["tokenizer.ggml.add_space_prefix"]  # pyright: ignore
+    import_gguf(tmp_path / "m.gguf", tmp_path / "back")
+    before, after = Tokenizer.load(tmp_path / "m"), Tokenizer.load(tmp_path / "back")
+    assert before.encode("the rain in").tolist() == after.encode("the rain in").tolist()
 
 
 def test_a_window_as_long_as_the_context_is_a_llama(tmp_path: Path) -> None:

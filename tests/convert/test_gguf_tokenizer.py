@@ -11,7 +11,8 @@ from tokenizers import Tokenizer as Backend
 from hanmo.base.errors import ModelError
 from hanmo.convert.gguf_patterns import PATTERNS, SAME
 from hanmo.convert.gguf_reader import Value
-from hanmo.convert.gguf_tokenizer import adds_bos, read_tokenizer, tokenizer_metadata
+from hanmo.convert.gguf_tokenizer import adds_bos, as_engines_read, read_tokenizer, tokenizer_metadata
+from hanmo.tokenizer.chat import Chat
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.load import EOT, Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
@@ -165,6 +166,19 @@ def test_a_blank_before_a_text_is_written_wherever_it_comes_from(scheme: str) ->
     assert metadata["tokenizer.ggml.add_space_prefix"] == (scheme != "never")
     back = read_tokenizer(metadata)
     assert all(back.encode(text).tolist() == tokenizer.encode(text).tolist() for text in ("the rain", "rain", "the", "雨 the"))
+
+
+@pytest.mark.parametrize("scheme", ["first", "always"])
+def test_engines_put_a_blank_behind_every_special_token(scheme: str) -> None:
+    form = read_tokenizer(SENTENCEPIECE).form
+    form["normalizer"] = None
+    form["pre_tokenizer"] = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": scheme, "split": False}
+    tokenizer = Tokenizer(Backend.from_str(json.dumps(form)), {"bos_token": "<s>"})
+    read, back = as_engines_read(tokenizer), read_tokenizer(tokenizer_metadata(tokenizer, tokenizer.vocab_size))
+    template = "{{ bos_token + messages[0].content + bos_token + ' ' + messages[0].content }}"
+    talk = [{"role": "user", "content": "the rain"}]
+    ids = [Chat(each, template).encode(talk).ids.tolist() for each in (tokenizer, read, back)]
+    assert ids[1] == ids[2] != ids[0] and as_engines_read(back) is back
 
 
 BPE_KINDS = (

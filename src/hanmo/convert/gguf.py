@@ -22,7 +22,7 @@ from hanmo.convert.gguf_blocks import BY_NAME, Format, dequantized, quantized
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
 from hanmo.convert.gguf_split import read_gguf
-from hanmo.convert.gguf_tokenizer import read_tokenizer, token_id, tokenizer_metadata
+from hanmo.convert.gguf_tokenizer import as_engines_read, read_tokenizer, token_id, tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.convert.parity import Form, compare_forms, refuse_difference
 from hanmo.model import families
@@ -39,6 +39,9 @@ GgufPrecision = Literal["f32", "f16", "q8_0", "q4_1", "q4_0"]
 FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7}
 POOLINGS = {1: "mean_tokens", 2: "cls_token", 3: "lasttoken"}
 """What `pooling_type` says of a file that is for vectors, in the words of sentence-transformers."""
+BLANKS = (
+    "note: engines for GGUF put a blank behind every special token, this tokenizer only before a text: conversations have other ids there"
+)
 ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -150,11 +153,13 @@ def export_gguf(
         name: Outgoing(numbers.shape, _format(name, numbers.shape, precision), lambda numbers=numbers: numbers)
         for name, numbers in ggml_tensors(layout.model_type, arrays, values)
     }
+    if (read_as := as_engines_read(tokenizer)) is not tokenizer:
+        say(BLANKS)
     unproven = path.with_name(f".{path.name}.unproven")
     try:
         write_gguf(unproven, metadata, tensors)
         rows = compare_forms(
-            Form(network=_rounded(network, precision), tokenizer=tokenizer, template=template), _read_form(unproven), tokens=4
+            Form(network=_rounded(network, precision), tokenizer=read_as, template=template), _read_form(unproven), tokens=4
         )
         refuse_difference(rows, str(path))
         unproven.replace(path)

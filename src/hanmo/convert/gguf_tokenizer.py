@@ -5,6 +5,7 @@ Two models are read: `gpt2` is byte-level byte-pair encoding, whose `pre` names 
 SentencePiece's byte-pair encoding, whose merges are not in the file but follow from the scores of its pieces.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -104,8 +105,7 @@ def _sentencepiece(metadata: Mapping[str, Value], tokens: Sequence[str], types: 
     unk_token = None if unknown is None else tokens[unknown]
     backend = _pairs(tokens, merges, unk_token=unk_token, fuse_unk=True, byte_fallback="<0x00>" in tokens)
     prefix = metadata.get("tokenizer.ggml.add_space_prefix", True)
-    steps = [normalizers.Prepend(SPACE)] if prefix else []
-    backend.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])  # pyright: ignore[reportAttributeAccessIssue]
+    backend.normalizer = _blanks(prefix=bool(prefix))  # pyright: ignore[reportAttributeAccessIssue]
     parts = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     backend.decoder = decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)] if prefix else parts)  # pyright: ignore[reportAttributeAccessIssue]
     return backend
@@ -181,8 +181,6 @@ def _pattern_name(form: Mapping[str, Any]) -> str:
 
 
 def _form_of(made: pre_tokenizers.PreTokenizer) -> dict[str, Any]:
-    import json
-
     holder = tokenizers.Tokenizer(models.BPE())
     holder.pre_tokenizer = made  # pyright: ignore[reportAttributeAccessIssue]
     return json.loads(holder.to_str())["pre_tokenizer"]
@@ -211,6 +209,24 @@ def _written_pieces(form: Mapping[str, Any], names: Sequence[str], types: list[i
         "tokenizer.ggml.scores": scores,
         "tokenizer.ggml.add_space_prefix": _has_prefix(form),
     }
+
+
+def as_engines_read(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer that llama.cpp makes of the metadata: where a text gets a blank, every stretch behind a special token gets one.
+
+    A GGUF file cannot say otherwise, while a Metaspace step (transformers 5 saves Llama's tokenizers so) means only a text itself.
+    """
+    form = tokenizer.form
+    if form.get("normalizer") is not None or (form.get("pre_tokenizer") or {}).get("type") != "Metaspace" or not _has_prefix(form):
+        return tokenizer
+    backend = tokenizers.Tokenizer.from_str(json.dumps({**form, "pre_tokenizer": None}))
+    backend.normalizer = _blanks(prefix=True)  # pyright: ignore[reportAttributeAccessIssue]
+    return Tokenizer(backend, tokenizer.settings)
+
+
+def _blanks(*, prefix: bool) -> normalizers.Normalizer:
+    """SentencePiece's mark for blanks, and before a text."""
+    return normalizers.Sequence([*([normalizers.Prepend(SPACE)] if prefix else []), normalizers.Replace(" ", SPACE)])
 
 
 def _has_prefix(form: Mapping[str, Any]) -> bool:
