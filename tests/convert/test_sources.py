@@ -12,8 +12,10 @@ from tests.model.families.conftest import SMALL
 import hanmo
 from hanmo.base.errors import ModelError
 from hanmo.convert.gguf import export_gguf
+from hanmo.convert.gguf_writer import write_gguf
 from hanmo.convert.sources import local_model
 from hanmo.data.catalogue import ENTRIES, find
+from hanmo.model.store import load_model
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +68,24 @@ def test_a_pickle_under_another_name_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="give the folder"):
         local_model(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "m/model.safetensors"])
+def test_a_pointer_of_git_is_told_from_a_damaged_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n")
+    with pytest.raises(ModelError, match="is a pointer of Git LFS, not the file itself: say git lfs pull"):
+        load_model(local_model(tmp_path / name.removesuffix("/model.safetensors")))
+
+
+def test_older_forms_and_files_that_go_with_a_model_are_called_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "m.bin.gguf").write_bytes(b"tjgg" + bytes(40))
+    with pytest.raises(ModelError, match="is a model of GGML, the form before GGUF"):
+        local_model(tmp_path / "m.bin.gguf")
+    write_gguf(tmp_path / "a.gguf", {"general.architecture": "llama", "general.type": "adapter"}, {})
+    with pytest.raises(ModelError, match=r"holds no model but what goes with one \(general\.type = 'adapter'\)"):
+        local_model(tmp_path / "a.gguf")
 
 
 def test_a_truncated_folder_is_refused_in_one_line(tmp_path: Path) -> None:

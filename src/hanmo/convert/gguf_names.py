@@ -116,7 +116,11 @@ def architecture_of(file: GgufFile) -> Architecture:
 
     Raises ModelError for one that is not known.
     """
-    name = file.metadata.get("general.architecture")
+    name, kind = file.metadata.get("general.architecture"), file.metadata.get("general.type", "model")
+    if kind != "model":
+        raise ModelError(
+            f"{file.path} holds no model but what goes with one (general.type = {str(kind)[:40]!r}): name the model's own file"
+        )
     for each in ARCHITECTURES:
         if each.name == name:
             return each

@@ -15,12 +15,13 @@ from hanmo.convert.gguf_reader import MAGIC
 from hanmo.convert.gguf_split import is_piece, parts_of, sets_in
 from hanmo.convert.hub import fetch_from_hub, is_hub_name
 from hanmo.data.catalogue import ENTRIES, cache_folder, find
-from hanmo.model.foreign import refuse_other_form
+from hanmo.model.foreign import refuse_other_form, refuse_pointer
 
 FORM = "2"
 """Counts up when an import would give another folder for the same file."""
 MOST_PARTS = 1000
 """How many files of a set are looked at to see whether one has changed."""
+OLDER = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -77,8 +78,11 @@ def _of_file(path: Path) -> Path:
         raise ModelError(f"{path} holds weights alone: give the folder, with its config.json")
     if is_piece(path):
         raise ModelError(f"{path} is a piece of a GGUF file cut by bytes: join all of them in order first (cat PIECES > model.gguf)")
+    refuse_pointer(path)
     with path.open("rb") as stream:
-        if stream.read(len(MAGIC)) != MAGIC:
+        if (begins := stream.read(len(MAGIC))) in OLDER:
+            raise ModelError(f"{path} is a model of GGML, the form before GGUF: take a GGUF file of this model")
+        if begins != MAGIC:
             raise ModelError(f"{path} is no model: a file should be GGUF, and this one does not begin with {MAGIC.decode()}")
     return imported(path)
 

@@ -37,6 +37,7 @@ MARKS = (
     (".scales", "MLX"),
 )
 """Ends of names that only quantised weights have."""
+POINTER = b"version https://git-lfs"
 FILES = (
     ("model_index.json", "a diffusion pipeline (diffusers), which makes no text"),
     (
@@ -51,6 +52,13 @@ FILES = (
     ("*.nemo", "a NeMo archive: export it to the Hugging Face form with NeMo first"),
 )
 """Files that a folder of another form has, and what it is then."""
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise ModelError for what Git leaves in the place of a large file that was not fetched."""
+    with path.open("rb") as stream:
+        if stream.read(len(POINTER)) == POINTER:
+            raise ModelError(f"{path} is a pointer of Git LFS, not the file itself: say git lfs pull in its folder, or fetch it again")
 
 
 def refuse_other_form(folder: Path) -> None:

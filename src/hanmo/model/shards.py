@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hanmo.base.errors import ModelError
-from hanmo.model.foreign import refuse_other_form
+from hanmo.model.foreign import refuse_other_form, refuse_pointer
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -105,6 +105,7 @@ def _unlisted(folder: Path) -> list[str]:
 def _opened(path: Path) -> safe_open:
     if not path.is_file():
         raise ModelError(f"{path} is missing: fetch the model again")
+    refuse_pointer(path)
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError, ValueError) as error:
