@@ -27,7 +27,11 @@ from tests.fuzz.seeds import Files, Reader
 import hanmo
 from hanmo.base.errors import HanmoError
 from hanmo.batches.store import TokenStore
+from hanmo.data.reading.contents import FAULT, ReadConfig
+from hanmo.data.reading.inputs import Refused, Unit, list_files, name_sources, place
+from hanmo.data.reading.read import format_of, read_unit
 from hanmo.model.decoder import Decoder
+from hanmo.model.embedder import Embedder
 from hanmo.model.families.weights import parameter_shapes
 from hanmo.model.store import load_model
 from hanmo.tokenizer.chat import Chat, read_template
@@ -107,7 +111,33 @@ def read_program(folder: Path) -> None:
         render(text, {"messages": messages, "bos_token": "<s>", "add_generation_prompt": True, "tools": None})
 
 
-READERS: dict[Reader, Callable[[Path], None]] = {
+def read_states(folder: Path) -> None:
+    """A model for vectors, which may also write."""
+    model = hanmo.load(folder)
+    vectors = model.embed(["the rain", "雨下在山上"])
+    if vectors.shape != (2, _said(folder, "hidden_size")):
+        raise AssertionError(f"a lie: vectors {vectors.shape}")
+    if not isinstance(model.network, Embedder):
+        model.generate("the rain", max_tokens=2)
+
+
+def read_data(folder: Path) -> str:
+    """Files of text: every one gives texts or refusals, and no reader is surprised; gives the rules that refused something."""
+    rules: set[str] = set()
+    for config in (ReadConfig(), ReadConfig(split_on="passage")):
+        files, _ = list_files(name_sources([place(folder)]))
+        for file in files:
+            for entry in read_unit(Unit(file=file, format=format_of(file, config)), config):
+                if isinstance(entry, Refused) and entry.rule == FAULT:
+                    raise AssertionError(f"a surprise: {entry.detail}")
+                if isinstance(entry, Refused):
+                    rules.add(entry.rule)
+                else:
+                    entry.text.encode()
+    return f"read, refused by {', '.join(sorted(rules))}" if rules else "read"
+
+
+READERS: dict[Reader, Callable[[Path], str | None]] = {
     "text": read_text,
     "file": read_file,
     "vectors": read_vectors,
@@ -115,6 +145,8 @@ READERS: dict[Reader, Callable[[Path], None]] = {
     "tokens": read_tokens,
     "checkpoint": read_checkpoint,
     "template": read_program,
+    "states": read_states,
+    "data": read_data,
 }
 
 
@@ -204,9 +236,9 @@ def judge(reader: Reader, files: Files, place: Path) -> Verdict:
     return Verdict(clean, answer.finding)
 
 
-def _answer(read: Callable[[], None]) -> Verdict:
+def _answer(read: Callable[[], str | None]) -> Verdict:
     try:
-        read()
+        said = read()
     except HanmoError as error:
         text = str(error)
         wrong = (
@@ -218,4 +250,4 @@ def _answer(read: Callable[[], None]) -> Verdict:
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "?"
         words: Any = str(error)[:200]
         return Verdict(f"{type(error).__name__} at {where}: {words!r}", True)
-    return Verdict("read", False)
+    return Verdict(said or "read", False)

@@ -5,6 +5,7 @@ Weights are drawn from a fixed seed and the tokenizer's texts are ours, so the s
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Literal
 import numpy as np
 import torch
 from tests.convert.conftest import TEXTS, model_folder
+from tests.fuzz.texts import sound_texts
 from tests.model.families.conftest import BERT, CONFIGS, MARIAN, SMALL, T5, lively
 
 from hanmo.base.records import Document
 from hanmo.batches.store import TokenStore
 from hanmo.convert.gguf_blocks import BY_NAME, Format
 from hanmo.convert.gguf_names import ggml_settings, ggml_tensors
+from hanmo.convert.gguf_reader import GgufFile
 from hanmo.convert.gguf_tokenizer import tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
 from hanmo.model import families
@@ -32,7 +35,7 @@ from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
 from hanmo.train.checkpoint import Progressed, save
 
-Reader = Literal["text", "vectors", "pairs", "file", "tokens", "checkpoint", "template"]
+Reader = Literal["text", "vectors", "pairs", "file", "tokens", "checkpoint", "template", "states", "data"]
 Files = dict[str, bytes]
 TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m['content'] | trim }}{% if not loop.last %}\n{% endif %}{% endfor %}"
@@ -103,10 +106,14 @@ def make_seeds(place: Path) -> dict[str, Seed]:
         (place / f"gguf {name}").mkdir()
         write_as_gguf(place / name, place / f"gguf {name}" / "m.gguf", BY_NAME["F32"])
         keep(f"gguf {name}", "file", place / f"gguf {name}")
+    keep("embedder", "states", _embedder(place / "llama", place / "embedder"))
+    keep("parts without an index", "text", _unlisted(place / "sharded", place / "unlisted"))
+    keep("gguf in two", "file", _in_two(place / "gguf qwen3" / "m.gguf", place / "gguf in two"))
     keep("tokens", "tokens", _tokens(place / "tokens"))
     progress = Progressed(step=3, tokens=7, seconds=1.0)
     save(place / "checkpoint", "step", {"w": torch.randn(3, 4), "m": torch.zeros(2)}, progress)
     keep("checkpoint", "checkpoint", place / "checkpoint" / "step-00000003")
+    seeds += [Seed(name, "data", {file: content}) for name, (file, content) in sound_texts().items()]
     seeds += [Seed("template", "template", {"chat_template.jinja": TEMPLATE.encode()})]
     return {each.name: each for each in seeds}
 
@@ -126,6 +133,36 @@ def _sharded(source: Path, folder: Path) -> Path:
         save_file({name: tensors[name] for name in members}, folder / file)
     places = {name: file for file, members in parts.items() for name in members}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return folder
+
+
+def _embedder(source: Path, folder: Path) -> Path:
+    """The same model without its head, with the files of sentence-transformers."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(source, folder)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["lm_head.weight"]
+    save_file(tensors, folder / "model.safetensors")
+    _write_modules(folder, "lasttoken")
+    return folder
+
+
+def _unlisted(source: Path, folder: Path) -> Path:
+    shutil.copytree(source, folder)
+    (folder / "model.safetensors.index.json").unlink()
+    return folder
+
+
+def _in_two(source: Path, folder: Path) -> Path:
+    """A GGUF file as a set of two."""
+    folder.mkdir()
+    file = GgufFile(source)
+    names = list(file.tensors)
+    for number, mine in enumerate((names[::2], names[1::2])):
+        about = {"split.no": number, "split.count": 2, "split.tensors.count": len(names)}
+        tensors = {name: Outgoing(file.tensors[name].shape, BY_NAME["F32"], lambda name=name: file.read(name)) for name in mine}
+        write_gguf(folder / f"m-0000{number + 1}-of-00002.gguf", {**file.metadata, **about} if number == 0 else about, tensors)
     return folder
 
 
@@ -152,13 +189,17 @@ def _others(words: Path) -> dict[str, Callable[[Path], None]]:
 def _pooled(write: Callable[[Path], None]) -> Callable[[Path], None]:
     def with_modules(folder: Path) -> None:
         write(folder)
-        (folder / "1_Pooling").mkdir()
-        modules = [{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}, {"type": "x.Normalize", "path": ""}]
-        (folder / "modules.json").write_text(json.dumps(modules))
-        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True, "word_embedding_dimension": 32}))
+        _write_modules(folder, "mean_tokens")
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 16}))
 
     return with_modules
+
+
+def _write_modules(folder: Path, kind: str) -> None:
+    (folder / "1_Pooling").mkdir()
+    modules = [{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}, {"type": "x.Normalize", "path": ""}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{kind}": True, "word_embedding_dimension": 32}))
 
 
 def _with_tokenizer(folder: Path, kind: str) -> Path:
