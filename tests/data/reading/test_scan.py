@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.base.errors import DataError
@@ -35,6 +35,22 @@ def test_pieces_of_a_file_read_as_the_whole(tmp_path_factory: pytest.TempPathFac
     cut = scan_file(InputFile(path=path, label="a.jsonl"), ReadConfig(), piece)
     assert [e for unit in cut.units for e in read_unit(unit, ReadConfig())] == whole
     assert sum(unit.bytes for unit in cut.units) == path.stat().st_size
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["a", "字", "\r", "\n", "\r\n"]), min_size=1, max_size=40), st.integers(2, 9), st.integers(1, 20))
+def test_pieces_of_lines_with_any_ends_read_as_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str], block: int, piece: int
+) -> None:
+    path, config = tmp_path_factory.mktemp("s") / "a.txt", ReadConfig(split_on="line")
+    path.write_bytes("".join(parts).encode())
+    file = InputFile(path=path, label="a.txt")
+    whole = list(read_unit(Unit(file=file, format=Format("text", "utf-8")), config))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hanmo.data.reading.scan.BLOCK_BYTES", block)
+        cut = scan_file(file, config, piece).units
+    texts = [(e.source, e.text) for unit in cut for e in read_unit(unit, config) if isinstance(e, Text)]
+    assert texts == [(e.source, e.text) for e in whole if isinstance(e, Text)]
 
 
 def test_large_line_files_are_cut_at_line_ends_with_their_row_numbers(tmp_path: Path) -> None:
