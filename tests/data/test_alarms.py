@@ -46,7 +46,7 @@ def test_it_stands_on_standard_error_in_the_manifest_and_in_the_report(
 
 def test_one_fault_of_ours_is_always_told() -> None:
     (alarm,) = alarms(counted(500, reader_fault=1))
-    assert loud(alarm).startswith("WARNING: reader_fault: a fault in hanmo's own readers cost 1 of 501 inputs")
+    assert loud(alarm).startswith("WARNING: reader_fault: a fault in hanmo's own code cost 1 of 501 inputs")
 
 
 def test_the_first_reasons_are_told_where_more_is_refused_than_kept() -> None:
@@ -79,5 +79,18 @@ def test_a_fault_of_a_reader_is_counted_loudly_and_costs_its_own_file(
     manifest = prepare([tmp_path / "in"], tmp_path / "out", PrepareConfig(workers=1))
     assert manifest["receipts"] == {"total": 3, "kept": 2, "refused": {"reader_fault": 1}}
     assert manifest["warnings"] == [{"rule": "reader_fault", "left_out": 1, "seen": 3}]
-    assert "WARNING: reader_fault: a fault in hanmo's own readers cost 1 of 3 inputs" in capsys.readouterr().err
+    assert "WARNING: reader_fault: a fault in hanmo's own code cost 1 of 3 inputs" in capsys.readouterr().err
     assert "a fault in hanmo" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_a_text_that_surprises_what_measures_it_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(text: str, config: object) -> tuple[str, int]:
+        if "odd" in text:
+            raise ZeroDivisionError("nobody thought of this")
+        return text, 0
+
+    monkeypatch.setattr("hanmo.data.shards.clean", odd)
+    rows = ["The harbour lay quiet under the first snow.", "Something odd happened here.", "Children sang below the willows all day."]
+    (tmp_path / "a.txt").write_text("\n".join(rows))
+    manifest = prepare([tmp_path / "a.txt"], tmp_path / "out", PrepareConfig(workers=1, read=ReadConfig(split_on="line")))
+    assert manifest["receipts"] == {"total": 3, "kept": 2, "refused": {"reader_fault": 1}}

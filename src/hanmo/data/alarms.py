@@ -66,7 +66,7 @@ def loud(alarm: Alarm) -> str:
     """The line for standard error."""
     if alarm.rule == FAULT:
         return (
-            f"WARNING: {FAULT}: a fault in hanmo's own readers cost {alarm.left_out:,} of {alarm.seen:,} inputs; "
+            f"WARNING: {FAULT}: a fault in hanmo's own code cost {alarm.left_out:,} of {alarm.seen:,} inputs; "
             "receipts.parquet names each file and place: please report it"
         )
     share = alarm.left_out / alarm.seen

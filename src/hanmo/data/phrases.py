@@ -43,8 +43,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "警告：规则 {rule} 略去了 {seen} 篇文档中的 {left_out} 篇。请先抽查其中几篇，再使用本数据集。",
     ),
     "fault": (
-        "Warning: a fault in hanmo's own readers cost {left_out} of {seen} inputs ({rule}); receipts.parquet names each file and place.",
-        "警告：hanmo 读取程序自身的错误使 {seen} 个输入中的 {left_out} 个未能读取（{rule}）；receipts.parquet 列出了每个文件和位置。",
+        "Warning: a fault in hanmo's own code cost {left_out} of {seen} inputs ({rule}); receipts.parquet names each file and place.",
+        "警告：hanmo 程序自身的错误使 {seen} 个输入中的 {left_out} 个未能处理（{rule}）；receipts.parquet 列出了每个文件和位置。",
     ),
     "receipts": (
         "receipts.parquet has one row for every input: kept or not, by which rule, each measured value.",

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from hanmo.base.errors import HanmoError
 from hanmo.base.storage import storage_errors, write_atomically
 from hanmo.data.budget import Share, room_for
 from hanmo.data.cleaning.clean import CleanConfig, clean
@@ -27,6 +28,7 @@ from hanmo.data.duplicates.signatures import signature
 from hanmo.data.mixing.groups import group_of, source_of
 from hanmo.data.mixing.split import SplitConfig, unit_digest
 from hanmo.data.privacy.redact import COUNT_COLUMNS, RedactConfig, redact, redact_metadata
+from hanmo.data.reading.contents import fault
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.reading.normalize import mend, normalized, without_surrogates
 from hanmo.data.reading.read import ReadConfig, document_id, read_unit
@@ -166,7 +168,7 @@ def _fill(job: ShardJob, verdicts: Path, documents: Path) -> None:
         for unit in job.units:
             for entry in read_unit(unit, job.read):
                 with room_for(entry.text if isinstance(entry, Text) else "", entry.source, job.share, job.folder):
-                    row, document = without_contamination(*judged(entry, unit.file, job), job)
+                    row, document = _verdict(entry, unit.file, job)
                     if document and signatures:
                         signatures.write(signature(str(document["text"]), job.duplicates.min_letters).tobytes())
                 rows.append(row)
@@ -190,6 +192,16 @@ def _signature_stream(job: ShardJob) -> Generator[BinaryIO | None]:
         return
     with storage_errors(job.folder), signatures_file(job.folder, job.number).open("wb") as stream:
         yield stream
+
+
+def _verdict(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, Row | None]:
+    """The verdict on one entry, and its document when it passes; a surprise costs this one alone, and is told loudly."""
+    try:
+        return without_contamination(*judged(entry, file, job), job)
+    except (HanmoError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        return judged(fault(entry.source, error), file, job)
 
 
 def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, Row | None]:
