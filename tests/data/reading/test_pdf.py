@@ -127,6 +127,13 @@ def test_a_page_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
     assert found[1:] == [Refused(source=f"a.pdf#{number}", rule="unreadable", detail=f"page {number} cannot be read") for number in (2, 4)]
 
 
+def test_a_file_that_claims_a_million_pages_has_one_receipt_for_those_it_has_not(tmp_path: Path) -> None:
+    data = pdf([lines(["The only page."]), ""]).replace(b"/Count 2/", b"/Count 900000/", 1)
+    found = read(tmp_path / "a.pdf", data)
+    assert isinstance(found[0], Text) and found[0].text == "The only page."
+    assert found[1:] == [Refused(source="a.pdf#3", rule="unreadable", detail="pages 3 to 900000 cannot be read")]
+
+
 def test_words_cut_at_the_end_of_a_line_are_whole_and_compounds_keep_their_hyphen(tmp_path: Path) -> None:
     rows = [
         "The market has become inter-",

@@ -159,8 +159,9 @@ def _regions(segments: Sequence[Piece], by_place: bool, depth: int = 0) -> Itera
     if not band or kind != "prose":
         yield segments, kind != "unclear"
         return
-    above = [piece for piece in segments if piece.base > band.top]
-    below = [piece for piece in segments if piece.base < band.bottom]
+    top, bottom = band.top, band.bottom
+    above = [piece for piece in segments if piece.base > top]
+    below = [piece for piece in segments if piece.base < bottom]
     for part in (above, band.left, band.right, below):
         if part:
             yield from _regions(part, by_place, depth + 1)
@@ -201,9 +202,12 @@ def _widest_band(segments: Sequence[Piece]) -> Band | None:
     best: Band | None = None
     rows = _rows(segments)
     for place in _column_starts(segments):
-        for top, bottom in _uncrossed(rows, place):
+        for stretch in _uncrossed(rows, place):
+            if len(stretch) <= (len(best.pieces) if best else 2 * LEAST_LINES - 1):
+                continue
+            top, bottom = max(piece.base for piece in stretch), min(piece.base for piece in stretch)
             band = Band([piece for piece in segments if bottom <= piece.base <= top], place)
-            if (best is None or len(band.pieces) > len(best.pieces)) and _stand_side_by_side(band.left, band.right):
+            if _stand_side_by_side(band.left, band.right):
                 best = band
     return best
 
@@ -220,14 +224,14 @@ def _column_starts(segments: Sequence[Piece]) -> list[float]:
     return places[1:MOST_PLACES]
 
 
-def _uncrossed(rows: Sequence[Sequence[Piece]], place: float) -> Iterator[tuple[float, float]]:
-    """The highest and lowest line of stretches in which no segment reaches over a place."""
+def _uncrossed(rows: Sequence[Sequence[Piece]], place: float) -> Iterator[list[Piece]]:
+    """Stretches of lines in which no segment reaches over a place."""
     stretch: list[Piece] = []
     for row in (*rows, None):
         if row is not None and not any(piece.left < place < piece.right for piece in row):
             stretch += row
         elif stretch:
-            yield max(piece.base for piece in stretch), min(piece.base for piece in stretch)
+            yield stretch
             stretch = []
 
 

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, cast
 
 from hanmo.data.reading.contents import DOCUMENT_BYTES, Content, ReadConfig, held, too_long
@@ -28,6 +28,7 @@ BOX_HEIGHT = 1.17  # of the size of the letters
 STEP = 5  # degrees: less is a page that was scanned askew
 LEAST_DOWN = 3  # characters below each other
 MOST_PLACED = 100_000  # characters on a page whose places are asked for; a page of a newspaper has a quarter
+MOST_UNREAD = 1000  # pages on end: a broken file can claim to have a million
 MANY_PAGES = 20  # named in a note
 
 
@@ -61,8 +62,20 @@ def read_pdf(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
         yield Refused(source=content.label, rule="unreadable", detail="no page can be read")
         return
     yield _entry(content, config, pages)
-    for number in pages.unread:
-        yield Refused(source=f"{content.label}#{number}", rule="unreadable", detail=f"page {number} cannot be read")
+    for first, last in runs(pages.unread):
+        words = f"page {first} cannot be read" if first == last else f"pages {first} to {last} cannot be read"
+        yield Refused(source=f"{content.label}#{first}", rule="unreadable", detail=words)
+
+
+def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of numbers that follow each other.
+
+    >>> list(runs([2, 3, 4, 7]))
+    [(2, 4), (7, 7)]
+    """
+    for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        found = [number for _, number in run]
+        yield found[0], found[-1]
 
 
 def _entry(content: Content, config: ReadConfig, pages: Pages) -> Text | Refused:
@@ -91,6 +104,9 @@ def _read_pages(document: Any, limit: int) -> Pages:
                 columns, told = _columns(PlacedText(found))
         except pypdfium2.PdfiumError:
             unread.append(number)
+            if len(unread) >= MOST_UNREAD and unread[-MOST_UNREAD] == number - MOST_UNREAD + 1:
+                unread += range(number + 1, len(document) + 1)
+                break
             continue
         if not told:
             untold.append(number)
