@@ -12,7 +12,7 @@ from hanmo.generate.continuation import Continuation, Generation
 from hanmo.generate.engine import continuations, generate, limits_of
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prefixes import Prefixes
-from hanmo.generate.scheduler import Scheduler
+from hanmo.generate.scheduler import Scheduler, _closed_up
 from hanmo.model.decoder import Decoder
 from hanmo.model.quantized import quantized
 from hanmo.model.rounding import Bits
@@ -219,3 +219,10 @@ def test_what_was_read_known_and_drawn_is_counted_once_for_a_prompt_that_several
     assert (totals.prompts, totals.read, totals.drawn) == (2, sum(lengths), 4 * 3)
     assert totals.remembered == (lengths[1] - 1) // CHUNK * CHUNK > 0  # the last token is read anew
     assert several[0].remembered == 0
+
+
+@given(st.lists(st.booleans(), max_size=12))
+def test_who_leaves_is_replaced_by_the_last_and_nobody_else_moves(goes_on: list[bool]) -> None:
+    order = _closed_up(goes_on)
+    assert sorted(order) == [row for row, does in enumerate(goes_on) if does]
+    assert sum(row != place for place, row in enumerate(order)) == sum(not does for does in goes_on[: len(order)])

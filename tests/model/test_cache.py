@@ -5,6 +5,7 @@ from tests.model.conftest import GPT2, MODERN, lively
 
 from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig
+from hanmo.model.decoder import Decoder
 
 ERROR = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -54,7 +55,7 @@ def test_rows_padded_on_the_left_equal_rows_alone_in_bf16() -> None:
 def test_rows_are_kept_dropped_and_repeated() -> None:
     network = lively(GPT2)
     ids = torch.randint(GPT2.vocab_size, (3, 6))
-    order = torch.tensor([2, 0, 2])
+    order = [2, 0, 2]
     with torch.no_grad():
         cache = KVCache(GPT2, 3, 7)
         network(ids, cache=cache)
@@ -88,11 +89,72 @@ def test_joined_rows_of_any_lengths_go_on_as_alone() -> None:
     with torch.no_grad():
         padded = KVCache(MODERN, 2, 12, starts_B=torch.tensor([0, 3]))
         network(ids[:2, :7], cache=padded)
-        padded.keep(torch.tensor([1]))
+        padded.keep([1])
         longer = KVCache(MODERN, 1, 8)
         network(ids[2:, :8], cache=longer)
-        both = KVCache.joined([padded, longer], MODERN, 10)
-        assert (both.length, both.slots, both.starts_B.tolist()) == (8, 10, [4, 0])
-        logits = network(torch.tensor([[1], [2]]), cache=both)[:, -1]
+        assert (padded.length, padded.starts_B.tolist()) == (4, [0])
+        padded.join(longer, 10, 20)
+        assert (padded.length, padded.slots, padded.starts_B.tolist()) == (8, 10, [4, 0])
+        logits = network(torch.tensor([[1], [2]]), cache=padded)[:, -1]
         alone = [network(torch.cat([ids[1, 3:7], torch.tensor([1])])[None]), network(torch.cat([ids[2, :8], torch.tensor([2])])[None])]
         torch.testing.assert_close(logits, torch.cat([each[:, -1] for each in alone]), **ERROR)
+
+
+def one_row(network: Decoder, ids: list[int], slots: int = 40) -> KVCache:
+    cache = network.new_cache(1, slots)
+    network(torch.tensor([ids]), cache=cache)
+    return cache
+
+
+def places_of(cache: KVCache) -> tuple[int, int]:
+    """Where in memory keys and values lie."""
+    return cache.keys.untyped_storage().data_ptr(), cache.values.untyped_storage().data_ptr()
+
+
+@torch.no_grad()
+def test_rows_come_and_go_without_moving_the_others() -> None:
+    network = lively(MODERN)
+    texts = [[1, 2, 3, 4, 5], [6, 7], [8, 9, 10], [11, 12, 13, 14]]
+    cache = one_row(network, texts[0])
+    cache.join(one_row(network, texts[1]), 40, 64)
+    before = places_of(cache)
+    first = cache.keys[:, 0].clone()
+    for text in texts[2:]:
+        cache.join(one_row(network, text), 40, 64)
+    assert places_of(cache) == before and torch.equal(cache.keys[:, 0, :, : first.size(2)], first)
+    cache.keep([0, 3, 2])  # the last one takes the place of the second
+    cache.keep([0, 1])
+    assert places_of(cache) == before and cache.starts_B.tolist() == [0, 1]
+    longer = [[15, 16, 17, 18, 19, 20, 21, 22, 23], texts[1]]
+    for text in longer:
+        cache.join(one_row(network, text), 40, 64)
+    assert places_of(cache) == before
+    rows = [texts[0], texts[3], *longer]
+    assert (cache.length, cache.starts_B.tolist()) == (9, [4, 5, 0, 7])
+    logits = network(torch.tensor([[5], [6], [7], [8]]), cache=cache)[:, -1]
+    alone = [network(torch.tensor([[*row, new]]))[0, -1] for row, new in zip(rows, (5, 6, 7, 8), strict=True)]
+    torch.testing.assert_close(logits, torch.stack(alone), **ERROR)
+
+
+@torch.no_grad()
+def test_making_everything_anew_gets_rarer_the_more_rows_and_the_longer_they_are() -> None:
+    network = lively(MODERN)
+    cache = one_row(network, [1], 4)
+    moves = 0
+    for number in range(2, 33):
+        before = places_of(cache)
+        cache.join(one_row(network, [number % 90] * number), 80, 64)
+        moves += places_of(cache) != before
+    assert len(cache.starts_B) == 32 and cache.length == 32
+    assert moves <= 10
+
+
+@torch.no_grad()
+def test_room_is_made_behind_and_what_is_shown_stays() -> None:
+    network = lively(MODERN)
+    cache = one_row(network, [1, 2, 3], 3)
+    cache.join(one_row(network, [4, 5], 2), 4, 64)
+    shown = cache.keys[..., : cache.length, :].clone()
+    cache.make_room(9)
+    assert (cache.slots, cache.length) == (9, 3)
+    assert torch.equal(cache.keys[..., :3, :], shown)

@@ -44,9 +44,9 @@ def test_rows_padded_on_the_left_read_as_alone(cell):
 def test_rows_of_a_cache_can_be_chosen_again(cell):
     net, tokens = network(cell), ids(3, 5)
     cache = StateCache()
-    cache.keep(torch.tensor([0]))
+    cache.keep([0])
     net(tokens, cache=cache)
-    cache.keep(torch.tensor([2, 0]))
+    cache.keep([2, 0])
     after = net(tokens[[2, 0], :1], cache=cache)
     torch.testing.assert_close(after, net(torch.cat([tokens, tokens[:, :1]], 1))[[2, 0], -1:])
 

@@ -188,15 +188,14 @@ class DecoderReader:
         """As in Reader."""
         self._rows = [list(self._rows[row]) for row in rows]
         if self._cache is not None:
-            self._cache.keep(torch.tensor(list(rows), device=self._cache.starts_B.device))
+            self._cache.keep(rows)
 
     def join(self, other: Self) -> None:
-        """As in Reader; both have read."""
+        """As in Reader; both have read. The rows that are here already stay where they are, as long as there is room."""
         assert self._cache is not None and other._cache is not None
         self._rows += other._rows
         self.max_tokens = max(self.max_tokens, other.max_tokens)
-        used = max(cache.length - int(cache.starts_B.min()) for cache in (self._cache, other._cache))
-        self._cache = KVCache.joined([self._cache, other._cache], self.network.config, self._slots(used, 1))
+        self._cache.join(other._cache, self._slots(max(self._cache.used, other._cache.used), 1), self.context)
 
     def part(self, start: int, end: int) -> tuple[Tensor, Tensor]:
         """Keys and values of some tokens of the only row, to go on from in another reader."""
@@ -228,11 +227,9 @@ class DecoderReader:
         return cache, _last_logits(self.network, _tensor(_padded(windows), self.network), cache)
 
     def _make_room(self, cache: KVCache, more: int) -> KVCache:
-        """When the last slot is taken, a cache that begins with what is still seen and has room again."""
+        """The cache, which begins with what is still seen and has room again when its last slot was taken."""
         if cache.length + more > cache.slots:
-            used = cache.length - int(cache.starts_B.min())
-            cache = KVCache.joined([cache], self.network.config, self._slots(used, more))
-        self._cache = cache
+            cache.make_room(self._slots(cache.used, more))
         return cache
 
     def _slide(self, cache: KVCache) -> None:
@@ -273,7 +270,7 @@ class RecurrentReader:
     def keep(self, rows: Sequence[int]) -> None:
         """As in Reader."""
         if self._cache is not None:
-            self._cache.keep(torch.tensor(list(rows)))
+            self._cache.keep(rows)
 
     def join(self, other: Self) -> None:
         """As in Reader; both have read."""

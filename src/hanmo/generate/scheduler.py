@@ -115,7 +115,7 @@ class Scheduler:
         if self._filling is not None:
             self._filling.members = [each for each in self._filling.members if each.finish_reason is None]
             self._filling = self._filling if self._filling.members else None
-        going = [row for row, each in enumerate(self._running) if each.finish_reason is None]
+        going = _closed_up([each.finish_reason is None for each in self._running])
         if len(going) == len(self._running):
             return
         self._running = [self._running[row] for row in going]
@@ -183,3 +183,14 @@ class Scheduler:
             self._reader = filling.reader
         else:
             self._reader.join(filling.reader)
+
+
+def _closed_up(goes_on: Sequence[bool]) -> list[int]:
+    """The rows that go on, in an order that moves as few as possible: the last ones take the places that are free.
+
+    >>> _closed_up([True, False, True, True])
+    [0, 3, 2]
+    """
+    going = [row for row, does in enumerate(goes_on) if does]
+    moved = [row for row in going if row >= len(going)]
+    return [row if goes_on[row] else moved.pop() for row in range(len(going))]

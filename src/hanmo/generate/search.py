@@ -146,14 +146,14 @@ def contrastive_search(network: Writer, one: Continuation, vocab_size: int) -> I
         logits_BV = network.logits(past_TD[-1:]).float()
         probabilities_V = punish(possible(logits_BV, vocab_size), one.options, [one.row], [one.ids], one.limits.words).softmax(-1)[0]
         likely = probabilities_V.topk(min(one.options.top_k, vocab_size))
-        cache.keep(torch.zeros(likely.indices.numel(), dtype=torch.long, device=device))
+        cache.keep([0] * likely.indices.numel())
         new_KD = _hidden(network, likely.indices[:, None], cache)[:, -1]
         alike_K = (F.normalize(new_KD.float(), dim=-1) @ F.normalize(past_TD.float(), dim=-1).T).amax(-1)
         best = ((1 - alpha) * likely.values - alpha * alike_K).argmax()
         yield told(logits_BV, likely.indices[best][None], one.options)[0]
         if one.finish_reason:
             return
-        cache.keep(best[None])
+        cache.keep([int(best)])
         past_TD = torch.cat([past_TD, new_KD[best][None]])
 
 

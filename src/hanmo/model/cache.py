@@ -1,5 +1,7 @@
 """Keys and values already computed, so that decoding reads the past instead of computing it again.
 
+Rows that share a batch join and leave without moving the others: there is room for more rows than there are, a row that leaves
+gives its place to the last one, and padding in front that no row needs is hidden, not cut off.
 L layers, B rows, K key-value heads, S slots, W width of a head.
 """
 
@@ -29,15 +31,26 @@ class KVCache:
         starts_B: Tensor | None = None,
     ) -> None:
         shape = (config.num_hidden_layers, rows, config.key_value_heads, slots, config.head_width)
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self._all = (torch.zeros(shape, dtype=dtype, device=device), torch.zeros(shape, dtype=dtype, device=device))
+        self._hidden = 0
         self.starts_B = torch.zeros(rows, dtype=torch.long, device=device) if starts_B is None else starts_B
         self.length = 0
+        self._show()
 
     @property
     def slots(self) -> int:
         """How many tokens fit."""
         return self.keys.size(3)
+
+    @property
+    def places(self) -> int:
+        """How many rows there is room for."""
+        return self._all[0].size(1)
+
+    @property
+    def used(self) -> int:
+        """How many tokens the longest row has."""
+        return self.length - int(self.starts_B.min())
 
     def extend(self, layer: int, k_BKTW: Tensor, v_BKTW: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new keys and values of a layer; gives all of them so far."""
@@ -46,29 +59,68 @@ class KVCache:
         self.values[layer, :, :, self.length : end] = v_BKTW
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
-    def keep(self, rows_B: Tensor) -> None:
-        """Keep these rows, in this order."""
-        self.keys, self.values = self.keys[:, rows_B], self.values[:, rows_B]
-        self.starts_B = self.starts_B[rows_B]
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; only those that change their place are moved."""
+        if len(rows) > self.places:
+            self._lay(rows, len(rows), self.length, self.slots)
+        else:
+            moved = [place for place, row in enumerate(rows) if row != place]
+            for memory in self._all if moved else ():
+                filled = memory[..., self._hidden : self._hidden + self.length, :]
+                filled[:, moved] = filled[:, [rows[place] for place in moved]]
+            self.starts_B = self.starts_B[list(rows)]
+        self._trim()
+
+    def join(self, other: "KVCache", slots: int, most: int) -> None:
+        """The rows of another cache below these; all end at the same slot.
+
+        Only those rows are copied while there is room. Where there is none everything is laid out anew with `slots` slots, and
+        with so much room for more rows and for longer ones, up to `most` tokens, that this happens ever more seldom.
+        """
+        self._trim()
+        rows, lacking = len(self.starts_B), other.used - self.length
+        if rows + len(other.starts_B) > self.places or lacking > self._hidden:
+            longest = max(self.length, other.used)
+            before = min(longest, max(most - longest, 0))
+            self._lay(range(rows), 2 * (rows + len(other.starts_B)), before + longest, before + slots)
+        elif lacking > 0:
+            self._hide(-lacking)
+        self.starts_B = torch.cat([self.starts_B, other.starts_B + (self.length - other.length)])
+        self._show()
+        for memory, more in ((self.keys, other.keys), (self.values, other.values)):
+            memory[:, rows:, :, self.length - other.used : self.length] = more[..., other.length - other.used : other.length, :]
+        self._trim()
+
+    def make_room(self, slots: int) -> None:
+        """Lay the filled slots out anew in a cache of `slots` slots."""
+        self._trim()
+        rows = len(self.starts_B)
+        self._lay(range(rows), min(self.places, 4 * rows), self.length, slots)
 
     def truncate(self, length: int) -> None:
         """Forget all slots from `length` on."""
         self.length = min(self.length, length)
 
-    @classmethod
-    def joined(cls, caches: Sequence["KVCache"], config: DecoderConfig, slots: int) -> "KVCache":
-        """The rows of several caches one below the other in one of `slots` slots; all end at the same slot, and padding
-        that no row needs is gone."""
-        starts = [each.starts_B + (-each.length) for each in caches]  # counted from the end
-        length = -int(torch.cat(starts).min())
-        first = caches[0].keys
-        rows = sum(each.keys.size(1) for each in caches)
-        made = cls(config, rows, slots, dtype=first.dtype, device=first.device, starts_B=torch.cat(starts) + length)
-        row = 0
-        for each in caches:
-            used, end = min(length, each.length), row + each.keys.size(1)
-            made.keys[:, row:end, :, length - used : length] = each.keys[..., each.length - used : each.length, :]
-            made.values[:, row:end, :, length - used : length] = each.values[..., each.length - used : each.length, :]
-            row = end
-        made.length = length
-        return made
+    def _lay(self, rows: Sequence[int], places: int, end: int, slots: int) -> None:
+        """Copy some rows into new memory with so many places for rows, so that they end at slot `end`."""
+        filled = [memory[:, list(rows), :, : self.length] for memory in (self.keys, self.values)]
+        layers, _, heads, _, width = self.keys.shape
+        self._all = tuple(each.new_zeros(layers, places, heads, slots, width) for each in filled)  # pyright: ignore[reportAttributeAccessIssue]
+        for memory, known in zip(self._all, filled, strict=True):
+            memory[:, : len(rows), :, end - self.length : end] = known
+        self.starts_B = self.starts_B[list(rows)] + (end - self.length)
+        self.length, self._hidden = end, 0
+        self._show()
+
+    def _trim(self) -> None:
+        """Hide the slots in front that no row needs."""
+        self._hide(int(self.starts_B.min()))
+
+    def _hide(self, slots: int) -> None:
+        """Let the first slot that is shown be so many further on."""
+        self._hidden, self.length, self.starts_B = self._hidden + slots, self.length - slots, self.starts_B - slots
+        self._show()
+
+    def _show(self) -> None:
+        rows = len(self.starts_B)
+        self.keys, self.values = (memory[:, :rows, :, self._hidden :] for memory in self._all)

@@ -4,6 +4,8 @@ The baseline that a Transformer has to beat, behind the decoder's signatures. It
 it has no longest context. B rows, T positions, D width, L layers, V vocabulary, R runs of one segment in one row.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -29,12 +31,13 @@ class StateCache:
         self.starts_B = starts_B
         self.length = 0
 
-    def keep(self, rows_B: Tensor) -> None:
+    def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order."""
+        wanted = list(rows)
         if isinstance(self.state, tuple):
-            self.state = (self.state[0][:, rows_B], self.state[1][:, rows_B])
+            self.state = (self.state[0][:, wanted], self.state[1][:, wanted])
         elif self.state is not None:
-            self.state = self.state[:, rows_B]
+            self.state = self.state[:, wanted]
 
 
 class Recurrent(NextToken):

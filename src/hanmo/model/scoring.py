@@ -162,7 +162,7 @@ class StateScorer:
         cache = StateCache()
         begin = 0
         while rows := [row for row in rows if len(sequences[row]) - 1 > begin]:
-            cache.keep(torch.arange(len(rows)))
+            cache.keep(range(len(rows)))
             parts = [sequences[row][begin : begin + _STATE_CHUNK + 1] for row in rows]
             ids_BT, targets_BT = _padded(parts, _device(self.network))
             logs_BT = _log_probs(self.network, self.network.hidden(ids_BT, cache=cache), targets_BT)
