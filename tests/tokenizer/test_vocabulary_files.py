@@ -126,6 +126,12 @@ def test_t5s_file_has_its_marks_of_gaps_behind_it(tmp_path: Path) -> None:
     assert len(vocabulary) - 1 not in ours.encode("<extra_id_0>").tolist()
 
 
+@pytest.mark.parametrize("count", [-1, 1 << 40, "many", None])
+def test_more_marks_of_gaps_than_there_can_be_are_refused(tmp_path: Path, count: object) -> None:
+    with pytest.raises(ModelError, match=r"extra_ids \(="):
+        Tokenizer.load(folder(tmp_path / "m", "t5", {"spiece.model": sentencepiece_file(UNIGRAM, 1)}, extra_ids=count))
+
+
 def test_xlm_robertas_ids_are_moved_by_one(tmp_path: Path) -> None:
     own = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3), *UNIGRAM[3:]]
     place = folder(tmp_path / "m", "xlm-roberta", {"sentencepiece.bpe.model": sentencepiece_file(own, 1)})

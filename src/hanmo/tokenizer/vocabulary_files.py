@@ -30,6 +30,7 @@ TURNS = ("<start_of_turn>", "<end_of_turn>")
 """Gemma's file has these among what a user defined; they are special all the same."""
 UNSEEN = 10.0
 """How much worse than the worst piece SentencePiece takes a letter that it does not know."""
+MOST_GAPS = 10_000
 Roles = dict[str, Any]
 
 
@@ -171,9 +172,14 @@ def _by_merges(read: PieceVocabulary) -> tokenizers.Tokenizer:
 
 
 def _add_sentinels(read: PieceVocabulary, count: object) -> None:
-    """T5's marks of gaps, behind the pieces, the last one first."""
+    """T5's marks of gaps, behind the pieces, the last one first.
+
+    Raises ModelError for more of them than any tokenizer has.
+    """
+    if not isinstance(count, int) or not 0 <= count <= MOST_GAPS:
+        raise ModelError(f"tokenizer_config.json: extra_ids (={count!r}) should be a number from 0 to {MOST_GAPS}")
     known = set(read.pieces)
-    names = [f"<extra_id_{number}>" for number in range(count if isinstance(count, int) else 0)][::-1]
+    names = [f"<extra_id_{number}>" for number in range(count)][::-1]
     missing = [name for name in names if name not in known]
     read.pieces += missing
     read.scores += [0.0] * len(missing)
