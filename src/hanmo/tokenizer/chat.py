@@ -62,9 +62,8 @@ class Chat:
 
     def _speaks(self) -> list[str]:
         """The added tokens not marked special that the template writes, by itself or around a short conversation."""
-        marks = [
-            each for each in self._tokenizer.added() if not each.isspace() and not each.isalnum() and each not in self._tokenizer.special()
-        ]
+        plain = self._tokenizer.added().keys() - self._tokenizer.special().keys()
+        marks = sorted(each for each in plain if not each.isspace() and not each.isalnum())
         if not marks:
             return []
         try:
