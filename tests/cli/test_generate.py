@@ -123,6 +123,19 @@ def test_log_probabilities_are_shown_token_by_token(model: str, capsys: pytest.C
     assert len([line for line in shown.splitlines() if len(line.split()) >= 4 and not line.startswith("---")]) == 8
 
 
+def test_log_probabilities_of_the_prompt_come_before_those_of_the_text(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", model, "one two", "--max-tokens", "0", "--prompt-logprobs", "--logprobs", "--top-logprobs", "2"]
+    assert run([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["text"], told["finish_reason"], len(told["prompt_tokens"])) == ("", "length", len(told["prompt_logprobs"]) + 1)
+    score = hanmo.load(model).score("one two")
+    assert told["prompt_logprobs"] == pytest.approx(score.logprobs, abs=1e-4)
+    assert run(words) == 0
+    first, *lines = capsys.readouterr().out.strip("\n").splitlines()
+    assert first.strip() == told["prompt_tokens"][0]
+    assert [float(line.split()[0]) for line in lines] == pytest.approx(score.logprobs, abs=6e-4)
+
+
 def test_a_prompt_that_spells_a_special_token_is_told_so(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["generate", model, "one <|endoftext|> two", "--seed", "3"]) == 0
     heard = capsys.readouterr()

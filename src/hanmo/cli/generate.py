@@ -142,8 +142,11 @@ def plain(made: "Generation", tokenizer: "Tokenizer") -> dict[str, object]:
     told: dict[str, object] = {key: value for key, value in asdict(made).items() if value is not None}
     if made.logprobs is not None:
         told["tokens"] = [tokenizer.visible(id) for id in made.ids]
-    if made.top_logprobs is not None:
-        told["top_tokens"] = [[tokenizer.visible(id) for id in top] for top in made.top_logprobs]
+    if made.prompt_ids is not None:
+        told["prompt_tokens"] = [tokenizer.visible(id) for id in made.prompt_ids]
+    for name, tops in (("top_tokens", made.top_logprobs), ("top_prompt_tokens", made.prompt_top_logprobs)):
+        if tops is not None:
+            told[name] = [[tokenizer.visible(id) for id in top] for top in tops]
     return told
 
 
@@ -160,11 +163,21 @@ def show(result: dict[str, object]) -> str:
 
 
 def token_table(told: dict[str, object]) -> str:
-    """A line for each token: its log-probability, its name, and the likeliest ones in its place; empty without log-probabilities."""
-    tokens, logprobs = told.get("tokens"), told.get("logprobs")
+    """A line for each token, those of the prompt first if they are asked for: its log-probability, its name, and the likeliest
+    ones in its place; empty without log-probabilities."""
+    lines: list[str] = []
+    prompt = told.get("prompt_tokens")
+    if isinstance(prompt, list) and prompt:
+        lines = [
+            f"{'':8}  {prompt[0]}",
+            *_lines(prompt[1:], told.get("prompt_logprobs"), told.get("top_prompt_tokens"), told.get("prompt_top_logprobs")),
+        ]
+    return "\n".join([*lines, *_lines(told.get("tokens"), told.get("logprobs"), told.get("top_tokens"), told.get("top_logprobs"))])
+
+
+def _lines(tokens: object, logprobs: object, names: object, tops: object) -> list[str]:
     if not isinstance(tokens, list) or not isinstance(logprobs, list):
-        return ""
-    names, tops = told.get("top_tokens"), told.get("top_logprobs")
+        return []
     lines: list[str] = []
     for place, (token, logprob) in enumerate(zip(tokens, logprobs, strict=True)):
         line = f"{logprob:8.3f}  {token}"
@@ -172,4 +185,4 @@ def token_table(told: dict[str, object]) -> str:
             beside = zip(names[place], tops[place].values(), strict=True)
             line = f"{line:<28}  " + "  ".join(f"{name} {value:.3f}" for name, value in beside)
         lines.append(line)
-    return "\n".join(lines)
+    return lines

@@ -43,6 +43,12 @@ class Generation:
     """Natural log-probability of each id under the model itself, when asked for."""
     top_logprobs: list[dict[int, float]] | None = None
     """At each id's place the likeliest tokens with their log-probabilities, likeliest first, when asked for."""
+    prompt_ids: list[int] | None = None
+    """The tokens of the prompt, when their log-probabilities were asked for."""
+    prompt_logprobs: list[float] | None = None
+    """Natural log-probability of each of them but the first, given those before it."""
+    prompt_top_logprobs: list[dict[int, float]] | None = None
+    """The likeliest tokens in their places, when asked for."""
     score: float | None = None
     """Of a beam: its log-probability (after penalties) divided by its length to the power of length_penalty."""
 
@@ -116,7 +122,9 @@ class Continuation:
         self.options = limits.options
         self.ids: list[int] = []
         self.score: float | None = None
-        self.finish_reason: FinishReason | None = None if limits.options.max_tokens else "length"
+        self.prompt_told: list[Chosen] | None = None
+        waits = limits.options.max_tokens or limits.options.prompt_logprobs
+        self.finish_reason: FinishReason | None = None if waits else "length"
         self.following = None if limits.form is None else limits.form.start()
         self._logprobs: list[float] = []
         self._top: list[dict[int, float]] = []
@@ -175,6 +183,12 @@ class Continuation:
         """Give it up where it stands; one that has ended stays as it is."""
         self.finish_reason = self.finish_reason or "cancelled"
 
+    def tell_prompt(self, told: list[Chosen]) -> None:
+        """How likely the tokens of the prompt are; a sequence that asked for nothing more has ended."""
+        self.prompt_told = told
+        if not self.options.max_tokens:
+            self.finish_reason = "length"
+
     def event(self, text: str = "") -> Event:
         """What was drawn since the last event, with the text that `take` gave for it."""
         new = slice(self._told, len(self.ids))
@@ -184,7 +198,7 @@ class Continuation:
             text=text,
             ids=tuple(self.ids[new]),
             logprobs=tuple(self._logprobs[new]) if self.options.logprobs else None,
-            top_logprobs=tuple(self._top[new]) if self.options.top_logprobs else None,
+            top_logprobs=tuple(self._top[new]) if self.options.logprobs and self.options.top_logprobs else None,
             finish_reason=self.finish_reason,
         )
 
@@ -216,6 +230,7 @@ class Continuation:
     def result(self, seed: int) -> Generation:
         """The finished continuation of a request with this seed."""
         assert self.finish_reason is not None
+        beside = self.prompt_told if self.options.top_logprobs else None
         return Generation(
             text="".join(self._pieces),
             ids=self.ids,
@@ -223,7 +238,10 @@ class Continuation:
             prompt=self.prompt,
             seed=seed,
             logprobs=self._logprobs if self.options.logprobs else None,
-            top_logprobs=self._top if self.options.top_logprobs else None,
+            top_logprobs=self._top if self.options.logprobs and self.options.top_logprobs else None,
+            prompt_ids=None if self.prompt_told is None else self.prompt_ids,
+            prompt_logprobs=None if self.prompt_told is None else [each.logprob or 0.0 for each in self.prompt_told],
+            prompt_top_logprobs=None if beside is None else [each.top or {} for each in beside],
             score=self.score,
         )
 
@@ -274,15 +292,20 @@ def _choose_alike(logits_BV: Tensor, possible_BV: Tensor, members: Sequence[Cont
     options, words = members[0].options, members[0].limits.words
     processed_BV = process(possible_BV, options, [each.row for each in members], [each.ids for each in members], words)
     tokens_B = largest(processed_BV) if options.greedy else draw(processed_BV, [each.uniform() for each in members])
-    return told(logits_BV, tokens_B, options)
+    return told_if_asked(logits_BV, tokens_B, options)
 
 
-def told(logits_BV: Tensor, tokens_B: Tensor, options: SamplingOptions) -> list[Chosen]:
+def told_if_asked(logits_BV: Tensor, tokens_B: Tensor, options: SamplingOptions) -> list[Chosen]:
     """One token a row with what the options ask to be told about it."""
     if not options.logprobs:
         return [Chosen(token) for token in tokens_B.tolist()]
+    return told(logits_BV, tokens_B, options.top_logprobs)
+
+
+def told(logits_BV: Tensor, tokens_B: Tensor, top: int) -> list[Chosen]:
+    """One token a row with its log-probability and the `top` likeliest ones beside it."""
     logprobs = token_log_probs(logits_BV[:, None], tokens_B[:, None])[:, 0].tolist()
-    tops = likeliest(logits_BV, options.top_logprobs)
+    tops = likeliest(logits_BV, top)
     return [Chosen(*each) for each in zip(tokens_B.tolist(), logprobs, tops, strict=True)]
 
 

@@ -8,6 +8,7 @@ shares the batch (scheduler.py says what that means for the last bits).
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 
+from hanmo.base.errors import UsageError
 from hanmo.base.progress import say
 from hanmo.base.runtime import derive_seed
 from hanmo.generate.constrain import cut_note, form_of
@@ -18,8 +19,10 @@ from hanmo.generate.prompt import Prompt, opening
 from hanmo.generate.reader import context_of, make_reader
 from hanmo.generate.sample import words_of
 from hanmo.generate.scheduler import CHUNK, Scheduler
+from hanmo.generate.scored import tell_prompts
 from hanmo.generate.search import beam_search, contrastive_search
 from hanmo.generate.speculate import Counts, Draft, Lookup, price_of, speculate
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.store import Writer
 from hanmo.tokenizer.load import Tokenizer
 
@@ -72,6 +75,9 @@ def stream(
     sequences = [one for prompt in prompts for one in continuations(network, prompt, seed, tokenizer, limits)]
     for number, each in enumerate(sequences):
         each.number = number
+    if options.method != "draw" or options.speculate:  # the scheduler does it for itself
+        for each in sequences:
+            tell_prompts(network, [each])
     waiting = [each for each in sequences if not each.finish_reason]
     if options.method != "draw":
         yield from _search(network, waiting, tokenizer.vocab_size, cache=cache)
@@ -91,8 +97,10 @@ def stream(
 def limits_of(network: Writer, tokenizer: Tokenizer, options: SamplingOptions, end_ids: Sequence[int] = ()) -> Limits:
     """What bounds the sequences of a request; end_ids as in `generate`.
 
-    Raises ConfigError or UsageError for a form that cannot be followed.
+    Raises ConfigError or UsageError for a form that cannot be followed, and for log-probabilities of what is only read.
     """
+    if options.prompt_logprobs and isinstance(network, EncoderDecoder):
+        raise UsageError("prompt_logprobs are of a text that is gone on with; an encoder-decoder only reads its prompt: leave them out")
     ends = tuple(dict.fromkeys((tokenizer.eot_id, *end_ids)))
     return Limits(options, context_of(network), words_of(options, tokenizer, ends), form_of(options, tokenizer, ends))
 

@@ -1,5 +1,6 @@
 """A model with its tokenizer, out of one folder: what the engine needs, checked to belong together."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.base.errors import UsageError
+from hanmo.base.errors import ModelError, UsageError
 from hanmo.base.folders import recover_folder
 from hanmo.base.progress import Progress, say
 from hanmo.base.runs import Run, model_folder
@@ -19,22 +20,27 @@ from hanmo.generate.fill import Gap
 from hanmo.generate.options import SamplingOptions, changed, for_answers, from_generation_config, not_done
 from hanmo.generate.prompt import Prompt
 from hanmo.generate.reader import context_of
+from hanmo.generate.scored import Score
+from hanmo.model.config import DecoderConfig, NgramConfig, RecurrentConfig, SoftmaxRegressionConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.embedder import Embedder
+from hanmo.model.encoder_config import EncoderDecoderConfig
+from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.pooling import PoolingKind, read_pooling
 from hanmo.model.quantized import quantized
 from hanmo.model.rounding import Bits
+from hanmo.model.scoring import LanguageModel, language_model
 from hanmo.model.store import Precision, Writer, load_writer, read_config, read_generation
 from hanmo.tokenizer.chat import Chat, Messages, needed_template
 from hanmo.tokenizer.ends import end_ids
 from hanmo.tokenizer.load import Tokenizer
-from hanmo.tokenizer.rows import check_rows
+from hanmo.tokenizer.rows import check_rows, with_rows
 
 Options = SamplingOptions | None
 
 
 class TextModel:
-    """Continues text.
+    """One loaded model: writes, answers, scores and embeds text.
 
     network, tokenizer: the parts. defaults: how the folder says tokens should be drawn; answer_defaults: the same for answers, where
     a folder that says nothing gets what rambles least. end_ids: tokens that end a text.
@@ -131,6 +137,32 @@ class TextModel:
                 seed += texts
                 progress.advance(len(pieces) - before)
         return np.array(pieces[:count], np.int64)
+
+    @property
+    def config(self) -> DecoderConfig | RecurrentConfig | SoftmaxRegressionConfig | NgramConfig | EncoderDecoderConfig:
+        """What the network is made of."""
+        return self.network.config
+
+    @cached_property
+    def scorer(self) -> LanguageModel:
+        """What gives every token of given ids its probability.
+
+        Raises ModelError for an encoder-decoder, which gives no probability to a text alone.
+        """
+        if isinstance(self.network, EncoderDecoder):
+            raise ModelError(f"{self.folder} holds an encoder-decoder: what it writes depends on what it reads, so a text has no score")
+        return language_model(self.network)
+
+    def score(self, text: str, stride: int | None = None) -> Score:
+        """How likely `text` is as a whole document; `stride` is how far a window advances beyond the context.
+
+        Raises as `scorer`.
+        """
+        scorer, ids = self.scorer, self.tokenizer.encode(text)
+        opened = np.concatenate([np.array([self.tokenizer.eot_id], ids.dtype), ids])
+        with_rows(self.tokenizer, opened, self.config.vocab_size)
+        logprobs = scorer.score([opened], stride)[0]
+        return Score(bits=-float(logprobs.sum()) / math.log(2), bytes=len(text.encode()), ids=ids.tolist(), logprobs=logprobs.tolist())
 
     @property
     def context(self) -> int | None:

@@ -125,7 +125,9 @@ class ReportOptions:
     logprobs: bool = False
     """Whether to give each drawn token's log-probability under the model, before all of the above."""
     top_logprobs: int = 0
-    """With logprobs, as many of the likeliest tokens beside each drawn one."""
+    """With logprobs, as many of the likeliest tokens beside each one."""
+    prompt_logprobs: bool = False
+    """Whether to give the log-probability of each token of the prompt, too; with max_tokens 0 nothing else is done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +194,10 @@ class SamplingOptions(ReportOptions, SearchOptions, FormOptions, PenaltyOptions,
             ),
             (beams > 1 and bool(self.stop), "beams are compared when they are whole: leave stop out or search without beams"),
             (beams > 1 and self.logprobs, "beams carry one score, not logprobs: leave one out"),
-            (bool(self.top_logprobs) and not self.logprobs, "top_logprobs stand beside logprobs: ask for those as well"),
+            (
+                bool(self.top_logprobs) and not (self.logprobs or self.prompt_logprobs),
+                "top_logprobs stand beside logprobs: ask for those as well",
+            ),
         ]
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from hanmo.generate.continuation import Continuation, choose
 from hanmo.generate.prefixes import Prefixes
 from hanmo.generate.reader import DecoderReader, Reader, make_reader
+from hanmo.generate.scored import tell_prompts
 from hanmo.model.store import Writer
 
 CHUNK = 128
@@ -171,7 +172,10 @@ class Scheduler:
 
     def _start(self, filling: Filling, logits_1V: Tensor) -> Iterator[tuple[Continuation, str]]:
         """Draw the first token of all who waited for this prompt; those who go on join the running."""
-        members = filling.members
+        tell_prompts(self.network, filling.members)
+        members = [each for each in filling.members if each.finish_reason is None]
+        if not members:
+            return
         yield from self._draw(logits_1V.expand(len(members), -1), members)
         going = [each for each in members if each.finish_reason is None]
         if not going:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hanmo.base.errors import UsageError
-from hanmo.generate.continuation import Chosen, Continuation, possible, told
+from hanmo.generate.continuation import Chosen, Continuation, possible, told_if_asked
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.penalties import NEVER
 from hanmo.generate.reader import Reader
@@ -150,7 +150,7 @@ def contrastive_search(network: Writer, one: Continuation, vocab_size: int) -> I
         new_KD = _hidden(network, likely.indices[:, None], cache)[:, -1]
         alike_K = (F.normalize(new_KD.float(), dim=-1) @ F.normalize(past_TD.float(), dim=-1).T).amax(-1)
         best = ((1 - alpha) * likely.values - alpha * alike_K).argmax()
-        yield told(logits_BV, likely.indices[best][None], one.options)[0]
+        yield told_if_asked(logits_BV, likely.indices[best][None], one.options)[0]
         if one.finish_reason:
             return
         cache.keep([int(best)])
