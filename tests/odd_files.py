@@ -17,6 +17,7 @@ STORY = "清晨的集市上已经热闹起来，卖菜的老人把新摘的豆�
 WINTER = "冬天的山村很安静，屋顶积着厚厚的雪，炊烟从烟囱里升起来，狗在院子里打盹，远处传来劈柴的响声。"
 HARBOUR = "Boats came back to the harbour at dusk with their nets full, and women on the quay sang while they sorted fish."
 RIVER = "河水从石桥下面慢慢流过，两岸的柳树垂到水里，放学的男孩坐在船头钓鱼，他的姐姐在树荫里读一本旧书。"
+POLISH = "Stary człowiek na targu układał fasolę w rzędach, a dzieci biegały między straganami, śmiejąc się aż do południa."
 TRADITIONAL = "清晨的集市上已經熱鬧起來，賣菜的老人把新摘的豆角擺成一排，孩子們在人群裡跑來跑去，笑聲傳得很遠。"
 ENGLISH = "The old man at the corner of the market lays out his beans in a row every morning, long before anybody comes."
 
@@ -67,7 +68,16 @@ def files() -> dict[str, tuple[bytes, dict[str, str]]]:
         "09-nested.zip": (zipped({"inner.zip": zipped({"a.txt": STORY.encode()})}), {"/inner.zip": "nested_archive"}),
         "10-cut.txt.gz": (gzip.compress(os.urandom(3000).hex().encode())[:-100], {"": "unreadable"}),
         "11-cut.txt.xz": (lzma.compress(STORY.encode() * 30)[:-20], {"": "unreadable"}),
-        "12-broken.txt": (STORY.encode()[:40] + b"\xff" + STORY.encode()[40:], {"": "undecodable"}),
+        "12-broken.txt": (STORY.encode()[:39] + b"\xff" + STORY.encode()[39:], {"": "max_replacement_share"}),
+        "80-polish.txt": (POLISH.encode("cp1250"), {"": ""}),
+        "81-hz.txt": (number(STORY, 81).encode("hz"), {"": ""}),
+        "82-rows.jsonl": (
+            f'{{"text": "{number(STORY, 82)}"}}\n'.encode()
+            + f'{{"text": "{number(WINTER, 83)}"}}\n'.encode("gb18030")
+            + b'{"text": "a NUL \0 in a row"}\n'
+            + f'{{"text": "{number(STORY, 84)}"}}\n'.encode(),
+            {"#1": "", "#2": "", "#3": "malformed", "#4": ""},
+        ),
         "13-utf16.txt": (number(STORY, 13).encode("utf-16"), {"": ""}),
         "14-utf16-bare.txt": (number(STORY, 14).encode("utf-16-le"), {"": ""}),
         "15-wrong-column.csv": (f"id,words\n1,{STORY}\n".encode(), {"": "no_column"}),

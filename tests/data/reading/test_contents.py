@@ -29,11 +29,13 @@ def test_a_text_carries_what_it_was_read_as() -> None:
     assert content(b"").text("words", encoding="gb18030").encoding == "gb18030"
 
 
-def test_pieces_are_utf8_unless_the_beginning_left_it_open() -> None:
-    gbk = "一行字，读得懂的中文。".encode("gb18030")
-    assert content(b"", "ascii").decode(gbk)[1] == "gb18030"
-    with pytest.raises(UnicodeDecodeError):
-        content(b"", "utf-8").decode(gbk)
+def test_a_piece_in_another_encoding_than_the_file_began_with_is_read() -> None:
+    text = "一行字，读得懂的中文。"
+    for expected in ("ascii", "utf-8", "cp1251"):
+        assert content(b"", expected).decode_row(text.encode("gb18030")) == (text, "gb18030")
+    assert content(b"", "gb18030").decode_row(text.encode()) == (text, "utf-8")
+    assert content(b"", "gb18030").decode(text.encode()) == (text, "gb18030")
+    assert content(b"", "utf-16-le").decode_row(text.encode()) == (text, "utf-16-le")
 
 
 def test_refusals_say_the_rule_and_the_limit() -> None:
@@ -46,7 +48,7 @@ def test_refusals_say_the_rule_and_the_limit() -> None:
     try:
         b"ab\xff".decode()
     except UnicodeDecodeError as error:
-        assert undecodable("a", b"ab\xff", error).detail == "byte 0xff at 2 is not utf-8"
+        assert undecodable("a", b"ab\xff", error).detail == "byte 0xff at 2: it is not utf-8"
     assert one_line(ValueError("two\nlines \ud800")) == "two lines \ufffd"
 
 

@@ -123,7 +123,7 @@ def test_a_page_gives_its_article_and_an_empty_page_a_receipt(tmp_path: Path) ->
         ("a.txt", b"text\x00more", "binary"),
         ("a.txt", "爨".encode("gb18030"), "undecodable"),
         ("a.txt", b"fine until \xff\xfe", "undecodable"),
-        ("a.txt", CHINESE.encode()[:-2] + CHINESE.encode(), "undecodable"),
+        ("a.txt", CHINESE.encode("gb18030")[:5] + CHINESE.encode()[:40], "undecodable"),
         ("a.txt", b"x" * 70_000 + b"\0", "binary"),
         ("a.docx", b"words", "wrong_format"),
         ("a.docx", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "unreadable"),

@@ -18,6 +18,7 @@ from hanmo.data.reading.streams import (
     Counted,
     Guard,
     Rejoined,
+    as_rows,
     as_utf8,
     count_line_ends,
     file_size,
@@ -110,9 +111,17 @@ def test_files_are_opened_and_measured(tmp_path: Path) -> None:
         file_size(InputFile(path=tmp_path / "b", label="b"))
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+CHINESE_TEXT = st.text(st.sampled_from("的一是不了在人有我他这中大来上国说，。！？“”abc 12\n"), max_size=60)
+WRITTEN = st.one_of(
+    st.tuples(ANY_TEXT, st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le"])), st.tuples(CHINESE_TEXT, st.just("gb18030"))
+)
+
+
 @settings(deadline=None)
-@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), st.sampled_from(["gb18030", "utf-16-le", "utf-16-be", "utf-32-le"]))
-def test_other_encodings_come_out_as_utf8(text: str, encoding: str) -> None:
+@given(WRITTEN)
+def test_other_encodings_come_out_as_utf8(written: tuple[str, str]) -> None:
+    text, encoding = written
     stream = as_utf8(io.BytesIO(text.encode(encoding)), encoding)
     assert stream.read().decode() == text.removeprefix("\ufeff")
 
@@ -125,8 +134,22 @@ def test_wrong_bytes_stay_wrong_so_that_their_line_alone_is_refused() -> None:
         bad.decode()
 
 
-def test_utf8_is_passed_on_as_it_is() -> None:
+def test_a_line_in_another_encoding_is_converted_from_it() -> None:
+    chinese, russian = "第一行是中文，读得懂。\n", "Вторая строка написана по-русски.\n"
+    data = chinese.encode("gb18030") + russian.encode() + chinese.encode() + b"ascii\n" + russian.encode("cp1251")
+    assert as_utf8(io.BytesIO(data), "gb18030").read().decode() == chinese + russian + chinese + "ascii\n" + russian
+
+
+@pytest.mark.parametrize("encoding", ["cp936", "gb18030"])
+def test_a_line_too_long_to_hold_is_converted_in_pieces(encoding: str) -> None:
+    text = "开头\n" + "长长的一行。" * 100_000 + "\n" + "结尾没有换行"
+    assert as_utf8(io.BytesIO(text.encode(encoding)), encoding).read().decode() == text
+
+
+def test_rows_are_left_as_they_are_where_lines_end_with_the_byte_of_a_line_end() -> None:
     stream = cast("BinaryIO", io.BytesIO(b"\xff"))
+    assert as_rows(stream, "utf-8") is as_rows(stream, "ascii") is as_rows(stream, "gb18030") is stream
+    assert as_rows(io.BytesIO("行\n".encode("utf-16-le")), "utf-16-le").read().decode() == "行\n"
     assert as_utf8(stream, "utf-8") is as_utf8(stream, "ascii") is as_utf8(stream, "") is stream
 
 

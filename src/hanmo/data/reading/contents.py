@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 
 from hanmo.base.errors import ConfigError
 from hanmo.data.reading.conversations import Template
-from hanmo.data.reading.decode import decode
+from hanmo.data.reading.decode import WIDE, decode, decode_row
 from hanmo.data.reading.formats import Format
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
@@ -77,14 +77,26 @@ class Content:
     first_row: int = 1
 
     def decode(self, data: bytes) -> tuple[str, str]:
-        """Text and encoding of a piece that is UTF-8, or has been converted to it; of anything where the file began in ASCII.
+        """Text and encoding of a piece that is UTF-8, or has been converted to it.
 
         Raises UnicodeDecodeError.
         """
         encoding = self.format.encoding
-        if encoding != "ascii" or data.isascii():
+        try:
             return data.decode("utf-8"), "utf-8" if encoding == "ascii" else encoding
-        decoded = decode(data)
+        except UnicodeDecodeError:
+            decoded = decode(data)
+            return decoded.text, decoded.encoding
+
+    def decode_row(self, data: bytes) -> tuple[str, str]:
+        """Text and encoding of a row as it stands in the file, which need not be that of the others; UTF-16 and UTF-32 are UTF-8 by now.
+
+        Raises UnicodeDecodeError.
+        """
+        encoding = self.format.encoding
+        if encoding.startswith(WIDE):
+            return data.decode("utf-8", "replace"), encoding
+        decoded = decode_row(data, encoding)
         return decoded.text, decoded.encoding
 
     def text(
@@ -112,7 +124,8 @@ def too_long(label: str, value: int, limit: int) -> Refused:
 
 def undecodable(label: str, data: bytes, error: UnicodeDecodeError) -> Refused:
     """The refusal of bytes that no encoding explains."""
-    return Refused(source=label, rule="undecodable", detail=f"byte 0x{data[error.start]:02x} at {error.start} is not {error.encoding}")
+    why = error.reason if error.encoding in error.reason else f"it is not {error.encoding}"
+    return Refused(source=label, rule="undecodable", detail=f"byte 0x{data[error.start]:02x} at {error.start}: {why}")
 
 
 def refusal(label: str, error: BaseException) -> Refused:

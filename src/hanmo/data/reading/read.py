@@ -20,7 +20,7 @@ from hanmo.data.reading.archives import read_tar, read_zip
 from hanmo.data.reading.books import read_epub
 from hanmo.data.reading.chapters import begins_chapter
 from hanmo.data.reading.contents import Content, ReadConfig, fault, held, refusal, too_long, undecodable
-from hanmo.data.reading.decode import decode
+from hanmo.data.reading.decode import decode, is_damaged
 from hanmo.data.reading.extract import page_text
 from hanmo.data.reading.formats import HEAD_BYTES, TABLES, Format, find_format, named_kind
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit, list_files, name_sources, place
@@ -175,7 +175,7 @@ def _read_whole(content: Content, config: ReadConfig) -> Iterator[Text | Refused
         return
     if content.format.kind == "html":
         yield page_text(content, data)
-    elif b"\0" in data and content.format.encoding in ("ascii", "utf-8"):
+    elif content.format.encoding in ("ascii", "utf-8") and is_damaged(data):
         yield Refused(source=content.label, rule="binary", detail="bytes that are no text")
     else:
         yield _decoded(content, content.label, data)
@@ -192,7 +192,7 @@ def _decoded(content: Content, label: str, data: bytes) -> Text | Refused:
 def _read_parts(content: Content, config: ReadConfig) -> Iterator[Text | Refused]:
     if config.split_on == "line":
         for row in numbered_lines(content, config):
-            yield row if isinstance(row, Refused) else _part(content, *row)
+            yield row if isinstance(row, Refused) else _row(content, *row)
         return
     for number, (part, length) in enumerate(_parts(content, config), 1):
         label = f"{content.label}#{number}"
@@ -213,6 +213,16 @@ def _read_blocks(content: Content, config: ReadConfig) -> Iterator[Text | Refuse
                 block += line
     if block.strip():
         yield _part(content, content.label, bytes(block))
+
+
+def _row(content: Content, label: str, data: bytes) -> Text | Refused:
+    if b"\0" in data:
+        return Refused(source=label, rule="binary", detail="a NUL character: no text has one")
+    try:
+        text, encoding = content.decode_row(data)
+        return content.text(text, label=label, encoding=encoding)
+    except UnicodeDecodeError as error:
+        return undecodable(label, data, error)
 
 
 def _part(content: Content, label: str, data: bytes) -> Text | Refused:

@@ -8,7 +8,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, BinaryIO, cast
@@ -20,7 +20,7 @@ from hanmo.data.reading.delimited import Records
 from hanmo.data.reading.formats import suffix_of
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
-from hanmo.data.reading.streams import BLOCK_BYTES, UTF8_MARK, LineEnds, Rejoined, as_utf8, lines
+from hanmo.data.reading.streams import BLOCK_BYTES, UTF8_MARK, LineEnds, Rejoined, as_rows, as_utf8, lines
 from hanmo.data.tables import Gap, column_names, read_past_gaps
 
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
@@ -31,6 +31,7 @@ JSON_MARKS = re.compile(rb'["\\{}\[\],]')
 STRING_MARKS = re.compile(rb'["\\]')
 
 
+Decode = Callable[[bytes], tuple[str, str]]
 Value = tuple[str, object, str]
 """What stands in a row, with its label before it and its encoding behind it."""
 
@@ -53,7 +54,7 @@ def _texts(content: Content, values: Iterable[Value | Refused], config: ReadConf
 def json_lines(content: Content, config: ReadConfig) -> Iterator[Value | Refused]:
     """What stands in each line."""
     for row in numbered_lines(content, config):
-        yield row if isinstance(row, Refused) else _parsed(content, *row)
+        yield row if isinstance(row, Refused) else _parsed(content, *row, content.decode_row)
 
 
 def json_values(content: Content, config: ReadConfig) -> Iterator[Value | Refused]:
@@ -71,22 +72,22 @@ def json_values(content: Content, config: ReadConfig) -> Iterator[Value | Refuse
         stream = io.BufferedReader(Rejoined(bytes(seen), stream), BLOCK_BYTES)
         if _are_rows(first, second, config.max_bytes):
             for row in _numbered(content, stream, config.max_bytes):
-                yield row if isinstance(row, Refused) else _parsed(content, *row)
+                yield row if isinstance(row, Refused) else _parsed(content, *row, content.decode)
             return
         for row, (data, length) in enumerate(_elements(stream, config.max_bytes)):
             label = f"{content.label}#{row}" if row else content.label
             if data is None:
                 yield too_long(label, length, config.max_bytes)
             elif data.strip():
-                yield _parsed(content, label, data.strip())
+                yield _parsed(content, label, data.strip(), content.decode)
 
 
 def numbered_lines(content: Content, config: ReadConfig) -> Iterator[tuple[str, bytes] | Refused]:
-    """Non-empty lines of a content with their labels, as UTF-8."""
+    """Non-empty lines of a content with their labels, each in its own encoding; those of UTF-16 and UTF-32 as UTF-8."""
     with content.open() as plain:
         if content.start:
             plain.seek(content.start)
-        yield from _numbered(content, as_utf8(plain, content.format.encoding), config.max_bytes)
+        yield from _numbered(content, as_rows(plain, content.format.encoding), config.max_bytes)
 
 
 def _numbered(content: Content, stream: BinaryIO, limit: int) -> Iterator[tuple[str, bytes] | Refused]:
@@ -102,9 +103,9 @@ def _numbered(content: Content, stream: BinaryIO, limit: int) -> Iterator[tuple[
             return
 
 
-def _parsed(content: Content, label: str, data: bytes) -> Value | Refused:
+def _parsed(content: Content, label: str, data: bytes, decode: Decode) -> Value | Refused:
     try:
-        text, encoding = content.decode(data)
+        text, encoding = decode(data)
         return label, json.loads(text), encoding
     except UnicodeDecodeError as error:
         return undecodable(label, data, error)
@@ -272,6 +273,8 @@ def _record_text(content: Content, label: str, records: Records, record: list[st
         return Refused(source=label, rule="malformed", detail=f"{len(record)} fields where {who} has {len(records.names)}")
     if records.header and [field.strip() for field in record] == records.header:
         return Refused(source=label, rule="malformed", detail="the header again")
+    if any("\0" in field for field in record):
+        return Refused(source=label, rule="binary", detail="a NUL character: no text has one")
     encoding, note = "", f"column {config.text_column!r} stands twice: the first is read" if config.text_column in records.twice else ""
     if any(map(ESCAPED.search, record)):
         data = FIELD_MARK.join(record).encode("utf-8", "surrogateescape")

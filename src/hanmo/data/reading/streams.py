@@ -19,6 +19,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from hanmo.data.reading.charset import errors_of
+from hanmo.data.reading.decode import WIDE, decode_row
 from hanmo.data.reading.formats import HEAD_BYTES, PACKED
 from hanmo.data.reading.inputs import InputFile
 from hanmo.data.reading.remote import open_url, url_size
@@ -26,6 +28,7 @@ from hanmo.data.tables import TableError, arrow_stream
 
 BLOCK_BYTES = 2**20
 UTF8_MARK = codecs.BOM_UTF8
+LINE_BYTES = 2**20  # of a line that is decoded as a whole
 FREE_BYTES = 16 * 2**20  # however well packed, so little harms nobody
 LONE_RETURN = re.compile(rb"\r(?!\n)")
 OPENERS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
@@ -252,23 +255,79 @@ class Rejoined(_InBlocks):
 
 
 class AsUtf8(_InBlocks):
-    """Text in another encoding as UTF-8 bytes, block by block; bytes that are wrong in it come out as bytes wrong in UTF-8."""
+    """Text in another encoding as UTF-8 bytes.
+
+    UTF-16 and UTF-32 go block by block, what is wrong in them as U+FFFD; the others line by line, for a line may be in another encoding
+    than the first ones. A line that nothing explains comes out as it is, and one beyond LINE_BYTES in the encoding that is expected.
+    """
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         super().__init__(stream)
-        escapes = "replace" if encoding.startswith("utf") else "surrogateescape"
-        self._decoder, self._begun = codecs.getincrementaldecoder(encoding)(escapes), False
+        self._encoding, self._wide = encoding, encoding.startswith(WIDE)
+        errors = errors_of(encoding, "replace" if self._wide else "surrogateescape")
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors)
+        self._begun, self._long, self._held = False, False, b""
+        self._error: Exception | None = None
 
     def _block(self) -> bytes:
         while True:
-            block = self._read(HEAD_BYTES)
-            text = self._decoder.decode(block, final=not block)
-            if not self._begun:
-                text, self._begun = text.removeprefix("\ufeff"), bool(text)
-            if text or not block:
-                return text.encode("utf-8", "surrogateescape")
+            block = self._next()
+            if self._wide:
+                text = self._decoder.decode(block, final=not block)
+                if not self._begun:
+                    text, self._begun = text.removeprefix("\ufeff"), bool(text)
+                out = text.encode("utf-8", "surrogateescape")
+            else:
+                out = self._lines(block)
+            if out or not block:
+                return out
+
+    def _next(self) -> bytes:
+        """The next bytes; an error waits until what came before it has gone out."""
+        if self._error:
+            raise self._error
+        try:
+            return self._read(HEAD_BYTES)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            if not self._held:
+                raise
+            self._error = error
+            return b""
+
+    def _lines(self, block: bytes) -> bytes:
+        """The lines that end in a block, what is held before them; all that is left when there is no more."""
+        out = b""
+        if self._long:
+            first, feed, block = block.partition(b"\n")
+            out = self._decoded(first + feed, last=not first or bool(feed))
+            self._long = not feed
+            if self._long:
+                return out
+        lines = (self._held + block).split(b"\n")
+        self._held = lines.pop() if block else b""
+        out += b"\n".join(map(self._line, lines)) + (b"\n" if block and lines else b"")
+        if len(self._held) > LINE_BYTES:
+            out, self._held, self._long = out + self._decoded(self._held, last=False), b"", True
+        return out
+
+    def _decoded(self, piece: bytes, last: bool) -> bytes:
+        """A piece of a long line."""
+        return self._decoder.decode(piece, final=last).encode("utf-8", "surrogateescape")
+
+    def _line(self, line: bytes) -> bytes:
+        if line.isascii():
+            return line
+        try:
+            return decode_row(line, self._encoding).text.encode("utf-8", "replace")
+        except UnicodeDecodeError:
+            return line
 
 
 def as_utf8(stream: BinaryIO, encoding: str) -> BinaryIO:
-    """The stream itself when it is UTF-8, else one that converts."""
+    """The stream itself when it began in UTF-8, else one that converts."""
     return stream if encoding in ("", "ascii", "utf-8") else io.BufferedReader(AsUtf8(stream, encoding))
+
+
+def as_rows(stream: BinaryIO, encoding: str) -> BinaryIO:
+    """The stream itself where its lines end with the byte of a line end, else one in UTF-8: each line is decoded by itself."""
+    return as_utf8(stream, encoding) if encoding.startswith(WIDE) else stream
