@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 from tests.convert.conftest import TEXTS, model_folder
-from tests.fuzz.texts import sound_texts
+from tests.fuzz.texts import sound_texts, sound_vocabularies
 from tests.model.families.conftest import BERT, CONFIGS, MARIAN, SMALL, T5, lively
 
 from hanmo.base.records import Document
@@ -106,6 +106,8 @@ def make_seeds(place: Path) -> dict[str, Seed]:
         (place / f"gguf {name}").mkdir()
         write_as_gguf(place / name, place / f"gguf {name}" / "m.gguf", BY_NAME["F32"])
         keep(f"gguf {name}", "file", place / f"gguf {name}")
+    for name, (size, files) in sound_vocabularies().items():
+        keep(name, "text", _with_files(place / name, size, files))
     keep("embedder", "states", _embedder(place / "llama", place / "embedder"))
     keep("parts without an index", "text", _unlisted(place / "sharded", place / "unlisted"))
     keep("gguf in two", "file", _in_two(place / "gguf qwen3" / "m.gguf", place / "gguf in two"))
@@ -133,6 +135,13 @@ def _sharded(source: Path, folder: Path) -> Path:
         save_file({name: tensors[name] for name in members}, folder / file)
     places = {name: file for file, members in parts.items() for name in members}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return folder
+
+
+def _with_files(folder: Path, size: int, files: Files) -> Path:
+    save_model(SoftmaxRegression(SoftmaxRegressionConfig(vocab_size=size, hidden_size=4)), folder)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     return folder
 
 

@@ -1,6 +1,6 @@
-"""Sound files of every kind that holds text, one in a folder, for the readers of data.
+"""Sound files of every kind that holds text, one in a folder, for the readers of data; tokenizers as their makers leave them.
 
-In: nothing. Out: name -> the file. Packed kinds come from the tests of their readers.
+In: nothing. Out: name -> the file or files. Packed kinds come from the tests of their readers.
 """
 
 import gzip
@@ -16,6 +16,10 @@ from tests.data.reading.test_notebooks import CELLS
 from tests.data.reading.test_office import BODY, docx, odf
 from tests.data.reading.test_pdf import lines, pdf
 from tests.data.reading.test_warc import warc
+from tests.tokenizer.conftest import pieces, sentencepiece_file
+from tests.tokenizer.test_vocabulary_files import byte_pairs
+
+from hanmo.tokenizer.load import EOT
 
 RAIN = "The rain had stopped, and the street smelled of warm stone."
 LETTER = "她把信折好，放进抽屉，什么也没有说。"
@@ -54,6 +58,31 @@ def sound_texts() -> dict[str, tuple[str, bytes]]:
         "parquet": ("a.parquet", _table()),
     }
     return {f"data {name}": each for name, each in found.items()}
+
+
+def sound_vocabularies() -> dict[str, tuple[int, dict[str, bytes]]]:
+    """Seed -> (number of tokens, the files of a tokenizer without tokenizer.json)."""
+    vocabulary, merges = byte_pairs()
+    vocabulary[EOT] = len(vocabulary)
+    known = [(name, -float(id), 6 if name.startswith("<0x") else 3 if name in ("<s>", "</s>") else 1) for name, id in pieces().items()]
+    known[0] = ("<unk>", 0.0, 2)
+    return {
+        "vocab.json and merges.txt": (
+            len(vocabulary),
+            {
+                "vocab.json": json.dumps(vocabulary).encode(),
+                "merges.txt": merges.encode(),
+                "tokenizer_config.json": json.dumps({"tokenizer_class": "GPT2Tokenizer"}).encode(),
+            },
+        ),
+        "tokenizer.model": (
+            len(known),
+            {
+                "tokenizer.model": sentencepiece_file(known, 2),
+                "tokenizer_config.json": json.dumps({"tokenizer_class": "LlamaTokenizer"}).encode(),
+            },
+        ),
+    }
 
 
 def _table() -> bytes:

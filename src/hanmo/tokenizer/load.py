@@ -29,7 +29,7 @@ EOT = "<|endoftext|>"
 VOCABULARY_FILE, TRAINING_FILE = "vocabulary.tsv", "tokenizer_training.json"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 LONGEST_PIECE = 100_000
-LARGEST_ID = 1 << 24
+LARGEST_ID = 1 << 22
 REMEMBERED = 8
 """Tokens that decide what the next one adds: spaces depend on two characters, and all but special tokens have one."""
 
