@@ -144,6 +144,15 @@ def test_an_answer_that_is_cut_says_so(model: Path, capsys: pytest.CaptureFixtur
     json.loads(json.loads(heard.out)["messages"][1]["content"])
 
 
+def test_what_of_a_form_is_not_checked_is_told_once(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(monkeypatch, b"one", b"two")
+    schema = '{"type": "string", "format": "tint", "maxLength": 3}'
+    assert run(["chat", str(model), "--json-schema", schema, "--max-tokens", "9", "--seed", "1"]) == 0
+    assert capsys.readouterr().err.count("format 'tint' is not one that is checked") == 1
+
+
 def test_log_probabilities_are_shown_after_an_answer(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,10 @@ def run(options: Options) -> dict[str, object]:
             if model.context is not None and len(prompt.ids) >= model.context:
                 say(f"the conversation has {len(prompt.ids)} tokens, the model takes at most {model.context - 1}: /new begins another")
                 continue
-            made = _hear(worker.submit(prompt, sampling))
+            ticket = worker.submit(prompt, sampling)
+            for note in () if answers else ticket.notes:
+                say(note)
+            made = _hear(ticket)
             answers.append(_told(made, sampling, model))
             messages = [*asked, {"role": "assistant", "content": made.text}]
     finally:

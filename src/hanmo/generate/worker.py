@@ -116,6 +116,12 @@ class Ticket:
         return [each.result(self.seed) for each in self.sequences]
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the form that was asked for is not checked."""
+        form = self.sequences[0].limits.form
+        return () if form is None else form.notes
+
+    @property
     def usage(self) -> Usage:
         """How many tokens it took so far."""
         first = self.sequences[0]
