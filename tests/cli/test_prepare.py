@@ -137,6 +137,14 @@ def test_where_nothing_is_kept_the_first_reasons_and_all_receipts_are_shown(tmp_
     assert "receipts.parquet does not exist" in capsys.readouterr().err
 
 
+def test_receipts_are_shown_after_preparing_where_sources_are_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("A text of some words that is kept as it stands.")
+    (tmp_path / "b.txt").write_text("Short.")
+    assert hanmo(["prepare", str(tmp_path), "--out", str(tmp_path / "data"), "--show-receipts"]) == 0
+    assert "/b.txt: min_words" in capsys.readouterr().out
+    assert (tmp_path / "data" / "manifest.json").exists()
+
+
 def test_a_rows_own_id_stays_in_its_metadata_and_its_receipt(tmp_path: Path) -> None:
     rows = [{"id": f"row-{number}", "text": text * 2} for number, text in enumerate(TEXTS[:2])]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

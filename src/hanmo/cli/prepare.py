@@ -22,7 +22,8 @@ class Options:
     replay: str = ""
     """Tell from the receipts of --out what other filters would keep, such as "filters.min_words=20,filters.preset=web"; nothing is made."""
     show_receipts: bool = False
-    """Show from the receipts of --out what was refused, each with its row and reason, also where nothing was kept; nothing is made."""
+    """Show from the receipts of --out what was refused, each with its row and reason, also where nothing was kept.
+    Without sources nothing is made; with them, they are prepared first."""
     prepare: Annotated[PrepareConfig, arg(name="")] = field(default_factory=PrepareConfig)
     """How."""
 
@@ -50,8 +51,11 @@ def parse(words: Sequence[str]) -> Options:
 def run(options: Options) -> dict[str, Any]:
     """Make the data set, or replay its receipts; gives its folder and manifest, or what would change."""
     if options.show_receipts:
+        from hanmo.data.prepare import prepare
         from hanmo.data.receipts import refused_rows
 
+        if options.sources:
+            prepare(options.sources, options.out, options.prepare)
         return {"out": str(options.out), "receipts": list(refused_rows(options.out / "receipts.parquet"))}
     if options.replay:
         from hanmo.data.replay import replay
