@@ -174,6 +174,16 @@ def test_columns_of_vertical_chinese_are_read_from_the_right(tmp_path: Path, enc
     assert text_of(tmp_path, data) == "春天的早上河水流過村老人坐在門前看着孩子們跑來跑去笑聲很遠。\n第二天下雨了，大家都回家去。"
 
 
+def test_a_page_of_hebrew_is_read_from_the_right(tmp_path: Path) -> None:
+    rows = ["הנהר זורם לאורך הבתים הישנים של העיר", "ונושא abc עלים אל הים הגדול הכחול שם", "והסירות מחכות לערב."]
+    drawn = [row[::-1].replace("cba", "abc") for row in rows]  # as programs draw it, from the left
+    widest = max(map(len, rows))
+    data = vertical([row.rjust(widest, "\u00a0") for row in drawn], "Identity-H")
+    for place in range(3):
+        data = data.replace(b"%d 700 Td" % (500 - 18 * place), b"60 %d Td " % (700 - 18 * place))
+    assert text_of(tmp_path, data) == " ".join(rows)
+
+
 def test_lines_of_chinese_meet_without_a_blank(tmp_path: Path) -> None:
     rows = [
         "清晨的集市上已经热闹起来，卖菜的老人把新摘的豆",

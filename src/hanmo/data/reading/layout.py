@@ -78,13 +78,14 @@ def on_one_line(one: Piece, other: Piece) -> bool:
 
 def joined(one: Piece, other: Piece) -> Piece:
     """Two pieces on one line, the first at the left, with a blank where one is seen."""
-    gap, size = other.left - one.right, max(one.size, other.size)
+    gap, size = _gap(one, other), max(one.size, other.size)
     chinese = CHINESE.match(one.text[-1]) and CHINESE.match(other.text[0])
     blank = other.apart or gap > (GUTTER if chinese else WORD_GAP) * size
     larger = one if len(one.text) >= len(other.text) else other
     begin = one.text.removesuffix(HYPHEN) + "-" if one.text.endswith(HYPHEN) else one.text
     return one._replace(
         text=f"{begin}{' ' if blank else ''}{other.text}",
+        left=min(one.left, other.left),
         right=max(one.right, other.right),
         base=larger.base,
         size=larger.size,
@@ -92,12 +93,17 @@ def joined(one: Piece, other: Piece) -> Piece:
     )
 
 
+def _gap(one: Piece, two: Piece) -> float:
+    """How far two pieces of a line are apart; a Latin word inside Hebrew stands at the other side of the one before it."""
+    return max(two.left - one.right, one.left - two.right)
+
+
 def _segments(words: Sequence[Piece]) -> list[Piece]:
     """Runs of words that follow each other without a gap in which a gutter could lie."""
     found: list[Piece] = []
     for word in words:
         last = found[-1] if found else None
-        if last and on_one_line(last, word) and -0.6 < (word.left - last.right) / max(last.size, word.size, 0.1) < GUTTER:
+        if last and on_one_line(last, word) and -0.6 < _gap(last, word) / max(last.size, word.size, 0.1) < GUTTER:
             found[-1] = joined(last, word)
         else:
             found.append(word)

@@ -24,6 +24,7 @@ from hanmo.data.reading.paragraphs import glued, goes_on_elsewhere, paragraphs, 
 PASSWORD_ASKED = 4  # FPDF_ERR_PASSWORD
 RUN = re.compile(r"\S+")
 MARKS = str.maketrans({"\ufffe": HYPHEN, "\x00": "\ufffd"})
+RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # Hebrew, Arabic and their relatives
 BOX_HEIGHT = 1.17  # of the size of the letters
 STEP = 5  # degrees: less is a page that was scanned askew
 LEAST_DOWN = 3  # characters below each other
@@ -141,7 +142,7 @@ Box = tuple[float, float, float, float, int]  # left, right, base and size in re
 
 
 class PlacedText:
-    """The text of one page as pdfium found it, and the place of every character."""
+    """The text of one page as pdfium found it, and the place of every character; a page of Hebrew or Arabic is seen in a mirror."""
 
     def __init__(self, found: Any) -> None:
         from pypdfium2 import raw
@@ -153,6 +154,8 @@ class PlacedText:
         if len(text) != count:  # characters beyond U+FFFF are two, and what pdfium leaves out of its text is a character too
             text = "".join(chr(raw.FPDFText_GetUnicode(self._page, place)) for place in range(count))
         self.text = text.translate(MARKS)
+        letters = sum(map(str.isalpha, self.text))
+        self._mirrored = len(RIGHT_TO_LEFT.findall(self.text)) > 0.5 * letters
 
     def words(self) -> list[Piece]:
         """All words in the order of the file, each on one line and with the turn of its text."""
@@ -171,8 +174,9 @@ class PlacedText:
         last_left, last_right, last_base, _, last_turn = self._place(stop - 1) if count > 1 else (left, right, base, size, turn)
         widest = count * size * (1.1 if CHINESE.match(text) else 1.4) + 0.5 * size
         level = last_turn == turn and abs(last_base - base) < 0.5 * size
-        if count == 1 or (level and left <= last_left and last_right - left <= widest):
-            return [Piece(without_surrogates(text), left, max(right, last_right), base, size, turn, apart)]
+        begin, end = min(left, last_left), max(right, last_right)
+        if count == 1 or (level and end - begin <= widest):
+            return [Piece(without_surrogates(text), begin, end, base, size, turn, apart)]
         pieces: list[Piece] = []
         for place in range(start, stop):
             letter = self.text[place]
@@ -184,6 +188,10 @@ class PlacedText:
         return pieces
 
     def _place(self, place: int) -> Box:
+        left, right, base, size, turn = self._place_on_page(place)
+        return (-right, -left, base, size, turn) if self._mirrored else (left, right, base, size, turn)
+
+    def _place_on_page(self, place: int) -> Box:
         raw, page, box = self._raw, self._page, self._box
         raw.FPDFText_GetLooseCharBox(page, place, box)
         raw.FPDFText_GetCharOrigin(page, place, self._x, self._y)
