@@ -70,6 +70,7 @@ def test_from_the_command_line_to_a_data_set(folder: Path, tmp_path: Path, capsy
         (["prepare", "--out", "OUT"], 2, "no source given"),
         (["prepare", "FOLDER", "--out", "OUT", "--filters.min-wrods", "3"], 2, "min-wor"),
         (["prepare", "FOLDER", "--out", "OUT", "--filters.min-words", "-3"], 2, "filters.min_words (=-3)"),
+        (["prepare", "FOLDER", "--out", "OUT", "--read.id-column", "repeat_of"], 2, "read.id_column names 'repeat_of'"),
         (["prepare", "FOLDER/0.txt", "--out", "FOLDER/1.txt"], 1, "something else has this name"),
     ],
 )

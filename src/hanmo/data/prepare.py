@@ -117,11 +117,12 @@ class PrepareConfig:
             memory_bytes(self.memory)
         check_grouping("mix.by", self.mix.by, self.read.keep_columns)
         check_grouping("split.group_by", self.split.group_by, self.read.keep_columns)
-        if self.split.folds and FOLD in self.read.keep_columns:
-            raise ConfigError("read.keep_columns names 'fold', which split.folds writes: leave one of them out")
+        named = {self.read.id_column: "read.id_column"} | dict.fromkeys(self.read.keep_columns, "read.keep_columns")
+        if self.split.folds and FOLD in named:
+            raise ConfigError(f"{named[FOLD]} names 'fold', which split.folds writes: leave one of them out")
         for name in MARKS_OF_COPIES:
-            if name in self.read.keep_columns:
-                raise ConfigError(f"read.keep_columns names {name!r}, by which copies of documents are known: leave it out")
+            if name in named:
+                raise ConfigError(f"{named[name]} names {name!r}, by which copies of documents are known: leave it out")
 
 
 def prepare(sources: Sequence[str | Path], out: Path, config: PrepareConfig | None = None) -> dict[str, Any]:
