@@ -1,5 +1,7 @@
 import dataclasses
+from pathlib import Path
 
+import pytest
 import torch
 from tests.model.conftest import GPT2, MODERN, lively
 
@@ -158,3 +160,16 @@ def test_room_is_made_behind_and_what_is_shown_stays() -> None:
     cache.make_room(9)
     assert (cache.slots, cache.length) == (9, 3)
     assert torch.equal(cache.keys[..., :3, :], shown)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="a system that does not say how much memory is taken")
+def test_room_that_nobody_uses_takes_no_memory() -> None:
+    def taken() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    before = taken()
+    cache = KVCache(MODERN, 64, 20_000)
+    assert cache.keys.nbytes + cache.values.nbytes > 500_000_000
+    cache.keys[:, :2, :, :30] = 1.0
+    assert taken() - before < 100_000_000
+    assert float(cache.keys[:, 2:, :, :30].abs().sum()) == 0

@@ -5,12 +5,18 @@ gives its place to the last one, and padding in front that no row needs is hidde
 L layers, B rows, K key-value heads, S slots, W width of a head.
 """
 
+import mmap
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor
 
 from hanmo.model.config import DecoderConfig
+
+PAGED = 1 << 20
+"""Bytes from which memory comes straight from the system, which gives a page when it is first written."""
+PRIVATE = sum(getattr(mmap, name, 0) for name in ("MAP_PRIVATE", "MAP_ANONYMOUS", "MAP_NORESERVE"))
 
 
 class KVCache:
@@ -31,7 +37,7 @@ class KVCache:
         starts_B: Tensor | None = None,
     ) -> None:
         shape = (config.num_hidden_layers, rows, config.key_value_heads, slots, config.head_width)
-        self._all = (torch.zeros(shape, dtype=dtype, device=device), torch.zeros(shape, dtype=dtype, device=device))
+        self._all = (_zeros(shape, dtype, device), _zeros(shape, dtype, device))
         self._hidden = 0
         self.starts_B = torch.zeros(rows, dtype=torch.long, device=device) if starts_B is None else starts_B
         self.length = 0
@@ -105,7 +111,8 @@ class KVCache:
         """Copy some rows into new memory with so many places for rows, so that they end at slot `end`."""
         filled = [memory[:, list(rows), :, : self.length] for memory in (self.keys, self.values)]
         layers, _, heads, _, width = self.keys.shape
-        self._all = tuple(each.new_zeros(layers, places, heads, slots, width) for each in filled)  # pyright: ignore[reportAttributeAccessIssue]
+        shape = (layers, places, heads, slots, width)
+        self._all = (_zeros(shape, filled[0].dtype, filled[0].device), _zeros(shape, filled[1].dtype, filled[1].device))
         for memory, known in zip(self._all, filled, strict=True):
             memory[:, : len(rows), :, end - self.length : end] = known
         self.starts_B = self.starts_B[list(rows)] + (end - self.length)
@@ -124,3 +131,11 @@ class KVCache:
     def _show(self) -> None:
         rows = len(self.starts_B)
         self.keys, self.values = (memory[:, :rows, :, self._hidden :] for memory in self._all)
+
+
+def _zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    """Zeros; large ones on the CPU take no memory before something is written there, so room to spare costs nothing."""
+    size = prod(shape) * dtype.itemsize
+    if size < PAGED or not PRIVATE or (device is not None and device.type != "cpu"):
+        return torch.zeros(tuple(shape), dtype=dtype, device=device)
+    return torch.frombuffer(mmap.mmap(-1, size, flags=PRIVATE), dtype=dtype).view(tuple(shape))
