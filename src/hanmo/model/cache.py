@@ -14,8 +14,12 @@ from torch import Tensor
 
 from hanmo.model.config import DecoderConfig
 
-PAGED = 1 << 20
-"""Bytes from which memory comes straight from the system, which gives a page when it is first written."""
+PAGED = 1 << 25
+"""Bytes from which memory comes straight from the system, which gives a page when it is first written.
+
+Below, the allocator's own is better: what it is given back there it learns to keep for all the tensors of a step (glibc does, up
+to this size).
+"""
 PRIVATE = sum(getattr(mmap, name, 0) for name in ("MAP_PRIVATE", "MAP_ANONYMOUS", "MAP_NORESERVE"))
 
 
