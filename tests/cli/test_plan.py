@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.pipeline.conftest import RECIPE
 
 from hanmo.cli import plan
 from hanmo.cli.main import run
@@ -13,27 +14,6 @@ from hanmo.model.decoder import Decoder
 from hanmo.model.encoder import Encoder
 from hanmo.model.encoder_config import EncoderConfig, EncoderDecoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
-
-RECIPE = """
-sources = ["notes"]
-[prepare]
-workers = 1
-[tokenizer]
-vocab_size = 300
-[model]
-hidden_size = 64
-num_hidden_layers = 2
-num_attention_heads = 2
-max_position_embeddings = 32
-[train]
-max_steps = 40
-warmup_steps = 4
-batch_size = 4
-eval_every = 10
-threads = 1
-[plan]
-probe_seconds = 0.1
-"""
 
 
 @pytest.fixture(scope="module")

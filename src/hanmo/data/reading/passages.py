@@ -51,7 +51,7 @@ class Passages:
 def cut(text: str) -> Passages:
     """The passages of a text; one alone where it is too short for twenty.
 
-    >>> book = "".join(f"CHAPTER {n}\\n" + "The rain went on. " * 40 for n in range(1, 31))
+    >>> book = "".join(f"CHAPTER {n}\\n" + "The rain went on. " * 40 + "\\n" for n in range(1, 31))
     >>> found = cut(book)
     >>> len(found.texts), found.borders, found.texts[1][:9]
     (30, ('chapters',), 'CHAPTER 2')
