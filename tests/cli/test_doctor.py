@@ -35,6 +35,11 @@ def test_busy_machine_is_said_to_be_busy(found: dict[str, object]) -> None:
     assert "busy" in busy and "auto takes fp32" in busy and "not a checkout" in busy and "a card" in busy
 
 
+def test_cuda_libraries_without_a_gpu_are_told_with_their_size(found: dict[str, object]) -> None:
+    assert "CUDA" not in doctor.show({**found, "gpu": None, "unused_cuda_bytes": 0})
+    assert "none, and 2.70 GB of CUDA libraries" in doctor.show({**found, "gpu": None, "unused_cuda_bytes": 2_700_000_000})
+
+
 def test_doctor_leaves_no_file_behind(tmp_path: Path) -> None:
     doctor.run(doctor.Options(folder=tmp_path, seconds=0.01))
     assert list(tmp_path.iterdir()) == []

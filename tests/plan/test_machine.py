@@ -5,7 +5,7 @@ import pytest
 
 from hanmo.base.errors import StorageError
 from hanmo.plan import machine
-from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes, memory_bytes_per_second
+from hanmo.plan.machine import Machine, cuda_bytes, disk_bytes_per_second, disk_free_bytes, memory_bytes_per_second
 
 MACHINE = Machine(cores=2, memory_bytes=8 << 30, available_memory_bytes=4 << 30, disk_free_bytes=1 << 40)
 
@@ -39,3 +39,12 @@ def test_a_small_disk_is_not_filled_by_looking_at_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr(machine, "disk_free_bytes", lambda folder: 12 << 20)
     monkeypatch.setattr(machine.os, "fsync", lambda number: (written.append(machine.os.fstat(number).st_size), real(number)))
     assert disk_bytes_per_second(tmp_path) > 0 and written == [3 << 20]
+
+
+def test_cuda_libraries_are_found_among_packages_and_links_are_not_counted_twice(tmp_path: Path) -> None:
+    for name, size in (("nvidia/cublas/lib.so", 5), ("triton/a.so", 7), ("torch/lib/libtorch_cuda.so", 11), ("torch/lib/libtorch.so", 13)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    (tmp_path / "nvidia" / "link.so").symlink_to(tmp_path / "nvidia" / "cublas" / "lib.so")
+    assert cuda_bytes(tmp_path) == 23
+    assert cuda_bytes(tmp_path / "nothing") == 0

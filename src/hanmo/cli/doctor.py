@@ -44,7 +44,7 @@ def _measure(options: Options) -> dict[str, Any]:
     import torch
 
     from hanmo.base.runtime import available_cores, machine, source_commit, versions
-    from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes, memory_bytes_per_second
+    from hanmo.plan.machine import Machine, cuda_bytes, disk_bytes_per_second, disk_free_bytes, memory_bytes_per_second
     from hanmo.train.probe import matrix_flops
 
     torch.set_num_threads(available_cores())
@@ -62,6 +62,7 @@ def _measure(options: Options) -> dict[str, Any]:
     return {
         "machine": machine(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "unused_cuda_bytes": 0 if torch.cuda.is_available() else cuda_bytes(Path(torch.__file__).parents[1]),
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
         "versions": versions(),
         "commit": source_commit() or None,
@@ -82,7 +83,7 @@ def show(result: dict[str, Any]) -> str:
     rows = {
         "system": f"{where['system']}, Python {where['python']}",
         "processor": f"{where['processor']}, {result['cores']} cores, {result['vector_instructions']}",
-        "gpu": result["gpu"] or "none",
+        "gpu": (result["gpu"] or "none") + _unused(result["unused_cuda_bytes"]),
         "load": f"{result['load']:.1f} processes want to run"
         + (" (busy: rates below are too low)" if result["load"] > result["cores"] else ""),
         "memory": f"{size(result['memory_bytes'])}, {size(result['available_memory_bytes'])} available, "
@@ -94,3 +95,8 @@ def show(result: dict[str, Any]) -> str:
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _unused(cuda: int) -> str:
+    """A word about libraries for a GPU that is not there."""
+    return f", and {size(cuda)} of CUDA libraries that nothing uses: README's Install tells how to be without" if cuda else ""

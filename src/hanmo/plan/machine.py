@@ -78,3 +78,13 @@ def disk_free_bytes(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return shutil.disk_usage(place).free
     return 0
+
+
+def cuda_bytes(packages: Path) -> int:
+    """Bytes of CUDA libraries among installed packages: NVIDIA's own, Triton, and PyTorch's GPU half.
+
+    On a machine without a GPU they are of no use, and a build of PyTorch for the CPU has none of them.
+    """
+    places = [*packages.glob("nvidia*"), *packages.glob("triton*"), *packages.glob("torch/lib/*cuda*")]
+    files = [file for place in places for file in (place.rglob("*") if place.is_dir() else [place])]
+    return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
