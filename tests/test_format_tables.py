@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hanmo.data.reading.beginnings import OTHERS, UNREAD
+from hanmo.data.reading.decode import ENCODINGS
 from hanmo.data.reading.formats import ENDINGS, PACKED, UNSUPPORTED
 from hanmo.data.reading.read import READERS
 from hanmo.data.reading.signatures import MAGIC
@@ -41,3 +42,9 @@ def test_every_format_that_is_known_and_refused_stands_in_one_of_the_next_three(
     assert [quoted(row[0]) for row in begin] == [*UNREAD, *OTHERS]
     assert {quoted(row[0]): quoted(row[1]) for row in endings} == UNSUPPORTED
     assert [quoted(row[0]) for row in magic] == list(MAGIC)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_encoding_that_is_read_stands_in_the_last_table(page: str) -> None:
+    said = [name for row in tables(page)[-1] for name in QUOTED.findall(row[1])]
+    assert sorted(said) == sorted(ENCODINGS)

@@ -138,6 +138,24 @@ def test_where_nothing_is_kept_the_first_reasons_and_all_receipts_are_shown(tmp_
     assert "receipts.parquet does not exist" in capsys.readouterr().err
 
 
+def test_kept_text_that_looks_like_something_else_is_told_in_both_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = "Вчера мы пошли в парк посмотреть на старые дубы и лебедей".encode("cp1251").decode("latin-1")
+    texts = [
+        '{"a": "a row that was taken for a text"}',
+        "<html><body>a page that was kept as it is",
+        wrong,
+        "An honest sentence of some words.",
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert hanmo(["prepare", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "data"), "--filters.none"]) == 0
+    told = capsys.readouterr().err
+    page = (tmp_path / "data" / "report.html").read_text("utf-8")
+    for words in ("1 of 4 kept documents begin like JSON", "begin like a web page", "the letters of a wrong decoding"):
+        assert words in told and words in page
+    looks = [row["looks_like"] for row in read_rows(tmp_path / "data" / "receipts.parquet")]
+    assert looks == ["begins_like_json", "begins_like_page", "wrong_decoding", None]
+
+
 def test_receipts_are_shown_after_preparing_where_sources_are_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.txt").write_text("A text of some words that is kept as it stands.")
     (tmp_path / "b.txt").write_text("Short.")

@@ -8,11 +8,18 @@ mistake: it was asked for.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hanmo.data.cleaning.looks import LOOKS
 from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE
 from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.reading.contents import FAULT
 from hanmo.data.receipts import Counts, in_words
 
+SAID = {
+    "begins_like_json": "begin like JSON, so --read.text-column or the format may be another",
+    "begins_like_page": "begin like a web page, whose marks are kept as text",
+    "begins_like_rtf": "begin like RTF, whose marks are kept as text",
+    "wrong_decoding": "have the letters of a wrong decoding",
+}
 MOST = 0.5
 SHOWN = 5  # of the reasons
 FEW = 3  # documents left out alarm nobody
@@ -20,7 +27,7 @@ FEW = 3  # documents left out alarm nobody
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A rule, how many documents it left out, and how many it saw."""
+    """A rule, how many documents it left out, and how many it saw; or what kept documents look like, and how many do."""
 
     rule: str
     left_out: int
@@ -34,7 +41,8 @@ def alarms(counts: Counts) -> list[Alarm]:
     late = (EXACT_DUPLICATE, NEAR_DUPLICATE)
     found = [Alarm(rule, number, passed if rule in late else counts.total) for rule, number in rules.items()]
     most = [alarm for alarm in found if alarm.rule == FAULT or (alarm.left_out > MOST * alarm.seen and alarm.left_out > FEW)]
-    return sorted(most, key=lambda alarm: (-alarm.left_out, alarm.rule))
+    seen = [Alarm(look, number, counts.kept) for look, number in counts.looks.items()]
+    return sorted([*most, *seen], key=lambda alarm: (-alarm.left_out, alarm.rule))
 
 
 def lines_to_tell(counts: Counts, warnings: Sequence[Alarm], split: SplitConfig, num_moved: int) -> list[str]:
@@ -70,6 +78,9 @@ def loud(alarm: Alarm) -> str:
             "receipts.parquet names each file and place: please report it"
         )
     share = alarm.left_out / alarm.seen
+    if alarm.rule in LOOKS:
+        examples = f"look at rows of receipts.parquet whose looks_like is {alarm.rule}"
+        return f"WARNING: {alarm.left_out:,} of {alarm.seen:,} kept documents {SAID[alarm.rule]}: {examples}"
     return (
         f"WARNING: {alarm.rule} left out {alarm.left_out:,} of {alarm.seen:,} documents ({share:.0%}): "
         "look at some of them in receipts.parquet before you trust this data set"

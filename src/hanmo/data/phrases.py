@@ -42,6 +42,22 @@ WORDS: dict[str, tuple[str, str]] = {
         "Warning: {rule} left out {left_out} of {seen} documents. Look at some of them before you trust this data set.",
         "警告：规则 {rule} 略去了 {seen} 篇文档中的 {left_out} 篇。请先抽查其中几篇，再使用本数据集。",
     ),
+    "begins_like_json": (
+        "Warning: {left_out} of {seen} kept documents begin like JSON: another column or format may be meant.",
+        "警告：收录的 {seen} 篇文档中有 {left_out} 篇以 JSON 开头：或许应选另一列或另一格式。",
+    ),
+    "begins_like_page": (
+        "Warning: {left_out} of {seen} kept documents begin like a web page, whose marks are kept as text.",
+        "警告：收录的 {seen} 篇文档中有 {left_out} 篇以网页标记开头，标记被当作正文保留。",
+    ),
+    "begins_like_rtf": (
+        "Warning: {left_out} of {seen} kept documents begin like RTF, whose marks are kept as text.",
+        "警告：收录的 {seen} 篇文档中有 {left_out} 篇以 RTF 标记开头，标记被当作正文保留。",
+    ),
+    "wrong_decoding": (
+        "Warning: {left_out} of {seen} kept documents have the letters of a wrong decoding.",
+        "警告：收录的 {seen} 篇文档中有 {left_out} 篇似因编码判断有误而成乱码。",
+    ),
     "fault": (
         "Warning: a fault in hanmo's own code cost {left_out} of {seen} inputs ({rule}); receipts.parquet names each file and place.",
         "警告：hanmo 程序自身的错误使 {seen} 个输入中的 {left_out} 个未能处理（{rule}）；receipts.parquet 列出了每个文件和位置。",

@@ -48,6 +48,8 @@ class Counts:
     total: int = 0
     kept: int = 0
     rules: Counter[str] = field(default_factory=Counter[str])
+    looks: Counter[str] = field(default_factory=Counter[str])
+    """Kept documents by what they look like, where that is nothing their authors wrote."""
     examples: dict[str, list[dict[str, object]]] = field(default_factory=dict[str, list[dict[str, object]]])
     splits: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     lengths: Counter[int] = field(default_factory=Counter[int])
@@ -112,7 +114,21 @@ def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
 def count(path: Path) -> Counts:
     """Sums over a file of receipts."""
     counts = Counts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
-    wanted = ("source", "kept", "rule", "duplicate_of", "split", "repeats", "detail", "value", "threshold", "characters", "words", "bytes")
+    wanted = (
+        "source",
+        "kept",
+        "rule",
+        "duplicate_of",
+        "split",
+        "repeats",
+        "detail",
+        "value",
+        "threshold",
+        "characters",
+        "words",
+        "bytes",
+        "looks_like",
+    )
     for row in read_rows(path, wanted):
         counts.total += 1
         if row["kept"]:
@@ -153,6 +169,8 @@ def in_words(row: Mapping[str, object]) -> str:
 
 def _add_kept(counts: Counts, row: dict[str, object]) -> None:
     counts.kept += 1
+    if row["looks_like"]:
+        counts.looks[str(row["looks_like"])] += 1
     sums = counts.splits[str(row["split"])]
     often = cast("int", row["repeats"])
     sums["documents"] += often

@@ -10,6 +10,7 @@ from typing import Any
 
 from hanmo.base.page import Bar, Beside, Block, Cell, Details, Facts, Paragraph, Passage, Section, Table, Tiles, page, show
 from hanmo.data import card
+from hanmo.data.cleaning.looks import LOOKS
 from hanmo.data.duplicates.contamination import CONTAMINATED
 from hanmo.data.findings import Example, Findings
 from hanmo.data.phrases import Language, Phrases
@@ -21,13 +22,18 @@ from hanmo.data.steps import steps
 EXAMPLE_COLUMNS = ("source", "value", "threshold", "detail", "duplicate_of")
 
 
+def _phrase(rule: str) -> str:
+    """The words for a warning about a rule, or about what kept documents look like."""
+    return "fault" if rule == FAULT else rule if rule in LOOKS else "alarm"
+
+
 def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> str:
     """The report as one page of HTML."""
     say = Phrases(language)
     receipts = manifest["receipts"]
     total_bytes = sum(sums["bytes"] for sums in manifest["documents"].values())
     tiles = [(show(receipts["kept"]), say("kept")), (show(receipts["total"]), say("total")), (show(total_bytes), say("bytes"))]
-    notes: list[Block] = [Paragraph(say("fault" if alarm["rule"] == FAULT else "alarm", **alarm)) for alarm in manifest.get("warnings", [])]
+    notes: list[Block] = [Paragraph(say(_phrase(alarm["rule"]), **alarm)) for alarm in manifest.get("warnings", [])]
     notes += [Paragraph(text, quiet=True) for text in (say("words_note"), *card.moved(manifest, say))]
     sections = [
         Section(say("size"), [Tiles(tiles), Table(*card.size(manifest, say)), *notes]),

@@ -21,6 +21,7 @@ from hanmo.data.cleaning.clean import CleanConfig, clean
 from hanmo.data.cleaning.filters import FilterConfig, judge
 from hanmo.data.cleaning.language import sure_code
 from hanmo.data.cleaning.lines import recurring_file, without_recurring
+from hanmo.data.cleaning.looks import looks_like
 from hanmo.data.cleaning.measures import COUNTS, MEASURES, TEXTS, measure
 from hanmo.data.duplicates.contamination import CONTAMINATED, ContaminationConfig, detail_of, load_index, passage, worst_hit
 from hanmo.data.duplicates.exact import DuplicateConfig, text_digest
@@ -46,6 +47,7 @@ MEASURE_COLUMNS: dict[str, ColumnKind] = {
     "format": "text",
     "encoding": "text",
     "mojibake": "flag",
+    "looks_like": "text",
     "bytes": "count",
     "removed_lines": "count",
 }
@@ -229,6 +231,7 @@ def judged(entry: Text | Refused, file: InputFile, job: ShardJob) -> tuple[Row, 
         "format": entry.format or None,
         "encoding": entry.encoding or None,
         "mojibake": undone,
+        "looks_like": None if verdict.rule else looks_like(text) or None,
         "recurring_lines": recurring_lines,
         "bytes": len(text.encode()),
         "removed_lines": removed_lines,
