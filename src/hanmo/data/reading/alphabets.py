@@ -132,8 +132,9 @@ def _places(codes: NDArray[np.int64], kinds: NDArray[np.int8], beyond: NDArray[n
     upper, lower = kinds == UPPER, kinds == LOWER
     costs = np.zeros(len(codes))
     costs += np.where(upper & beyond & ~before, CAPITAL_FIRST, 0.0)
-    late: NDArray[np.float64] = np.where(previous == UPPER, CAPITAL_NEXT, CAPITAL_LATE)
-    costs += np.where(upper & either & before, late, 0.0)
+    capital = upper & either & before
+    costs += np.where(capital & (previous == UPPER), CAPITAL_NEXT, 0.0)
+    costs += np.where(capital & (previous != UPPER), CAPITAL_LATE, 0.0)
     costs += np.where(lower & either & (previous == UPPER), SMALL_NEXT, 0.0)
     costs += np.where((kinds == FINAL) & after, MISPLACED, 0.0)
     sign = (kinds >= OPEN) & beyond
