@@ -70,4 +70,16 @@ def test_cues_may_stand_anywhere_under_a_name_that_promises_them() -> None:
 
 
 def test_a_page_of_a_server_holds_no_program() -> None:
-    assert is_page_of_a_server("  <!doctype html>") and not is_page_of_a_server("<p><?= $x ?>") and not is_page_of_a_server("<?php")
+    assert (
+        is_page_of_a_server("  <!doctype html>")
+        and is_page_of_a_server("<!-- x --><div class=y>")
+        and not is_page_of_a_server("<p><?= $x ?>")
+        and not is_page_of_a_server("<?php")
+    )
+
+
+def test_a_page_that_a_server_gives_as_xhtml_is_a_page_and_its_feed_is_none() -> None:
+    prolog = '<?xml version="1.0" encoding="utf-8"?>\r\n'
+    assert is_page_of_a_server(f'{prolog}<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x">\n<html xmlns="y"><p>z')
+    assert is_page_of_a_server(f"{prolog}<html><p>x") and not is_page_of_a_server(f"{prolog}<html><?= $x ?>")
+    assert not is_page_of_a_server(f"{prolog}<rss><item>x") and not is_page_of_a_server('<rss version="2.0"><item>x')

@@ -81,7 +81,8 @@ def is_notebook(text: str) -> bool:
 
 def is_page_of_a_server(text: str) -> bool:
     """Whether what a server was asked for is the page that it gave, and not the program that makes it."""
-    return bool(FRAGMENT.match(text)) and not PROGRAM.search(text)
+    is_page = bool(PAGE.match(text)) or (bool(FRAGMENT.match(text)) and not XML.match(text))
+    return is_page and not PROGRAM.search(text)
 
 
 def untold_json(text: str, whole: bool) -> str:
