@@ -53,6 +53,14 @@ def test_a_document_is_found_whatever_member_stands_first(tmp_path: Path) -> Non
     assert isinstance(entry, Text) and (entry.text, entry.format) == ("words", "office")
 
 
+@pytest.mark.parametrize("name", ["a.docx", "a.zip"])
+def test_a_document_whose_part_is_numbered_is_read_as_word_on_the_web_writes_it(tmp_path: Path, name: str) -> None:
+    document = f'<w:document xmlns:w="{WORD}"><w:p><w:t>words</w:t></w:p></w:document>'
+    members = {"[Content_Types].xml": "<x/>", "word/document2.xml": document, "word/document2.xml.rels": "<x/>"}
+    (entry,) = read(tmp_path / name, package(members))
+    assert isinstance(entry, Text) and (entry.text, entry.format) == ("words", "office")
+
+
 def test_a_document_inside_an_archive_is_read(tmp_path: Path) -> None:
     entries = read(tmp_path / "a.zip", package({"b/c.docx": docx(BODY), "d.txt": "words"}))
     assert [(entry.source, entry.text) for entry in entries if isinstance(entry, Text)] == [

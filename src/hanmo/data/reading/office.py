@@ -4,6 +4,7 @@ In: a zip package. Out: the words of its paragraphs as lines, in the order of th
 was deleted while changes were tracked, comments, notes, headers and footers are left out.
 """
 
+import re
 from collections.abc import Iterator
 
 from hanmo.data.reading.contents import Content, ReadConfig, refusal
@@ -34,6 +35,8 @@ PARTS = {
     "ppt/presentation.xml": "a PowerPoint file is not read: save it as PDF",
 }
 """Where the words of a package stand, or why they are not read."""
+OTHER_DOCUMENT = re.compile(r"(word/document)\d+(\.xml)")
+"""Word on the web writes document2.xml where it has changed a document."""
 OPEN_TEXT = b"application/vnd.oasis.opendocument.text"
 
 
@@ -51,8 +54,8 @@ def package_text(content: Content, package: Package, config: ReadConfig) -> Iter
 
     Raises one of MEMBER_ERRORS.
     """
-    part = next((name for name in PARTS if name in package.names), "")
-    elements = PARTS.get(part, "no document of Word or LibreOffice: word/document.xml is missing")
+    part = _main_part(package.names)
+    elements = PARTS.get(OTHER_DOCUMENT.sub(r"\1\2", part), "no document of Word or LibreOffice: word/document.xml is missing")
     if not part and "mimetype" in package.names and "content.xml" in package.names:
         kind = package.whole("mimetype", config.max_bytes)
         part, elements = (
@@ -72,4 +75,10 @@ def package_text(content: Content, package: Package, config: ReadConfig) -> Iter
 
 def is_office(names: frozenset[str]) -> bool:
     """Whether an archive is a document and not a folder of files."""
-    return any(name in names for name in PARTS) and "[Content_Types].xml" in names
+    return bool(_main_part(names)) and "[Content_Types].xml" in names
+
+
+def _main_part(names: frozenset[str]) -> str:
+    """The member that holds the words, or tells why there are none; empty without one."""
+    known = next((name for name in PARTS if name in names), "")
+    return known or min((name for name in names if OTHER_DOCUMENT.fullmatch(name)), default="")
