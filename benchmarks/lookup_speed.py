@@ -93,7 +93,7 @@ class Answerer:
         options = SamplingOptions(greedy=True, max_tokens=tokens, speculate=speculate, seed=0)
         limits = engine.limits_of(network, tokenizer, options, self.model.end_ids)
         one = Continuation(Opening("", ids), 0, 0, tokenizer, limits)
-        counts = speculation.Counts()
+        counts = speculation.AcceptanceCounts()
         started = time.perf_counter()
         if speculate:
             guesser = speculation.Lookup(speculation.price_of(network))

@@ -83,6 +83,15 @@ def test_no_file_or_folder_has_a_name_that_says_nothing() -> None:
     assert [str(path.relative_to(ROOT)) for path in everything if path.stem.removeprefix("test_") in FORBIDDEN_NAMES] == []
 
 
+def test_one_name_names_one_class() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and node.name != "Options":  # of each verb
+                homes.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def test_opening_file_of_a_room_holds_its_docstring_only() -> None:
     assert [room for room in ROOMS if not is_docstring_only(SOURCE / room / "__init__.py")] == []
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hanmo.base.errors import ConfigError
 from hanmo.base.records import Batch
 from hanmo.batches.config import ObjectiveConfig, ObjectiveName
-from hanmo.batches.marks import Marks
 from hanmo.batches.objectives import (
     Rows,
     choose,
@@ -21,11 +20,12 @@ from hanmo.batches.objectives import (
     spans,
     split,
 )
+from hanmo.batches.special_tokens import SpecialTokens
 from hanmo.batches.stream import BatchConfig, BatchStream
 
 EOT, MASK, MIDDLE = 0, 900, (901, 902, 903)
 SENTINELS = tuple(range(910, 950))
-MARKS = Marks(5000, EOT, np.array([EOT, MASK, *MIDDLE, *SENTINELS]), MASK, SENTINELS, MIDDLE)
+MARKS = SpecialTokens(5000, EOT, np.array([EOT, MASK, *MIDDLE, *SENTINELS]), MASK, SENTINELS, MIDDLE)
 texts = st.lists(st.one_of(st.integers(1, 899), st.just(EOT)), min_size=1, max_size=60).map(lambda ids: np.array(ids, np.int64))
 plain = st.lists(st.integers(1, 899), min_size=0, max_size=40).map(lambda ids: np.array(ids, np.int64))
 seeds = st.integers(0, 2**62)

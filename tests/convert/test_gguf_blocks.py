@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ModelError
-from hanmo.convert.gguf_blocks import AT_ONCE, BY_NAME, FORMATS, NOT_READ, Format, dequantized, quantized
+from hanmo.convert.gguf_blocks import AT_ONCE, BY_NAME, FORMATS, NOT_READ, BlockFormat, dequantized, quantized
 
 NAMES = sorted(BY_NAME)
 WRITTEN = [name for name in NAMES if BY_NAME[name].encode]
 
 
-def their(kind: Format) -> gguf.GGMLQuantizationType:
+def their(kind: BlockFormat) -> gguf.GGMLQuantizationType:
     return gguf.GGMLQuantizationType(kind.code)
 
 
-def random_blocks(kind: Format, count: int, seed: int) -> np.ndarray:
+def random_blocks(kind: BlockFormat, count: int, seed: int) -> np.ndarray:
     """Bytes of any value, except that scales are finite numbers: what they are for everybody."""
     rng = np.random.default_rng(seed)
     raw = rng.integers(0, 256, (count, kind.bytes), dtype=np.uint8)

@@ -7,12 +7,12 @@ from tests.data.conftest import rows_file, shard_job
 
 import hanmo.data.buckets as buckets
 from hanmo.data.buckets import BucketJob, do_bucket
-from hanmo.data.budget import Share
+from hanmo.data.budget import MemoryShare
 from hanmo.data.shards import do_shard, folds_file, splits_file, verdicts_file
 from hanmo.data.tables import read_rows, row_groups
 
 
-def dealt_bytes(folder: Path, share: Share, num_parts: int) -> dict[str, bytes]:
+def dealt_bytes(folder: Path, share: MemoryShare, num_parts: int) -> dict[str, bytes]:
     """The files of three buckets made from two shards, each with documents in all splits."""
     out = folder / "out"
     for number in range(2):
@@ -31,7 +31,7 @@ def dealt_bytes(folder: Path, share: Share, num_parts: int) -> dict[str, bytes]:
 
 
 def test_buckets_together_hold_every_document_once_sorted_by_id(tmp_path: Path) -> None:
-    assert len(dealt_bytes(tmp_path, Share(), 3)) == 9
+    assert len(dealt_bytes(tmp_path, MemoryShare(), 3)) == 9
     found = [row for n in range(3) for row in read_rows(tmp_path / "out" / f"train-0000{n}.parquet")]
     ids = [row["id"] for row in found]
     assert ids == sorted(ids) and len(set(ids)) == 26
@@ -45,7 +45,7 @@ def test_what_a_process_may_hold_changes_no_byte(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(buckets, "GROUP_BYTES", group_bytes)
     for name in ("much", "little"):
         (tmp_path / name).mkdir()
-    much, little = dealt_bytes(tmp_path / "much", Share(), 3), dealt_bytes(tmp_path / "little", Share(bytes=40_000), 12)
+    much, little = dealt_bytes(tmp_path / "much", MemoryShare(), 3), dealt_bytes(tmp_path / "little", MemoryShare(bytes=40_000), 12)
     assert much == little
     groups = [len(row_groups(verdicts_file(tmp_path / name, 0))) for name in ("much", "little")]
     assert groups[0] == 1 < groups[1]

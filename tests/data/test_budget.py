@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hanmo.base.errors import ConfigError
-from hanmo.data.budget import LEAST_SPARE, PROCESS_BYTES, Share, budget, memory_bytes, room_for
+from hanmo.data.budget import LEAST_SPARE, PROCESS_BYTES, MemoryShare, budget, memory_bytes, room_for
 
 
 def test_what_is_dealt_and_what_processes_take_is_no_more_than_the_setting() -> None:
@@ -43,7 +43,7 @@ def test_too_many_documents_or_files_are_one_line() -> None:
 
 
 def test_a_long_text_waits_for_another_and_a_short_one_does_not(tmp_path: Path) -> None:
-    share = Share(bytes=1000, turn_bytes=100_000, memory="1GB")
+    share = MemoryShare(bytes=1000, turn_bytes=100_000, memory="1GB")
     done = threading.Event()
 
     def measure() -> None:
@@ -62,7 +62,7 @@ def test_a_long_text_waits_for_another_and_a_short_one_does_not(tmp_path: Path) 
 
 
 def test_a_text_that_never_fits_is_one_line(tmp_path: Path) -> None:
-    narrow = Share(bytes=10, turn_bytes=10, memory="1GB")
+    narrow = MemoryShare(bytes=10, turn_bytes=10, memory="1GB")
     says = r"memory \(=1GB\) is too small for a.txt with 100 characters: about .* lower read.max_bytes"
     with pytest.raises(ConfigError, match=says), room_for("山" * 100, "a.txt", narrow, tmp_path):
         pytest.fail("there was no room")

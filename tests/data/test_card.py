@@ -7,12 +7,12 @@ from hanmo.data.card import card, grouped
 from hanmo.data.card import domains as listed
 from hanmo.data.cleaning.filters import FilterConfig
 from hanmo.data.diversity import Diversity
+from hanmo.data.excerpts import Excerpt
 from hanmo.data.findings import Example, Findings
 from hanmo.data.mixing.mix import MixConfig
-from hanmo.data.phrases import Phrases
+from hanmo.data.phrases import data_phrases
 from hanmo.data.prepare import PrepareConfig
-from hanmo.data.quotations import Quote
-from hanmo.data.receipts import Counts
+from hanmo.data.receipts import ReceiptCounts
 from hanmo.data.statistics import Cluster, Group, Statistics
 
 
@@ -35,7 +35,7 @@ def manifest(**changes) -> dict:
 
 
 def findings(**changes) -> Findings:
-    counts = Counts(total=9, kept=6)
+    counts = ReceiptCounts(total=9, kept=6)
     counts.rules.update({"min_words": 3, "contaminated": 1})
     counts.examples["min_words"] = [{"source": "a#1", "value": 2.0, "threshold": 3.0, "detail": None}]
     counts.examples["contaminated"] = [{"source": "leak#7", "value": 1.0, "threshold": 0.0, "detail": "exam"}]
@@ -45,8 +45,8 @@ def findings(**changes) -> Findings:
 
 
 def full() -> Findings:
-    near = Example(0.7, Quote("letters/b.txt", "one boat", ((4, 8),)), Quote("letters/a.txt", "one ferry", ((4, 9),)))
-    leak = Example(1.0, Quote("exam#3", "an item"), Quote("leak#7", "held an item"))
+    near = Example(0.7, Excerpt("letters/b.txt", "one boat", ((4, 8),)), Excerpt("letters/a.txt", "one ferry", ((4, 9),)))
+    leak = Example(1.0, Excerpt("exam#3", "an item"), Excerpt("leak#7", "held an item"))
     bare = findings(
         largest=[Cluster("letters/a.txt", 1, 2)],
         personal={"email": (4, 2)},
@@ -105,10 +105,10 @@ def test_sections_without_facts_are_left_out() -> None:
 def test_only_the_largest_domains_are_listed_and_the_rest_is_summed() -> None:
     found = findings()
     domains = Counter({f"site-{i:02d}": 30 - i for i in range(25)})
-    rows = listed(Findings(found.counts, found.statistics, found.diversity, domains=domains), Phrases("en"))[1]
+    rows = listed(Findings(found.counts, found.statistics, found.diversity, domains=domains), data_phrases("en"))[1]
     assert len(rows) == 21 and rows[0] == ["site-00", 30] and rows[-1] == ["5 others", sum(30 - i for i in range(20, 25))]
 
 
 def test_many_groups_end_with_the_rest() -> None:
-    rows = grouped({f"site-{i:02d}": Group(2, 1, 100 - i) for i in range(25)}, Phrases("en"))
+    rows = grouped({f"site-{i:02d}": Group(2, 1, 100 - i) for i in range(25)}, data_phrases("en"))
     assert len(rows) == 21 and rows[0] == ["site-00", 2, 1, 100] and rows[-1] == ["5 others", 10, 5, sum(100 - i for i in range(20, 25))]

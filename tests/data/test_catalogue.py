@@ -9,7 +9,7 @@ import pytest
 
 from hanmo.base.errors import DataError, UsageError
 from hanmo.base.storage import sha256
-from hanmo.data.catalogue import ENTRIES, Entry, entry_of, fetch, fetch_entry, find, resolve
+from hanmo.data.catalogue import ENTRIES, CatalogueEntry, entry_of, fetch, fetch_entry, find, resolve
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def wheel(folder: Path) -> Path:
     return path
 
 
-def entry_for(archive: Path, name: str = "shakespeare") -> Entry:
+def entry_for(archive: Path, name: str = "shakespeare") -> CatalogueEntry:
     return dataclasses.replace(ENTRIES[name], digest=sha256(archive))
 
 

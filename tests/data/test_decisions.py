@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ConfigError
-from hanmo.data.budget import DOCUMENT_BYTES, Budget, Share
+from hanmo.data.budget import DOCUMENT_BYTES, Budget, MemoryShare
 from hanmo.data.decisions import decide, together
 from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.duplicates.signatures import SIGNATURE_VALUES
 from hanmo.data.mixing.mix import MixConfig
 from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.shards import VERDICT_COLUMNS, documents_file, signatures_file, verdicts_file
-from hanmo.data.tables import BlockWriter, ColumnKind, Table, TableWriter
+from hanmo.data.tables import ArrowTable, BlockWriter, ColumnKind, TableWriter
 
 
 def digests(numbers: list[int]) -> np.ndarray:
@@ -56,14 +56,16 @@ def write_verdicts(folder: Path, count: int) -> None:
                 }
                 for i in range(start, start + 1000)
             ]
-            writer.write(Table.of([{**row, "mix_group": f"g{row['bytes']}"} for row in rows], VERDICT_COLUMNS))
+            writer.write(ArrowTable.of([{**row, "mix_group": f"g{row['bytes']}"} for row in rows], VERDICT_COLUMNS))
     values = dice.integers(1, 2**32, (count, SIGNATURE_VALUES), dtype=np.uint32)
     values[1::100, :70] = values[::100, :70]
     signatures_file(folder, 0).write_bytes(values.tobytes())
     columns: dict[str, ColumnKind] = {"row": "row", "text": "text"}
     with BlockWriter(documents_file(folder, 0), columns) as writer:
         for start in range(0, count, 1000):
-            writer.write(Table.of([{"row": i, "text": f"a text of its own {i} {'x' * 60}"} for i in range(start, start + 1000)], columns))
+            writer.write(
+                ArrowTable.of([{"row": i, "text": f"a text of its own {i} {'x' * 60}"} for i in range(start, start + 1000)], columns)
+            )
 
 
 def test_a_document_costs_no_more_than_is_said(tmp_path: Path) -> None:
@@ -73,8 +75,8 @@ def test_a_document_costs_no_more_than_is_said(tmp_path: Path) -> None:
     small.mkdir()
     write_verdicts(small, 1000)
     some = MixConfig(by="source", total_documents=500)
-    decide(small, 1, DuplicateConfig(keep="all"), SplitConfig(folds=2), some, budget=Budget(1, Share(), 10**6, "some"))
-    narrow = Budget(workers=1, share=Share(bytes=4_000_000), table_bytes=count * DOCUMENT_BYTES, memory="some")
+    decide(small, 1, DuplicateConfig(keep="all"), SplitConfig(folds=2), some, budget=Budget(1, MemoryShare(), 10**6, "some"))
+    narrow = Budget(workers=1, share=MemoryShare(bytes=4_000_000), table_bytes=count * DOCUMENT_BYTES, memory="some")
     tracemalloc.start()
     made = decide(tmp_path, 1, DuplicateConfig(keep="all"), SplitConfig(folds=2), mixing, budget=narrow)
     peak = tracemalloc.get_traced_memory()[1]
@@ -82,4 +84,4 @@ def test_a_document_costs_no_more_than_is_said(tmp_path: Path) -> None:
     assert (made.splits >= 0).sum() == 50_000
     assert peak < count * DOCUMENT_BYTES + 3 * narrow.share.bytes
     with pytest.raises(ConfigError, match=r"memory \(=some\) is too small for 60,000 documents"):
-        decide(tmp_path, 1, DuplicateConfig(), SplitConfig(), mixing, budget=Budget(1, Share(), count * DOCUMENT_BYTES - 1, "some"))
+        decide(tmp_path, 1, DuplicateConfig(), SplitConfig(), mixing, budget=Budget(1, MemoryShare(), count * DOCUMENT_BYTES - 1, "some"))

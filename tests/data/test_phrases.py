@@ -1,6 +1,6 @@
 import pytest
 
-from hanmo.data.phrases import WORDS, Phrases
+from hanmo.data.phrases import WORDS, data_phrases
 
 
 def test_every_phrase_stands_in_both_languages_with_the_same_blanks() -> None:
@@ -15,4 +15,4 @@ def test_every_phrase_stands_in_both_languages_with_the_same_blanks() -> None:
 
 @pytest.mark.parametrize(("language", "wanted"), [("en", "new 3-grams of words"), ("zh", "新出现的词 3 元组占比")])
 def test_phrases_are_filled_in(language, wanted: str) -> None:
-    assert Phrases(language)("novelty", n=3) == wanted
+    assert data_phrases(language)("novelty", n=3) == wanted

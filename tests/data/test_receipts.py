@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import hanmo.data.receipts as receipts_module
-from hanmo.data.budget import Share, budget
+from hanmo.data.budget import MemoryShare, budget
 from hanmo.data.cleaning.filters import FilterConfig
 from hanmo.data.decisions import decide
 from hanmo.data.duplicates.exact import DuplicateConfig
@@ -98,7 +98,7 @@ def test_row_groups_of_receipts_have_a_fixed_length_however_the_verdicts_lay(tmp
     path.write_text("".join(f'{{"text": "{LONG} {i}"}}\n' for i in range(11)), "utf-8")
     unit = Unit(file=InputFile(path=path, label="a"), format=Format(kind="jsonl"))
     made = []
-    for share in (Share(), Share(bytes=100_000)):
+    for share in (MemoryShare(), MemoryShare(bytes=100_000)):
         job = ShardJob(
             number=0, units=(unit,), folder=tmp_path, read=ReadConfig(), repair=True, filters=FilterConfig(), num_parts=1, share=share
         )

@@ -11,7 +11,7 @@ from hanmo.base.errors import ConfigError, DataError
 from hanmo.data.cleaning.filters import FilterConfig, judge
 from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.replay import FILTER_RULES, config_with, failing, read_assignments, replay
-from hanmo.data.tables import Table
+from hanmo.data.tables import ArrowTable
 
 ASSIGNMENTS = [
     "filters.min_words=60",
@@ -57,7 +57,7 @@ def test_nothing_but_receipts_and_settings_is_read(folder: Path, tmp_path: Path)
 def test_whole_columns_are_judged_as_single_documents_are(folder: Path, preset: str) -> None:
     config = FilterConfig(preset=preset, languages=("en", "zh-Hans"), min_language_score=0.3)
     path = folder / "data" / "receipts.parquet"
-    places = failing(Table.read(path), config)
+    places = failing(ArrowTable.read(path), config)
     for row, place in zip(pq.read_table(path).to_pylist(), places.tolist(), strict=True):
         if row["characters"] is not None:
             assert judge(row, config).rule == (FILTER_RULES[place] if place >= 0 else "")

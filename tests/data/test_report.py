@@ -2,7 +2,7 @@ import pytest
 from tests.data.test_card import findings, full, manifest, mixture
 
 from hanmo.data.findings import Findings
-from hanmo.data.receipts import Counts
+from hanmo.data.receipts import ReceiptCounts
 from hanmo.data.report import report
 
 
@@ -29,5 +29,5 @@ def test_what_was_left_out_stands_beside_what_was_kept_and_items_beside_document
 
 def test_sections_appear_only_where_there_is_something_to_say() -> None:
     bare = findings()
-    page = report(manifest(), Findings(Counts(), bare.statistics, bare.diversity), "zh")
+    page = report(manifest(), Findings(ReceiptCounts(), bare.statistics, bare.diversity), "zh")
     assert "没有文档被拒绝" in page and not any(f"<h2>{heading}</h2>" in page for heading in ("重复", "污染", "个人信息"))

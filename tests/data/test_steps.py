@@ -8,7 +8,7 @@ from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.mixing.augment import AugmentConfig
 from hanmo.data.mixing.mix import MixConfig
 from hanmo.data.mixing.split import SplitConfig
-from hanmo.data.phrases import Phrases
+from hanmo.data.phrases import data_phrases
 from hanmo.data.prepare import PrepareConfig
 from hanmo.data.privacy.redact import RedactConfig
 from hanmo.data.steps import split, steps
@@ -28,7 +28,7 @@ EVERYTHING = PrepareConfig(
 
 def told(config: PrepareConfig, language="en", against=()) -> str:
     manifest = {"settings": to_table(config), "against": [{"name": name} for name in against]}
-    return "\n".join(f"{name}: {sentence}" for name, sentence in steps(manifest, findings(), Phrases(language)))
+    return "\n".join(f"{name}: {sentence}" for name, sentence in steps(manifest, findings(), data_phrases(language)))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_was_not_done_is_said_and_nothing_that_was_not_asked() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_split_is_never_said_to_depend_on_the_text_alone_where_it_does_not(language) -> None:
-    say = Phrases(language)
+    say = data_phrases(language)
     by_group = to_table(PrepareConfig(split=SplitConfig(group_by="source")))
     alone = to_table(PrepareConfig(duplicates=DuplicateConfig(near=False)))
     found = [split(settings, say) for settings in (to_table(PrepareConfig()), by_group, alone)]

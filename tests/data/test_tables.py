@@ -5,7 +5,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hanmo.data.tables import BlockWriter, Gap, Table, TableError, TableWriter, column_names, read_past_gaps, read_rows, row_groups
+from hanmo.data.tables import (
+    ArrowTable,
+    BlockWriter,
+    TableError,
+    TableWriter,
+    UnreadRows,
+    column_names,
+    read_past_gaps,
+    read_rows,
+    row_groups,
+)
 
 COLUMNS = {"id": "text", "metadata": "metadata", "n": "count", "share": "number", "kept": "flag", "digest": "digest"}
 ROWS = [
@@ -17,7 +27,7 @@ ROWS = [
 def write(path: Path, *pieces: list[dict]) -> Path:
     with TableWriter(path, COLUMNS) as writer:
         for piece in pieces:
-            writer.write(Table.of(piece, COLUMNS))
+            writer.write(ArrowTable.of(piece, COLUMNS))
     return path
 
 
@@ -29,20 +39,20 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         assert column_names(stream) == list(COLUMNS)
         assert list(read_rows(stream)) == [*ROWS, ROWS[0]]
     assert list(read_rows(path, columns=("n", "absent"), groups=[1])) == [{"n": 1}]
-    assert [table.texts("id") for table in Table.groups(path, ("id",))] == [["a", "b"], ["a"]]
+    assert [table.texts("id") for table in ArrowTable.groups(path, ("id",))] == [["a", "b"], ["a"]]
 
 
 def test_blocks_are_read_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "blocks"
     with BlockWriter(path, COLUMNS) as writer:
         for piece in (ROWS, ROWS[1:], ROWS[:1]):
-            writer.write(Table.of(piece, COLUMNS))
-    assert [table.rows() for table in Table.blocks(path)] == [ROWS, ROWS[1:], ROWS[:1]]
-    assert [table.rows() for table in Table.blocks(path, ("n",), [2, 0])] == [[{"n": 1}], [{"n": 1}, {"n": 2}]]
+            writer.write(ArrowTable.of(piece, COLUMNS))
+    assert [table.rows() for table in ArrowTable.blocks(path)] == [ROWS, ROWS[1:], ROWS[:1]]
+    assert [table.rows() for table in ArrowTable.blocks(path, ("n",), [2, 0])] == [[{"n": 1}], [{"n": 1}, {"n": 2}]]
 
 
 def test_numbers_of_a_column_with_nulls_have_zeros(tmp_path: Path) -> None:
-    table = Table.of([{"n": 2, "kept": True}, {}], {"n": "count", "kept": "flag"})
+    table = ArrowTable.of([{"n": 2, "kept": True}, {}], {"n": "count", "kept": "flag"})
     assert table.numbers("n").tolist() == [2, 0] and table.numbers("kept").tolist() == [1, 0]
 
 
@@ -58,11 +68,11 @@ def test_a_file_without_rows_is_still_a_table(tmp_path: Path) -> None:
 
 
 def test_columns_become_arrays() -> None:
-    table = Table.of(ROWS, COLUMNS)
+    table = ArrowTable.of(ROWS, COLUMNS)
     assert table.numbers("n").tolist() == [1, 2]
     assert table.present("share").tolist() == [True, False]
     assert table.digests("digest").view("S16").ravel().tolist() == [b"0123456789abcdef", b""]
-    taken = Table.concatenate([table, table]).take(np.array([3, 0])).sorted_by("id").with_column("more", "text", ["x", None])
+    taken = ArrowTable.concatenate([table, table]).take(np.array([3, 0])).sorted_by("id").with_column("more", "text", ["x", None])
     assert taken.texts("id") == ["a", "b"] and taken.names[-1] == "more" and len(taken) == 2
     assert taken.select(["n"]).names == ["n"]
     assert table.num_bytes > 0
@@ -125,7 +135,7 @@ def test_a_broken_row_group_is_a_gap_and_the_next_one_is_read(tmp_path: Path) ->
     data[place.dictionary_page_offset : place.data_page_offset + 4] = bytes(place.data_page_offset + 4 - place.dictionary_page_offset)
     path.write_bytes(data)
     found = list(read_past_gaps(path))
-    gaps = [(number, row) for number, row in enumerate(found) if isinstance(row, Gap)]
+    gaps = [(number, row) for number, row in enumerate(found) if isinstance(row, UnreadRows)]
     assert [(number, gap.rows) for number, gap in gaps] == [(10, 10)] and gaps[0][1].reason
     assert found[:10] + found[11:] == [{"text": f"row {number}"} for number in (*range(10), *range(20, 30))]
     with pytest.raises(TableError):

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from hanmo.data.shards import VERDICT_COLUMNS, verdicts_file
-from hanmo.data.tables import Table, TableWriter
+from hanmo.data.tables import ArrowTable, TableWriter
 from hanmo.data.verdicts import Verdicts
 
 ROWS = [
@@ -22,7 +22,7 @@ def test_columns_are_those_of_all_shards_one_after_the_other(tmp_path: Path) -> 
     for shard, parts in enumerate(((ROWS[:2], ROWS[2:3]), (), (ROWS[3:],))):
         with TableWriter(verdicts_file(tmp_path, shard), VERDICT_COLUMNS) as writer:
             for part in parts:
-                writer.write(Table.of(part, VERDICT_COLUMNS))
+                writer.write(ArrowTable.of(part, VERDICT_COLUMNS))
     verdicts = Verdicts(tmp_path, 3)
     assert len(verdicts) == 9 and verdicts.borders.tolist() == [0, 3, 3, 9]
     assert [len(table) for table in verdicts.tables(("id",))] == [2, 1, 6]

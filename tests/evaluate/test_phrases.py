@@ -1,6 +1,6 @@
 import string
 
-from hanmo.evaluate.phrases import WORDS, Phrases
+from hanmo.evaluate.phrases import WORDS, report_phrases
 
 
 def test_every_phrase_has_both_languages_with_the_same_places_to_fill() -> None:
@@ -13,4 +13,4 @@ def test_every_phrase_has_both_languages_with_the_same_places_to_fill() -> None:
 
 
 def test_word_nobody_translated_is_shown_as_it_is() -> None:
-    assert Phrases("zh")("some-model") == "some-model" and Phrases("zh")("transformer") == "Transformer"
+    assert report_phrases("zh")("some-model") == "some-model" and report_phrases("zh")("transformer") == "Transformer"

@@ -12,7 +12,7 @@ import pytest
 
 from hanmo.base.runs import Run
 from hanmo.base.storage import write_json, write_text
-from hanmo.evaluate.phrases import Phrases
+from hanmo.evaluate.phrases import report_phrases
 from hanmo.evaluate.report import report, summary, table, verdict, write_report
 
 MODELS = {"uniform": 4.1, "unigram": 3.5, "kneser-ney": 2.4, "lstm": 2.31, "transformer": 2.05}
@@ -121,7 +121,7 @@ class Words(HTMLParser):
 def test_report_opens_offline_and_says_everything(tmp_path: Path, language: Any) -> None:
     run = make_run(tmp_path / "plays")
     write_report(run, title="Plays", language=language)
-    seen, say = Words(run.report.read_text("utf-8")), Phrases(language)
+    seen, say = Words(run.report.read_text("utf-8")), report_phrases(language)
     assert seen.loads and all(each.startswith("data:image/png") for each in seen.loads)
     assert (run.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     expected = [
@@ -158,7 +158,7 @@ def test_model_that_is_not_shown_to_be_worse_is_named() -> None:
     found = evaluation()
     found["differences"]["lstm"] |= {"difference": -0.01, "interval": [-0.03, 0.01]}
     found["differences"]["unigram"] |= {"interval": None}
-    assert verdict(found, Phrases("en")).endswith("is not shown to be better than: unigram, LSTM.")
+    assert verdict(found, report_phrases("en")).endswith("is not shown to be better than: unigram, LSTM.")
 
 
 def test_result_without_interval_is_shown_as_a_number_alone(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.model.families.conftest import BERT, CONFIGS, MARIAN, SMALL, T5, live
 
 from hanmo.base.records import Document
 from hanmo.batches.store import TokenStore
-from hanmo.convert.gguf_blocks import BY_NAME, Format
+from hanmo.convert.gguf_blocks import BY_NAME, BlockFormat
 from hanmo.convert.gguf_names import ggml_settings, ggml_tensors
 from hanmo.convert.gguf_reader import GgufFile
 from hanmo.convert.gguf_tokenizer import tokenizer_metadata
@@ -33,7 +33,7 @@ from hanmo.model.store import load_model, save_model
 from hanmo.tokenizer.config import TokenizerConfig
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
-from hanmo.train.checkpoint import Progressed, save
+from hanmo.train.checkpoint import TrainingState, save
 
 Reader = Literal["text", "vectors", "pairs", "file", "tokens", "checkpoint", "template", "states", "data"]
 Files = dict[str, bytes]
@@ -112,7 +112,7 @@ def make_seeds(place: Path) -> dict[str, Seed]:
     keep("parts without an index", "text", _unlisted(place / "sharded", place / "unlisted"))
     keep("gguf in two", "file", _in_two(place / "gguf qwen3" / "m.gguf", place / "gguf in two"))
     keep("tokens", "tokens", _tokens(place / "tokens"))
-    progress = Progressed(step=3, tokens=7, seconds=1.0)
+    progress = TrainingState(step=3, tokens=7, seconds=1.0)
     save(place / "checkpoint", "step", {"w": torch.randn(3, 4), "m": torch.zeros(2)}, progress)
     keep("checkpoint", "checkpoint", place / "checkpoint" / "step-00000003")
     seeds += [Seed(name, "data", {file: content}) for name, (file, content) in sound_texts().items()]
@@ -219,7 +219,7 @@ def _with_tokenizer(folder: Path, kind: str) -> Path:
     return folder
 
 
-def noise(kind: Format) -> Format:
+def noise(kind: BlockFormat) -> BlockFormat:
     """A format that we only read, written as noise; scales are kept small, so that numbers are finite."""
     if kind.encode is not None:
         return kind
@@ -236,7 +236,7 @@ def _gguf(place: Path, name: str, width: int, path: Path) -> None:
     write_as_gguf(model_folder(place / f"source of {name}", config, TEMPLATE), path, noise(BY_NAME[name]))
 
 
-def write_as_gguf(folder: Path, path: Path, kind: Format) -> None:
+def write_as_gguf(folder: Path, path: Path, kind: BlockFormat) -> None:
     """A model folder as a GGUF file whose matrices have this format where their rows allow it."""
     network, tokenizer = load_model(folder), Tokenizer.load(folder)
     layout = families.layout_of(network.config)  # pyright: ignore[reportArgumentType]

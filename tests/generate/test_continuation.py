@@ -5,16 +5,16 @@ import torch
 from tests.generate.test_engine import TOKENIZER, V
 
 from hanmo.base.errors import ModelError, UsageError
-from hanmo.generate.continuation import Chosen, Continuation, Limits, choose, likeliest, possible
+from hanmo.generate.continuation import Chosen, Continuation, RequestLimits, choose, likeliest, possible
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prompt import Opening
-from hanmo.generate.sample import Words
+from hanmo.generate.sample import SamplingTokens
 
 EOT = TOKENIZER.eot_id
 
 
 def one_of(prompt: str = "the", context: int | None = None, seed: int = 0, **options: object) -> Continuation:
-    limits = Limits(SamplingOptions(**options), context, Words((EOT,)))  # pyright: ignore[reportArgumentType]
+    limits = RequestLimits(SamplingOptions(**options), context, SamplingTokens((EOT,)))  # pyright: ignore[reportArgumentType]
     return Continuation(Opening(prompt, [EOT, *TOKENIZER.encode(prompt).tolist()]), seed, 0, TOKENIZER, limits)
 
 
@@ -67,12 +67,12 @@ def test_sequences_with_other_options_do_not_meet_in_a_batch() -> None:
 
 
 def test_a_prompt_that_fits_has_room_and_one_that_does_not_is_one_line() -> None:
-    limits = Limits(SamplingOptions(max_tokens=9, overflow="stop"), 10, Words())
+    limits = RequestLimits(SamplingOptions(max_tokens=9, overflow="stop"), 10, SamplingTokens())
     assert [limits.room(length) for length in (1, 4, 9)] == [9, 6, 1]
     limits.check("short", range(9))
     with pytest.raises(UsageError, match=r"the prompt 'z{30}...' has 10 tokens .* at most 9: shorten it"):
         limits.check("z" * 40, range(10))
-    assert Limits(dataclasses.replace(limits.options, overflow="slide"), 10, Words()).room(10) == 9
+    assert RequestLimits(dataclasses.replace(limits.options, overflow="slide"), 10, SamplingTokens()).room(10) == 9
 
 
 def test_likeliest_come_with_log_probabilities_of_the_whole_vocabulary() -> None:

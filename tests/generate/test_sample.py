@@ -81,7 +81,7 @@ any_chain = st.builds(
     min_tokens=st.sampled_from([0, 3, 4]),
     min_length=st.sampled_from([0, 25, 26]),
 )
-WORDS = sample.Words(end_ids=(1, 7), bad=((3,), (2, 4), (0, 1, 5)))
+WORDS = sample.SamplingTokens(end_ids=(1, 7), bad=((3,), (2, 4), (0, 1, 5)))
 
 
 def their_chain(options: SamplingOptions) -> transformers.LogitsProcessorList:

@@ -11,7 +11,7 @@ from tests.generate.test_engine import NETWORKS, TOKENIZER, V
 from hanmo.generate.continuation import Continuation, Generation
 from hanmo.generate.engine import continuations, generate, limits_of
 from hanmo.generate.options import SamplingOptions
-from hanmo.generate.prefixes import Prefixes
+from hanmo.generate.prefix_cache import PrefixCache
 from hanmo.generate.scheduler import Scheduler, _closed_up
 from hanmo.model.decoder import Decoder
 from hanmo.model.quantized import quantized
@@ -62,7 +62,7 @@ def test_whoever_comes_goes_and_is_cancelled_a_text_is_what_it_is_alone(
 ) -> None:
     """Streamed pieces joined are the text; what is cancelled is a beginning of it."""
     network = EVERY[name]
-    scheduler = Scheduler(network, V, rows=rows, chunk=CHUNK, prefixes=Prefixes(CHUNK, remembered))
+    scheduler = Scheduler(network, V, rows=rows, chunk=CHUNK, prefixes=PrefixCache(CHUNK, remembered))
     sequences = [sequence(network, each["prompt"], each["options"]) for each in requests]
     heard = {id(one): "" for one in sequences}
     tick = 0
@@ -85,7 +85,7 @@ def test_whoever_comes_goes_and_is_cancelled_a_text_is_what_it_is_alone(
             assert made == expected
 
 
-def run(network: Model, prompts: Sequence[str], prefixes: Prefixes | None, chunk: int = CHUNK) -> list[list[int]]:
+def run(network: Model, prompts: Sequence[str], prefixes: PrefixCache | None, chunk: int = CHUNK) -> list[list[int]]:
     scheduler = Scheduler(network, V, chunk=chunk, prefixes=prefixes)
     sequences = [sequence(network, prompt, SamplingOptions(max_tokens=6, seed=number)) for number, prompt in enumerate(prompts)]
     for one in sequences:
@@ -96,7 +96,7 @@ def run(network: Model, prompts: Sequence[str], prefixes: Prefixes | None, chunk
 
 
 def test_a_shared_beginning_is_read_once_also_by_those_who_come_later() -> None:
-    prefixes = Prefixes(CHUNK, 1000)
+    prefixes = PrefixCache(CHUNK, 1000)
     network = NETWORKS["decoder"]
     prompts = [SHARED + "the cat", SHARED + "a"]
     first = run(network, prompts, prefixes)
@@ -109,7 +109,7 @@ def test_a_shared_beginning_is_read_once_also_by_those_who_come_later() -> None:
 
 
 def test_a_prompt_that_several_wait_for_is_read_once() -> None:
-    prefixes = Prefixes(CHUNK, 0)
+    prefixes = PrefixCache(CHUNK, 0)
     run(NETWORKS["decoder"], [SHARED] * 5, prefixes)
     assert prefixes.misses == 1 + len(TOKENIZER.encode(SHARED))
 
@@ -121,7 +121,7 @@ def test_what_is_remembered_of_a_chunk_is_what_reading_it_gives_to_the_last_bit(
     assert isinstance(network, Decoder)
     made = []
     for _ in range(2):
-        prefixes = Prefixes(CHUNK, 1000)
+        prefixes = PrefixCache(CHUNK, 1000)
         run(network, [SHARED + "the cat"], prefixes)
         made.append(prefixes.find([TOKENIZER.eot_id, *TOKENIZER.encode(SHARED + "the cat").tolist()])[1])
     assert len(made[0]) >= 2
@@ -208,7 +208,7 @@ def test_a_cancelled_request_frees_its_row_at_the_next_step() -> None:
 
 def test_what_was_read_known_and_drawn_is_counted_once_for_a_prompt_that_several_share() -> None:
     network = NETWORKS["decoder"]
-    scheduler = Scheduler(network, V, chunk=CHUNK, prefixes=Prefixes(CHUNK, 400))
+    scheduler = Scheduler(network, V, chunk=CHUNK, prefixes=PrefixCache(CHUNK, 400))
     options = SamplingOptions(max_tokens=3, seed=1, num_return_sequences=3, logit_bias={TOKENIZER.eot_id: float("-inf")})
     several = continuations(network, SHARED, 1, TOKENIZER, limits_of(network, TOKENIZER, options))
     for one in (*several, sequence(network, SHARED + "the", dataclasses.replace(options, num_return_sequences=1))):

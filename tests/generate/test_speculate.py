@@ -14,7 +14,7 @@ from hanmo.base.errors import UsageError
 from hanmo.generate.continuation import Continuation
 from hanmo.generate.engine import continuations, generate, limits_of
 from hanmo.generate.options import SamplingOptions
-from hanmo.generate.speculate import PRICES, Counts, Draft, Lookup, Price, price_of, speculate
+from hanmo.generate.speculate import PRICES, AcceptanceCounts, Draft, Lookup, Price, price_of, speculate
 from hanmo.model.config import NgramConfig
 from hanmo.model.decoder import Decoder
 from hanmo.model.ngram import Ngram
@@ -42,9 +42,9 @@ def test_the_text_is_that_of_plain_decoding(name: str, options: SamplingOptions,
     assert same(plain, guessing)
 
 
-def counted(network: Model, guesser: Draft | Lookup, options: SamplingOptions, prompt: str) -> tuple[list[int], Counts]:
+def counted(network: Model, guesser: Draft | Lookup, options: SamplingOptions, prompt: str) -> tuple[list[int], AcceptanceCounts]:
     one = continuations(network, prompt, options.seed or 0, TOKENIZER, limits_of(network, TOKENIZER, options))[0]
-    counts = Counts()
+    counts = AcceptanceCounts()
     list(speculate(network, one, guesser, V, counts))
     return one.ids, counts
 
@@ -117,7 +117,7 @@ def test_drawn_shares_are_the_models_own_whatever_the_draft_guesses() -> None:
     seen: Counter[tuple[int, ...]] = Counter()
     draws, accepted = 500, 0
     for seed in range(draws):
-        one, counts = continuations(network, "the", seed, TOKENIZER, limits)[0], Counts()
+        one, counts = continuations(network, "the", seed, TOKENIZER, limits)[0], AcceptanceCounts()
         list(speculate(network, one, Draft(draft, V, 3), V, counts))
         seen[tuple(one.ids[1:])] += 1
         accepted += counts.accepted

@@ -6,7 +6,7 @@ from tests.model.conftest import GPT2
 
 from hanmo.model.attention import (
     Attention,
-    Sight,
+    AttentionMask,
     attend_row_by_row,
     causal_mask,
     first_of_segment,
@@ -51,7 +51,7 @@ def test_the_module_equals_the_formula() -> None:
     x = torch.randn(2, 7, 64)
     projections = (*module.qkv.weight.chunk(3), module.out.weight)
     expected = multi_head_attention(x, projections, 2, causal_mask(7, 7))
-    torch.testing.assert_close(module(x, None, Sight(7)), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(module(x, None, AttentionMask(7)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_grouped_queries_share_a_key_head() -> None:
@@ -60,7 +60,7 @@ def test_grouped_queries_share_a_key_head() -> None:
     q, k, v = module.qkv.weight.split([64, 32, 32])
     repeated = [w.unflatten(0, (2, 16)).repeat_interleave(2, 0).flatten(0, 1) for w in (k, v)]
     expected = multi_head_attention(x, (q, *repeated, module.out.weight), 4, causal_mask(6, 6))
-    torch.testing.assert_close(module(x, None, Sight(6)), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(module(x, None, AttentionMask(6)), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("window", [None, 7])
@@ -71,7 +71,7 @@ def test_the_fast_path_equals_the_plain_one(config: DecoderConfig, segmented: bo
     if not attention_usable(x):
         pytest.skip("no attention kernel on this machine")
     first = first_of_segment(torch.arange(33).div(10, rounding_mode="floor").expand(2, -1)) if segmented else None
-    sight = Sight(33, 0, first, rows=2).within(window)
+    sight = AttentionMask(33, 0, first, rows=2).within(window)
     angles = rotary_angles(torch.arange(33)[None], config.head_width, 10000.0)
     fast = module(x, angles, sight).detach().float()
     with switched_off():
@@ -83,9 +83,9 @@ def test_dropout_acts_in_training_only() -> None:
     config = DecoderConfig(vocab_size=5, hidden_size=64, num_attention_heads=2, attention_dropout=0.5)
     for dtype in (torch.float32, torch.bfloat16):
         module, x = Attention(config, 0).to(dtype), torch.randn(1, 20, 64).to(dtype)
-        assert not torch.equal(module(x, None, Sight(20)), module(x, None, Sight(20)))
+        assert not torch.equal(module(x, None, AttentionMask(20)), module(x, None, AttentionMask(20)))
         module.eval()
-        assert torch.equal(module(x, None, Sight(20)), module(x, None, Sight(20)))
+        assert torch.equal(module(x, None, AttentionMask(20)), module(x, None, AttentionMask(20)))
 
 
 def test_first_of_segment_is_where_its_run_began() -> None:
@@ -93,24 +93,24 @@ def test_first_of_segment_is_where_its_run_began() -> None:
 
 
 def test_sight_is_a_mask_of_first_to_own() -> None:
-    sight = Sight(2, 3, torch.tensor([[1, 1], [4, 5]]).clamp(max=torch.tensor([3, 4])))
+    sight = AttentionMask(2, 3, torch.tensor([[1, 1], [4, 5]]).clamp(max=torch.tensor([3, 4])))
     assert sight.allowed_BTS is not None
     assert sight.allowed_BTS.int().tolist() == [[[0, 1, 1, 1, 0], [0, 1, 1, 1, 1]], [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]]
-    assert Sight(1, 9).allowed_BTS is None
-    assert Sight(4).is_causal and not Sight(2, 3).is_causal
+    assert AttentionMask(1, 9).allowed_BTS is None
+    assert AttentionMask(4).is_causal and not AttentionMask(2, 3).is_causal
 
 
 def test_a_window_is_a_mask_of_the_last_tokens_of_which_slots_before_are_left_out() -> None:
-    sight = Sight(2, 3).within(2)
+    sight = AttentionMask(2, 3).within(2)
     assert (sight.skipped, sight.allowed_BTS is not None) == (2, True)
     assert sight.allowed_BTS is not None and sight.allowed_BTS.int().tolist() == [[[1, 1, 0], [0, 1, 1]]]
-    padded = Sight(2, 3, torch.tensor([[1, 1], [4, 4]]).clamp(max=torch.tensor([3, 4]))).within(3)
+    padded = AttentionMask(2, 3, torch.tensor([[1, 1], [4, 4]]).clamp(max=torch.tensor([3, 4]))).within(3)
     assert padded.allowed_BTS is not None
     assert padded.allowed_BTS.int().tolist() == [[[1, 1, 1, 0], [0, 1, 1, 1]], [[0, 0, 1, 0], [0, 0, 0, 1]]]
-    one = Sight(1, 9).within(4)
+    one = AttentionMask(1, 9).within(4)
     assert (one.skipped, one.allowed_BTS) == (6, None)
-    assert Sight(5).within(5).is_causal
-    first = Sight(3, rows=2).within(2).first_int32_BT
+    assert AttentionMask(5).within(5).is_causal
+    first = AttentionMask(3, rows=2).within(2).first_int32_BT
     assert first is not None and first.tolist() == [[0, 0, 1]] * 2
 
 
@@ -119,7 +119,7 @@ def test_scores_are_divided_by_what_the_configuration_says() -> None:
     module, x = Attention(config, 0), torch.randn(1, 6, 64)
     q, k, v = (module.qkv(x).unflatten(-1, (6, 32)).transpose(1, 2)).split(2, 1)
     mixed = scaled_dot_product_attention(q, k, v, causal_mask(6, 6), scale=8**-0.5).transpose(1, 2).flatten(2)
-    torch.testing.assert_close(module(x, None, Sight(6)), module.out(mixed), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(module(x, None, AttentionMask(6)), module.out(mixed), rtol=1e-4, atol=1e-5)
 
 
 def test_biases_stand_where_the_configuration_says() -> None:

@@ -2,10 +2,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hanmo.model.next_token import NextToken
+from hanmo.model.next_token import NextTokenNetwork
 
 
-class Bigrams(NextToken):
+class Bigrams(NextTokenNetwork):
     """The smallest network there is: what follows a token depends on that token."""
 
     def __init__(self) -> None:

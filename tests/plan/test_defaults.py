@@ -11,7 +11,7 @@ from hanmo.plan.defaults import (
     GOES_WITH_SIZE,
     SIZE,
     Fitted,
-    Text,
+    TextFacts,
     Training,
     effective_tokens,
     fit,
@@ -26,7 +26,7 @@ TRAINING = Training(batch_size=16, context_length=256, optimizer="muon", warmup_
 
 def fitted(tokens: int, minutes: float = 0.0, free: tuple[str, ...] = FITTABLE, model: DecoderConfig = MODEL, **training) -> Fitted:
     settings = Training(**{**vars_of(TRAINING), **training})
-    return fit(free, model, settings, Text(train_tokens=tokens, minutes=minutes, cores=2))
+    return fit(free, model, settings, TextFacts(train_tokens=tokens, minutes=minutes, cores=2))
 
 
 def vars_of(training: Training) -> dict[str, object]:
@@ -68,7 +68,7 @@ def test_without_minutes_the_steps_cost_what_ten_minutes_allow() -> None:
     width, layers, heads = (int(found.values[key]) for key in SIZE)
     model = DecoderConfig(vocab_size=8192, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, qk_norm=True)
     compute = count_compute(model, context_length=256, batch_size=16, optimizer="muon")
-    assert compute.per_run(int(found.values["train.max_steps"])) == pytest.approx(Text(train_tokens=1).flops, rel=0.01)
+    assert compute.per_run(int(found.values["train.max_steps"])) == pytest.approx(TextFacts(train_tokens=1).flops, rel=0.01)
 
 
 @pytest.mark.parametrize("named", FITTABLE)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hanmo.model.config import DecoderConfig
 from hanmo.plan.compute import count_compute
-from hanmo.plan.estimate import ASSUMPTIONS, Disk, Estimate, Limits, Prices, Speed, count_steps, estimate, forecast_and_fact
+from hanmo.plan.estimate import ASSUMPTIONS, Disk, Estimate, Prices, RunLimits, Speed, count_steps, estimate, forecast_and_fact
 from hanmo.plan.memory import Step, count_memory
 
 CONFIG = DecoderConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)
@@ -21,10 +21,10 @@ SPEED = Speed(
     seconds_to_start=4.0,
     peak_memory_bytes=300_000_000,
 )
-LIMITS = Limits(max_steps=100, eval_every=50, evaluation_tokens=2000, checkpoint_every=25)
+LIMITS = RunLimits(max_steps=100, eval_every=50, evaluation_tokens=2000, checkpoint_every=25)
 
 
-def made(limits: Limits = LIMITS, prices: Prices | None = None, speed: Speed = SPEED, data_bytes: int = 0) -> Estimate:
+def made(limits: RunLimits = LIMITS, prices: Prices | None = None, speed: Speed = SPEED, data_bytes: int = 0) -> Estimate:
     return estimate(compute=COMPUTE, memory=MEMORY, disk=DISK, speed=speed, limits=limits, prices=prices or Prices(), data_bytes=data_bytes)
 
 
@@ -43,21 +43,21 @@ def test_time_is_start_training_evaluation_and_saving() -> None:
 @pytest.mark.parametrize(
     "limits, steps",
     [
-        (Limits(max_steps=7), 7),
-        (Limits(max_tokens=8 * 64 * 3), 3),
-        (Limits(max_tokens=8 * 64 * 3 + 1), 4),
-        (Limits(max_minutes=1.0), 120),
-        (Limits(max_steps=7, max_tokens=8 * 64 * 3, max_minutes=1.0), 3),
-        (Limits(), None),
+        (RunLimits(max_steps=7), 7),
+        (RunLimits(max_tokens=8 * 64 * 3), 3),
+        (RunLimits(max_tokens=8 * 64 * 3 + 1), 4),
+        (RunLimits(max_minutes=1.0), 120),
+        (RunLimits(max_steps=7, max_tokens=8 * 64 * 3, max_minutes=1.0), 3),
+        (RunLimits(), None),
     ],
 )
-def test_run_ends_at_its_tightest_limit(limits: Limits, steps: int | None) -> None:
+def test_run_ends_at_its_tightest_limit(limits: RunLimits, steps: int | None) -> None:
     assert count_steps(COMPUTE, DISK, SPEED, limits) == steps
 
 
 @given(st.floats(0.5, 500), st.integers(0, 50), st.integers(0, 50))
 def test_run_limited_by_the_clock_takes_about_that_time(minutes: float, eval_every: int, checkpoint_every: int) -> None:
-    limits = Limits(max_minutes=minutes, eval_every=eval_every, evaluation_tokens=2000, checkpoint_every=checkpoint_every)
+    limits = RunLimits(max_minutes=minutes, eval_every=eval_every, evaluation_tokens=2000, checkpoint_every=checkpoint_every)
     plan = made(limits)
     counted = sum(plan.seconds.values()) - plan.seconds["start"]
     one_of_each = SPEED.seconds_of_first_step + 1.0 + 2.0 + 3.0 + 1.0
@@ -65,7 +65,7 @@ def test_run_limited_by_the_clock_takes_about_that_time(minutes: float, eval_eve
 
 
 def test_run_that_only_the_validation_loss_ends_has_no_length() -> None:
-    plan = made(Limits(eval_every=10))
+    plan = made(RunLimits(eval_every=10))
     assert plan.steps is None and plan.minutes is None and plan.money is None and plan.flops is None
     assert "assume_no_end" in plan.assumptions
 
@@ -97,7 +97,7 @@ def test_without_a_probe_the_matrix_rate_decides() -> None:
 
 
 def test_every_assumption_can_be_said_in_both_languages() -> None:
-    plans = [made(), made(Limits(max_minutes=3), Prices(price_per_hour=1, watts=1)), made(Limits())]
+    plans = [made(), made(RunLimits(max_minutes=3), Prices(price_per_hour=1, watts=1)), made(RunLimits())]
     for key, value in {key: value for plan in plans for key, value in plan.assumptions.items()}.items():
         english, chinese = (text.format(value=value) for text in ASSUMPTIONS[key])
         assert english != chinese and "{" not in english + chinese

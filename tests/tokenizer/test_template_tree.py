@@ -2,13 +2,13 @@
 
 import jinja2
 
-from hanmo.tokenizer.template_tree import GENERATION_BEGINS, GENERATION_ENDS, OWN, Generation, caged
+from hanmo.tokenizer.template_tree import GENERATION_BEGINS, GENERATION_ENDS, OWN, GenerationTag, caged
 
 
 def seen(source: str, **variables: object) -> tuple[str, list[str]]:
     """What a template writes, and which of the cage's functions it went through."""
     used: list[str] = []
-    cage = jinja2.Environment(extensions=[Generation], optimized=False)
+    cage = jinja2.Environment(extensions=[GenerationTag], optimized=False)
     for name in OWN:
 
         def call(*values: object, name: str = name) -> object:

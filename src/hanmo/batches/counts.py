@@ -13,7 +13,7 @@ import numpy as np
 
 from hanmo.base.storage import write_atomically
 from hanmo.batches.store import TokenStore
-from hanmo.data.tables import ColumnKind, Table, TableWriter, read_rows
+from hanmo.data.tables import ArrowTable, ColumnKind, TableWriter, read_rows
 
 COLUMNS: dict[str, ColumnKind] = {"id": "text", "tokens": "count", "tokenizer": "text"}
 ROWS = 65_536
@@ -36,10 +36,10 @@ def write_counts(dataset: Path, stores: Iterable[TokenStore], tokenizer: str) ->
                 for id, length in zip(store.document_ids(), lengths, strict=True):
                     rows.append({"id": id, "tokens": length, "tokenizer": tokenizer})
                     if len(rows) == ROWS:
-                        writer.write(Table.of(rows, COLUMNS))
+                        writer.write(ArrowTable.of(rows, COLUMNS))
                         rows = []
                 if rows:
-                    writer.write(Table.of(rows, COLUMNS))
+                    writer.write(ArrowTable.of(rows, COLUMNS))
 
     write_atomically(path, write)
     return path

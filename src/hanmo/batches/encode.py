@@ -132,7 +132,7 @@ class Writer:
             self._open()
         return True
 
-    def _begin(self, group: Sequence[Document], encoder: "Encoder") -> _Group:
+    def _begin(self, group: Sequence[Document], encoder: "EncodingPool") -> _Group:
         """Find out what has to be encoded, and ask for it."""
         texts = [document.text.encode("utf-8", "surrogatepass") for document in group]
         digests = np.array([_digest(document.id, text) for document, text in zip(group, texts, strict=True)], dtype=np.uint64)
@@ -243,7 +243,7 @@ class Writer:
         return np.fromfile(self.work / "index.bin", dtype=INDEX, count=sizes[2] // INDEX.itemsize)
 
 
-class Encoder:
+class EncodingPool:
     """Encodes texts in a thread at first, and in other processes when there is much to do."""
 
     def __init__(self, encode_batch: EncodeBatch, vocabulary: Vocabulary, workers: int) -> None:
@@ -270,8 +270,8 @@ class Encoder:
 
 
 @contextlib.contextmanager
-def _encoder(encode_batch: EncodeBatch, vocabulary: Vocabulary, workers: int) -> Generator[Encoder]:
-    encoder = Encoder(encode_batch, vocabulary, workers)
+def _encoder(encode_batch: EncodeBatch, vocabulary: Vocabulary, workers: int) -> Generator[EncodingPool]:
+    encoder = EncodingPool(encode_batch, vocabulary, workers)
     try:
         yield encoder
     except BrokenProcessPool:

@@ -16,7 +16,7 @@ from hanmo.base.errors import ConfigError
 from hanmo.base.records import Batch
 from hanmo.batches.config import ObjectiveConfig
 from hanmo.batches.draws import partition, uniforms
-from hanmo.batches.marks import Groups, Marks
+from hanmo.batches.special_tokens import Groups, SpecialTokens
 from hanmo.model.config import NetworkKind
 
 Ids = NDArray[np.int64]
@@ -64,7 +64,7 @@ class NextToken:
         return Batch(ids=rows.ids, targets=rows.following, weights=rows.valid.astype(np.float32), segments=rows.segments)
 
 
-def choose(ids: Ids, groups: NDArray[np.int64], share: float, marks: Marks, seed: int) -> Flags:
+def choose(ids: Ids, groups: NDArray[np.int64], share: float, marks: SpecialTokens, seed: int) -> Flags:
     """Which tokens of a text are hidden: each group with probability `share`, at least one, never a special token."""
     able = ~np.isin(ids, marks.special)
     if not able.any():
@@ -74,7 +74,7 @@ def choose(ids: Ids, groups: NDArray[np.int64], share: float, marks: Marks, seed
     return chosen if chosen.any() else able & (drawn == drawn[able].min())
 
 
-def mask(ids: Ids, chosen: Flags, marks: Marks, seed: int) -> Ids:
+def mask(ids: Ids, chosen: Flags, marks: SpecialTokens, seed: int) -> Ids:
     """The chosen tokens as the mask (80 %), as any token that is not special (10 %), as they are (10 %); Devlin et al. 2019."""
     assert marks.mask is not None
     kind, which = uniforms(len(ids), seed), uniforms(len(ids), seed + len(ids))
@@ -83,7 +83,7 @@ def mask(ids: Ids, chosen: Flags, marks: Marks, seed: int) -> Ids:
     return np.where(chosen & (kind >= MASKED) & (kind < MASKED + REPLACED), anything, masked)
 
 
-def spans(ids: Ids, share: float, mean_span: float, marks: Marks, seed: int) -> Flags:
+def spans(ids: Ids, share: float, mean_span: float, marks: SpecialTokens, seed: int) -> Flags:
     """Which tokens are cut out: round(share n) in spans of `mean_span` on average, never a special token.
 
     Lengths of spans, and of what stands between them, are random sums, turned round by a random number of places (Raffel et
@@ -101,7 +101,7 @@ def spans(ids: Ids, share: float, mean_span: float, marks: Marks, seed: int) -> 
     return cut & (np.cumsum(begins) < len(marks.sentinels))
 
 
-def corrupt(ids: Ids, cut: Flags, marks: Marks) -> tuple[Ids, Ids]:
+def corrupt(ids: Ids, cut: Flags, marks: SpecialTokens) -> tuple[Ids, Ids]:
     """The text with a sentinel for each span, and the spans behind their sentinels with one more at the end (section 3.1.4)."""
     begins = cut & ~np.concatenate([[False], cut[:-1]])
     sentinels = np.array(marks.sentinels, np.int64)
@@ -111,7 +111,7 @@ def corrupt(ids: Ids, cut: Flags, marks: Marks) -> tuple[Ids, Ids]:
     return source, np.concatenate([*said, [sentinels[len(said)], marks.eot]]).astype(np.int64)
 
 
-def restore(source: Ids, target: Ids, marks: Marks) -> Ids:
+def restore(source: Ids, target: Ids, marks: SpecialTokens) -> Ids:
     """The text again, from both halves of `corrupt`."""
     order = {sentinel: i for i, sentinel in enumerate(marks.sentinels)}
     places = [i for i, id in enumerate(target.tolist()) if id in order]
@@ -138,7 +138,7 @@ class Masked:
 
     name = "masked"
 
-    def __init__(self, config: ObjectiveConfig, marks: Marks, groups: Groups | None) -> None:
+    def __init__(self, config: ObjectiveConfig, marks: SpecialTokens, groups: Groups | None) -> None:
         self.config, self.marks, self.groups = config, marks, groups
 
     def text_length(self, context_length: int) -> int:
@@ -167,7 +167,7 @@ class SpanCorruption:
 
     name = "span_corruption"
 
-    def __init__(self, config: ObjectiveConfig, marks: Marks, start: int) -> None:
+    def __init__(self, config: ObjectiveConfig, marks: SpecialTokens, start: int) -> None:
         self.config, self.marks, self.start = config, marks, start
 
     def text_length(self, context_length: int) -> int:
@@ -193,7 +193,7 @@ class Prefix:
 
     name = "prefix"
 
-    def __init__(self, marks: Marks, start: int | None) -> None:
+    def __init__(self, marks: SpecialTokens, start: int | None) -> None:
         self.marks, self.start = marks, start
 
     def text_length(self, context_length: int) -> int:
@@ -221,7 +221,7 @@ class FillInTheMiddle:
 
     name = "fill_in_the_middle"
 
-    def __init__(self, config: ObjectiveConfig, marks: Marks) -> None:
+    def __init__(self, config: ObjectiveConfig, marks: SpecialTokens) -> None:
         self.config, self.marks = config, marks
 
     def text_length(self, context_length: int) -> int:
@@ -282,7 +282,7 @@ def paired(pairs: Sequence[tuple[Ids, Ids]], start: int) -> Batch:
 
 
 def make_objective(
-    config: ObjectiveConfig, marks: Marks, groups: Groups | None, *, network: NetworkKind, start: int, context_length: int
+    config: ObjectiveConfig, marks: SpecialTokens, groups: Groups | None, *, network: NetworkKind, start: int, context_length: int
 ) -> Objective:
     """The objective that the settings name, for a kind of network; `start` opens what an encoder-decoder writes.
 

@@ -30,9 +30,9 @@ def parse(words: Sequence[str]) -> Options:
 
 def run(options: Options) -> dict[str, object]:
     """Fetch one entry, or list all; gives facts and the local path (empty when it is not here yet)."""
-    from hanmo.data.catalogue import ENTRIES, Entry, entry_of, fetch, find
+    from hanmo.data.catalogue import ENTRIES, CatalogueEntry, entry_of, fetch, find
 
-    def facts(entry: Entry, path: object) -> dict[str, object]:
+    def facts(entry: CatalogueEntry, path: object) -> dict[str, object]:
         return {
             "name": entry.name,
             "kind": entry.kind,

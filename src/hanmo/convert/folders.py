@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from hanmo.base.storage import write_text
-from hanmo.convert.parity import Row, compare, refuse_difference
+from hanmo.convert.parity import ParityCheck, compare, refuse_difference
 from hanmo.convert.sources import local_model
 from hanmo.model.decoder import Decoder
 from hanmo.model.embedder import Embedder
@@ -74,7 +74,7 @@ def _tokenizer_of(folder: Path, temporary: Path) -> Path | None:
     return temporary
 
 
-def _proof(folder: Path, written: Path) -> list[Row]:
+def _proof(folder: Path, written: Path) -> list[ParityCheck]:
     """Whether two folders hold one model: a decoder with its tokenizer by what it says, others by their numbers."""
     first, second = load_model(folder), load_model(written)
     if isinstance(first, Decoder) and not isinstance(first, Embedder) and _has_tokenizer(folder):
@@ -82,7 +82,7 @@ def _proof(folder: Path, written: Path) -> list[Row]:
     one, other = _numbers(first), _numbers(second)
     wrong = sorted(name for name in one.keys() | other.keys() if not _same(one.get(name), other.get(name)))
     figure = f"{len(one) - len(wrong)} of {len(one)} tensors are the same"
-    return [Row(what="weights", equal=type(first) is type(second) and not wrong, figure=figure)]
+    return [ParityCheck(what="weights", equal=type(first) is type(second) and not wrong, figure=figure)]
 
 
 def _numbers(model: AnyModel) -> Mapping[str, object]:

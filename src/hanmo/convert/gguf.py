@@ -18,19 +18,19 @@ from torch import Tensor
 from hanmo.base.errors import ModelError
 from hanmo.base.progress import say
 from hanmo.base.storage import write_json, write_text
-from hanmo.convert.gguf_blocks import BY_NAME, Format, dequantized, quantized
+from hanmo.convert.gguf_blocks import BY_NAME, BlockFormat, dequantized, quantized
 from hanmo.convert.gguf_names import architecture_of, config_values, ggml_settings, ggml_tensors, hf_names, hf_numbers, hf_shape
 from hanmo.convert.gguf_reader import GgufFile, Value
 from hanmo.convert.gguf_split import read_gguf
 from hanmo.convert.gguf_tokenizer import as_engines_read, read_tokenizer, token_id, tokenizer_metadata
 from hanmo.convert.gguf_writer import Outgoing, write_gguf
-from hanmo.convert.parity import Form, compare_forms, refuse_difference
+from hanmo.convert.parity import ComparedModel, compare_forms, refuse_difference
 from hanmo.model import families
 from hanmo.model.decoder import Decoder
 from hanmo.model.embedder import Embedder
-from hanmo.model.hollow import hollow
 from hanmo.model.rounding import has_even_steps
 from hanmo.model.store import load_model, read_config, read_generation, save_model
+from hanmo.model.without_weights import without_weights
 from hanmo.tokenizer.chat import TEMPLATE_FILE, read_template
 from hanmo.tokenizer.ends import end_ids
 from hanmo.tokenizer.load import Tokenizer
@@ -84,7 +84,7 @@ def read_decoder(file: GgufFile) -> Decoder:
         state = layout.from_hf_weights(tensors, config)
     except ModelError as error:
         raise ModelError(f"{file.path}: {str(error).removeprefix('config.json: ').replace('config.json', 'its metadata')}") from error
-    with hollow():
+    with without_weights():
         network = Embedder(config) if _pooling(file) and config.tie_word_embeddings else Decoder(config)
     network.load_state_dict(state, assign=True)
     return network.eval()
@@ -159,7 +159,7 @@ def export_gguf(
     try:
         write_gguf(unproven, metadata, tensors)
         rows = compare_forms(
-            Form(network=_rounded(network, precision), tokenizer=read_as, template=template), _read_form(unproven), tokens=4
+            ComparedModel(network=_rounded(network, precision), tokenizer=read_as, template=template), _read_form(unproven), tokens=4
         )
         refuse_difference(rows, str(path))
         unproven.replace(path)
@@ -172,11 +172,13 @@ def export_gguf(
     return {**facts, "parity": proof}
 
 
-def _read_form(path: Path) -> Form:
+def _read_form(path: Path) -> ComparedModel:
     """The model of a GGUF file as who imports it gets it."""
     file = read_gguf(path)
     template = file.metadata.get("tokenizer.chat_template")
-    return Form(network=read_decoder(file), tokenizer=read_tokenizer(file.metadata), template=None if template is None else str(template))
+    return ComparedModel(
+        network=read_decoder(file), tokenizer=read_tokenizer(file.metadata), template=None if template is None else str(template)
+    )
 
 
 @torch.no_grad()
@@ -201,7 +203,7 @@ def _say_what_is_lost(network: Decoder) -> None:
         say("note: these weights have 16 even steps a group already, which q4_0 rounds once more: --precision q4_1 keeps them")
 
 
-def _format(name: str, shape: tuple[int, ...], precision: GgufPrecision) -> Format:
+def _format(name: str, shape: tuple[int, ...], precision: GgufPrecision) -> BlockFormat:
     if len(shape) == 1 or name == "position_embd.weight":
         return BY_NAME["F32"]
     wanted = "Q8_0" if precision in ("q4_0", "q4_1") and name in ("token_embd.weight", "output.weight") else precision.upper()

@@ -25,7 +25,7 @@ WHOLE = np.float32(0.001)
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class BlockFormat:
     """One way of storing numbers: `size` numbers in `bytes` bytes, known in files as `code`."""
 
     name: str
@@ -45,7 +45,7 @@ class Format:
         return count // self.size * self.bytes
 
 
-def dequantized(raw: Bytes, kind: Format) -> Floats:
+def dequantized(raw: Bytes, kind: BlockFormat) -> Floats:
     """The numbers in some whole blocks, in order; not a number where a scale is infinite or none (the model's logits say so later)."""
     blocks = raw.reshape(-1, kind.bytes)
     found = np.empty((len(blocks), kind.size), np.float32)
@@ -56,7 +56,7 @@ def dequantized(raw: Bytes, kind: Format) -> Floats:
     return found.reshape(-1)
 
 
-def quantized(values: Floats, kind: Format) -> Bytes:
+def quantized(values: Floats, kind: BlockFormat) -> Bytes:
     """The bytes that say `values`, whose number is a multiple of the format's.
 
     Raises ModelError for a format that is read only, and for numbers that are not finite.
@@ -307,22 +307,22 @@ REPACKED = (*("Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8"), *("TQ1_0", "TQ2_0"), *("IQ4_N
 FORMATS = {
     each.code: each
     for each in (
-        Format("F32", 0, 1, 4, _decode_f32, _encode_f32),
-        Format("F16", 1, 1, 2, _decode_f16, _encode_f16),
-        Format("Q4_0", 2, 32, 18, _decode_q4_0, _encode_q4_0),
-        Format("Q4_1", 3, 32, 20, _decode_q4_1, _encode_q4_1),
-        Format("Q5_0", 6, 32, 22, _decode_q5_0),
-        Format("Q5_1", 7, 32, 24, _decode_q5_1),
-        Format("Q8_0", 8, 32, 34, _decode_q8_0, _encode_q8_0),
-        Format("Q2_K", 10, 256, 84, _decode_q2_k),
-        Format("Q3_K", 11, 256, 110, _decode_q3_k),
-        Format("Q4_K", 12, 256, 144, _decode_q4_k),
-        Format("Q5_K", 13, 256, 176, _decode_q5_k),
-        Format("Q6_K", 14, 256, 210, _decode_q6_k),
-        Format("IQ4_NL", 20, 32, 18, _decode_iq4_nl),
-        Format("IQ4_XS", 23, 256, 136, _decode_iq4_xs),
-        Format("BF16", 30, 1, 2, _decode_bf16),
-        Format("MXFP4", 39, 32, 17, _decode_mxfp4),
+        BlockFormat("F32", 0, 1, 4, _decode_f32, _encode_f32),
+        BlockFormat("F16", 1, 1, 2, _decode_f16, _encode_f16),
+        BlockFormat("Q4_0", 2, 32, 18, _decode_q4_0, _encode_q4_0),
+        BlockFormat("Q4_1", 3, 32, 20, _decode_q4_1, _encode_q4_1),
+        BlockFormat("Q5_0", 6, 32, 22, _decode_q5_0),
+        BlockFormat("Q5_1", 7, 32, 24, _decode_q5_1),
+        BlockFormat("Q8_0", 8, 32, 34, _decode_q8_0, _encode_q8_0),
+        BlockFormat("Q2_K", 10, 256, 84, _decode_q2_k),
+        BlockFormat("Q3_K", 11, 256, 110, _decode_q3_k),
+        BlockFormat("Q4_K", 12, 256, 144, _decode_q4_k),
+        BlockFormat("Q5_K", 13, 256, 176, _decode_q5_k),
+        BlockFormat("Q6_K", 14, 256, 210, _decode_q6_k),
+        BlockFormat("IQ4_NL", 20, 32, 18, _decode_iq4_nl),
+        BlockFormat("IQ4_XS", 23, 256, 136, _decode_iq4_xs),
+        BlockFormat("BF16", 30, 1, 2, _decode_bf16),
+        BlockFormat("MXFP4", 39, 32, 17, _decode_mxfp4),
     )
 }
 NOT_READ = {

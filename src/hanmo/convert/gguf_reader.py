@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.errors import ModelError
-from hanmo.convert.gguf_blocks import FORMATS, NOT_READ, Format, dequantized
+from hanmo.convert.gguf_blocks import FORMATS, NOT_READ, BlockFormat, dequantized
 
 MAGIC = b"GGUF"
 SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
@@ -34,7 +34,7 @@ class Stored:
 
     name: str
     shape: tuple[int, ...]
-    format: Format
+    format: BlockFormat
     start: int
     bytes: int
     content: NDArray[np.uint8]
@@ -97,7 +97,7 @@ class GgufFile:
                 raise cursor.wrong(f"the tensors {before.name!r} and {after.name!r} share bytes")
         return found
 
-    def _read_row(self, cursor: "_Cursor") -> tuple[str, tuple[int, ...], Format, int]:
+    def _read_row(self, cursor: "_Cursor") -> tuple[str, tuple[int, ...], BlockFormat, int]:
         name = cursor.name("a tensor's name")
         dimensions = cursor.number("<I", f"the dimensions of {name!r}")
         if not 1 <= dimensions <= MOST_DIMENSIONS:

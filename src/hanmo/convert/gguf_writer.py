@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import write_atomically
-from hanmo.convert.gguf_blocks import Format, quantized
+from hanmo.convert.gguf_blocks import BlockFormat, quantized
 from hanmo.convert.gguf_reader import ARRAY, MAGIC, STRING, Value
 
 ALIGNMENT = 32
@@ -28,7 +28,7 @@ class Outgoing:
     """A tensor to be written: its shape (rows first), its format, and how to get its numbers."""
 
     shape: tuple[int, ...]
-    format: Format
+    format: BlockFormat
     numbers: Callable[[], NDArray[np.float32]]
 
 

@@ -35,7 +35,7 @@ stay below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ParityCheck:
     """One question and its answer."""
 
     what: str
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class ComparedModel:
     """One form of a model, in memory."""
 
     network: Decoder
@@ -52,7 +52,7 @@ class Form:
     template: str | None
 
 
-def compare(first: Path, second: Path, *, tokens: int = 16) -> list[Row]:
+def compare(first: Path, second: Path, *, tokens: int = 16) -> list[ParityCheck]:
     """The table for the models of two folders; `tokens` is how long a continuation is compared.
 
     Raises ModelError for a model that is no decoder.
@@ -60,7 +60,7 @@ def compare(first: Path, second: Path, *, tokens: int = 16) -> list[Row]:
     return compare_forms(form_of(first), form_of(second), tokens=tokens)
 
 
-def form_of(folder: Path) -> Form:
+def form_of(folder: Path) -> ComparedModel:
     """The model of a folder.
 
     Raises ModelError when it is no decoder.
@@ -68,41 +68,46 @@ def form_of(folder: Path) -> Form:
     network = load_model(folder)
     if not isinstance(network, Decoder) or isinstance(network, Embedder):
         raise ModelError(f"{folder} is a {type(network).__name__}: decoders are compared here")
-    return Form(network=network, tokenizer=Tokenizer.load(folder), template=read_template(folder))
+    return ComparedModel(network=network, tokenizer=Tokenizer.load(folder), template=read_template(folder))
 
 
-def compare_forms(first: Form, second: Form, *, tokens: int = 16) -> list[Row]:
+def compare_forms(first: ComparedModel, second: ComparedModel, *, tokens: int = 16) -> list[ParityCheck]:
     """The same for two models in memory."""
     networks = [first.network, second.network]
     ids = [[form.tokenizer.encode(text).tolist() for text in TEXTS] for form in (first, second)]
     alike = [one == other for one, other in zip(*ids, strict=True)]
-    rows = [Row(what="tokens", equal=all(alike), figure=f"{sum(alike)} of {len(TEXTS)} texts have the same ids"), _template(first, second)]
+    rows = [
+        ParityCheck(what="tokens", equal=all(alike), figure=f"{sum(alike)} of {len(TEXTS)} texts have the same ids"),
+        _template(first, second),
+    ]
     context = min(network.config.max_position_embeddings for network in networks)
     same = [text[:context] for text, equal in zip(ids[0], alike, strict=True) if equal]
     sizes = {network.config.vocab_size for network in networks}
     if not same or len(sizes) > 1:
         missing = "no text has the same ids" if not same else f"vocabularies of {' and '.join(map(str, sorted(sizes)))}"
-        return [*rows, *(Row(what=what, equal=False, figure=f"not compared: {missing}") for what in ("logits", "greedy text"))]
+        return [*rows, *(ParityCheck(what=what, equal=False, figure=f"not compared: {missing}") for what in ("logits", "greedy text"))]
     return [*rows, _logits(networks, same), _greedy(networks, same, tokens)]
 
 
-def refuse_difference(rows: Sequence[Row], what: str) -> None:
+def refuse_difference(rows: Sequence[ParityCheck], what: str) -> None:
     """Raise ModelError where the table of what was written, and of what should have been, has a row that differs."""
     wrong = [f"{row.what}: {row.figure}" for row in rows if not row.equal]
     if wrong:
         raise ModelError(f"{what} would not be the same model ({'; '.join(wrong)}): nothing is written")
 
 
-def _template(first: Form, second: Form) -> Row:
+def _template(first: ComparedModel, second: ComparedModel) -> ParityCheck:
     templates = [first.template, second.template]
     if None in templates:
         told = "neither has one" if templates == [None, None] else "only one has a template"
-        return Row(what="template", equal=templates == [None, None], figure=told)
+        return ParityCheck(what="template", equal=templates == [None, None], figure=told)
     equal = _conversation(first) == _conversation(second)
-    return Row(what="template", equal=equal, figure="a conversation has the same text and ids" if equal else "a conversation differs")
+    return ParityCheck(
+        what="template", equal=equal, figure="a conversation has the same text and ids" if equal else "a conversation differs"
+    )
 
 
-def _conversation(form: Form) -> tuple[str, list[int]]:
+def _conversation(form: ComparedModel) -> tuple[str, list[int]]:
     """A conversation under the template, or the reason for which that refuses it."""
     try:
         chat = Chat(form.tokenizer, form.template or "").encode(CONVERSATION, answer=True)
@@ -112,7 +117,7 @@ def _conversation(form: Form) -> tuple[str, list[int]]:
 
 
 @torch.inference_mode()
-def _logits(networks: Sequence[Decoder], texts: Sequence[list[int]]) -> Row:
+def _logits(networks: Sequence[Decoder], texts: Sequence[list[int]]) -> ParityCheck:
     worst, largest, agreed, count = 0.0, 1.0, 0, 0
     for ids in texts:
         one, other = (network(torch.tensor([ids])) for network in networks)
@@ -120,12 +125,14 @@ def _logits(networks: Sequence[Decoder], texts: Sequence[list[int]]) -> Row:
         agreed += int((one.argmax(-1) == other.argmax(-1)).sum())
         count += len(ids)
     figure = f"max abs difference {worst:.2g}; the likeliest token is the same at {agreed} of {count} places"
-    return Row(what="logits", equal=worst <= CLOSE * largest, figure=figure)
+    return ParityCheck(what="logits", equal=worst <= CLOSE * largest, figure=figure)
 
 
-def _greedy(networks: Sequence[Decoder], texts: Sequence[list[int]], tokens: int) -> Row:
+def _greedy(networks: Sequence[Decoder], texts: Sequence[list[int]], tokens: int) -> ParityCheck:
     alike = [_continued(networks[0], ids, tokens) == _continued(networks[1], ids, tokens) for ids in texts]
-    return Row(what="greedy text", equal=all(alike), figure=f"{sum(alike)} of {len(texts)} continuations of {tokens} tokens are the same")
+    return ParityCheck(
+        what="greedy text", equal=all(alike), figure=f"{sum(alike)} of {len(texts)} continuations of {tokens} tokens are the same"
+    )
 
 
 @torch.inference_mode()

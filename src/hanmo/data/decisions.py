@@ -21,7 +21,7 @@ from hanmo.data.duplicates.clusters import Clusters, Room, find_clusters, joined
 from hanmo.data.duplicates.exact import DuplicateConfig, first_occurrences
 from hanmo.data.duplicates.opened import Corpus, lay_signatures
 from hanmo.data.duplicates.signatures import SIGNATURE_VALUES, Signatures
-from hanmo.data.mixing.mix import MixConfig, Share, mix
+from hanmo.data.mixing.mix import GroupShare, MixConfig, mix
 from hanmo.data.mixing.split import TRAIN, SplitConfig, deal, fold_of, position
 from hanmo.data.shards import documents_file, folds_file, repeats_file, signatures_file, splits_file
 from hanmo.data.verdicts import Verdicts
@@ -52,7 +52,7 @@ class Decisions:
     similarities: NDArray[np.float64]
     threshold: float
     moved: tuple[str, ...]
-    shares: tuple[Share, ...]
+    shares: tuple[GroupShare, ...]
 
 
 def decide(
@@ -72,7 +72,7 @@ def decide(
     places, cuts = np.full((2, count), np.nan)
     times = np.zeros(count, dtype=np.int32)
     times[kept] = 1
-    shares: tuple[Share, ...] = ()
+    shares: tuple[GroupShare, ...] = ()
     if mixing.by and len(kept):
         drawn = _drawn(verdicts.digests("digest")[kept], mixing)
         names, codes = verdicts.groups("mix_group")

@@ -15,13 +15,13 @@ import numpy as np
 
 from hanmo.data.diversity import Diversity, diversity
 from hanmo.data.duplicates.contamination import item_of, item_texts
+from hanmo.data.excerpts import Excerpt, differing, sharing
 from hanmo.data.mixing.folds import AUGMENTED_BY, REPEAT_OF
 from hanmo.data.mixing.groups import group_of
-from hanmo.data.quotations import Quote, differing, sharing
-from hanmo.data.receipts import Counts
+from hanmo.data.receipts import ReceiptCounts
 from hanmo.data.shards import documents_file, verdicts_file
 from hanmo.data.statistics import Statistics, statistics
-from hanmo.data.tables import Row, Table
+from hanmo.data.tables import ArrowTable, Row
 
 EXAMPLES = 5
 DOMAINS = ("url", "domain")
@@ -32,8 +32,8 @@ class Example:
     """Two texts beside each other, and in how much they agree: a similarity, or the share of an item that a document holds."""
 
     value: float
-    left: Quote
-    right: Quote
+    left: Excerpt
+    right: Excerpt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Findings:
     near-duplicates, `leaks` items of evaluation sets beside the documents that hold them.
     """
 
-    counts: Counts
+    counts: ReceiptCounts
     statistics: Statistics
     diversity: Diversity
     domains: Counter[str] = field(default_factory=Counter[str])
@@ -53,7 +53,7 @@ class Findings:
     leaks: tuple[Example, ...] = ()
 
 
-def find(work: Path, counts: Counts, against: Sequence[str], keep_columns: Sequence[str], copies: int) -> Findings:
+def find(work: Path, counts: ReceiptCounts, against: Sequence[str], keep_columns: Sequence[str], copies: int) -> Findings:
     """Everything about the data set whose documents, receipts and shards lie in `work`."""
     found = statistics(work / "receipts.parquet")
     has_domains = bool(set(DOMAINS) & set(keep_columns))
@@ -72,7 +72,7 @@ def find(work: Path, counts: Counts, against: Sequence[str], keep_columns: Seque
 def _from_metadata(documents: Path, has_domains: bool) -> tuple[Counter[str], Counter[str]]:
     domains, operations = Counter[str](), Counter[str]()
     for path in sorted(documents.glob("*.parquet")):
-        for table in Table.groups(path, ("metadata",)):
+        for table in ArrowTable.groups(path, ("metadata",)):
             for row in table.rows():
                 metadata = cast("dict[str, str]", row["metadata"])
                 if AUGMENTED_BY in metadata:
@@ -88,15 +88,15 @@ def _near(work: Path, found: Statistics) -> Iterator[Example]:
         yield Example(pair.similarity, *differing(texts[pair.left_out], texts[pair.kept]))
 
 
-def _texts(work: Path, wanted: set[str]) -> dict[str, Quote]:
+def _texts(work: Path, wanted: set[str]) -> dict[str, Excerpt]:
     """Source and text of some documents that passed the filters, by id."""
-    found: dict[str, Quote] = {}
+    found: dict[str, Excerpt] = {}
     for path in _shards(work, documents_file) if wanted else ():
-        for number, ids in enumerate(Table.blocks(path, ("id",))):
+        for number, ids in enumerate(ArrowTable.blocks(path, ("id",))):
             if places := [place for place, name in enumerate(ids.texts("id")) if name in wanted]:
-                for table in Table.blocks(path, ("id", "source", "text"), [number]):
+                for table in ArrowTable.blocks(path, ("id", "source", "text"), [number]):
                     rows = table.take(np.array(places)).rows()
-                    found |= {str(row["id"]): Quote(str(row["source"]), str(row["text"])) for row in rows}
+                    found |= {str(row["id"]): Excerpt(str(row["source"]), str(row["text"])) for row in rows}
     return found
 
 
@@ -104,14 +104,14 @@ def _leaks(work: Path, against: Sequence[str]) -> Iterator[Example]:
     """The first hits in the order of the inputs, both texts beside each other."""
     hits: list[Row] = []
     for path in _shards(work, verdicts_file):
-        table = Table.read(path, columns=("source", "detail", "value", "passage"))
+        table = ArrowTable.read(path, columns=("source", "detail", "value", "passage"))
         hits += table.take(np.flatnonzero(table.present("passage"))[:EXAMPLES]).rows()
         if len(hits) >= EXAMPLES:
             break
     names = [item_of(str(row["detail"])) for row in hits[:EXAMPLES]]
     texts = item_texts(against, names)
     for name, row in zip(names, hits, strict=False):
-        item, document = Quote(name, texts.get(name, "")), Quote(str(row["source"]), str(row["passage"]))
+        item, document = Excerpt(name, texts.get(name, "")), Excerpt(str(row["source"]), str(row["passage"]))
         yield Example(cast("float", row["value"]), *sharing(item, document))
 
 

@@ -1,9 +1,8 @@
 """The fixed phrases of the card and the report of a data set, in English and Chinese."""
 
-from collections.abc import Iterable
-from typing import Literal
+from hanmo.base.page import Language
+from hanmo.base.phrases import Phrases
 
-Language = Literal["en", "zh"]
 WORDS: dict[str, tuple[str, str]] = {
     "title": ("Data set", "数据集"),
     "sources": ("Sources", "来源"),
@@ -244,24 +243,6 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-class Phrases:
-    """Fixed phrases in one language."""
-
-    def __init__(self, language: Language) -> None:
-        self._column = 0 if language == "en" else 1
-
-    def __call__(self, key: str, **values: object) -> str:
-        """The phrase of a key, with values filled in."""
-        return WORDS[key][self._column].format(**values)
-
-    def sentences(self, parts: Iterable[str]) -> str:
-        """Sentences one after the other."""
-        return (" ", "")[self._column].join(parts)
-
-    def named(self, name: str, value: str) -> str:
-        """A name and what it stands for."""
-        return f"{name}{(': ', '：')[self._column]}{value}"
-
-    def joined(self, names: Iterable[str]) -> str:
-        """Names as a list inside a sentence; a dash for none."""
-        return (", ", "、")[self._column].join(names) or "–"
+def data_phrases(language: Language) -> Phrases:
+    """These phrases in one language."""
+    return Phrases(WORDS, language)

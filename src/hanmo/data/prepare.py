@@ -23,7 +23,6 @@ from hanmo.base.config import to_table
 from hanmo.base.errors import ConfigError, DataError, StorageError
 from hanmo.base.progress import Progress, say
 from hanmo.base.storage import make_folder, read_json, sha256, storage_errors, write_json, write_text
-from hanmo.data.alarms import alarms, lines_to_tell, reasons
 from hanmo.data.buckets import BucketJob, copies_file, do_bucket, split_file
 from hanmo.data.budget import FILE_BYTES, Budget, budget, memory_bytes
 from hanmo.data.card import card
@@ -45,9 +44,10 @@ from hanmo.data.privacy.redact import RedactConfig
 from hanmo.data.reading.inputs import Source, name_sources
 from hanmo.data.reading.read import SPLITS, ReadConfig
 from hanmo.data.reading.scan import Plan, make_plan
-from hanmo.data.receipts import Counts, count, write_receipts
+from hanmo.data.receipts import ReceiptCounts, count, write_receipts
 from hanmo.data.report import report
 from hanmo.data.shards import HELD, ShardJob, do_shard, verdicts_file
+from hanmo.data.suspicious_rules import lines_to_tell, reasons, suspicious_rules
 
 FORMAT = "hanmo-dataset-1"
 LIBRARIES = (
@@ -253,7 +253,7 @@ def _make(walk: Walk, facts: dict[str, Any]) -> None:
     counts = count(work / "receipts.parquet")
     if not counts.kept:
         _fail_empty(work, walk.out, counts)
-    warnings = alarms(counts)
+    warnings = suspicious_rules(counts)
     for line in lines_to_tell(counts, warnings, config.split, len(moved)):
         say(line)
     documents = _write_documents(walk)
@@ -366,7 +366,7 @@ def _clean(walk: Walk, facts: dict[str, Any]) -> None:
             progress.advance(done)
 
 
-def _fail_empty(work: Path, out: Path, counts: Counts) -> None:
+def _fail_empty(work: Path, out: Path, counts: ReceiptCounts) -> None:
     """Leave the receipts where the user can read them, and say why nothing is left."""
     shutil.copy(work / "receipts.parquet", out / "receipts.parquet")
     shutil.rmtree(work)

@@ -17,7 +17,7 @@ from hanmo.base.storage import write_atomically
 from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE, Decisions
 from hanmo.data.reading.read import SPLITS
 from hanmo.data.shards import MEASURE_COLUMNS
-from hanmo.data.tables import ColumnKind, Table, TableWriter, read_rows
+from hanmo.data.tables import ArrowTable, ColumnKind, TableWriter, read_rows
 from hanmo.data.verdicts import Verdicts
 
 RECEIPT_COLUMNS: dict[str, ColumnKind] = {
@@ -42,7 +42,7 @@ GROUP_ROWS = 1 << 13
 
 
 @dataclass(slots=True)
-class Counts:
+class ReceiptCounts:
     """What the receipts add up to."""
 
     total: int = 0
@@ -67,20 +67,20 @@ def write_receipts(path: Path, folder: Path, decisions: Decisions) -> None:
     write_atomically(path, write)
 
 
-def _groups(verdicts: Verdicts) -> Iterator[tuple[int, Table]]:
+def _groups(verdicts: Verdicts) -> Iterator[tuple[int, ArrowTable]]:
     """Verdicts so many at a time, the last ones fewer, with the number of the first."""
-    done, waiting = 0, list[Table]()
+    done, waiting = 0, list[ArrowTable]()
     for table in verdicts.tables():
         waiting.append(table)
         while sum(map(len, waiting)) >= GROUP_ROWS:
-            whole = Table.concatenate(waiting)
+            whole = ArrowTable.concatenate(waiting)
             yield done, whole.take(np.arange(GROUP_ROWS))
             done, waiting = done + GROUP_ROWS, [whole.take(np.arange(GROUP_ROWS, len(whole)))]
     if waiting:
-        yield done, Table.concatenate(waiting)
+        yield done, ArrowTable.concatenate(waiting)
 
 
-def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
+def _receipts(verdicts: ArrowTable, decisions: Decisions, start: int) -> ArrowTable:
     rows = slice(start, start + len(verdicts))
     splits = cast("list[int]", decisions.splits[rows].tolist())
     repeats = cast("list[int]", decisions.repeats[rows].tolist())
@@ -111,9 +111,9 @@ def _receipts(verdicts: Table, decisions: Decisions, start: int) -> Table:
     return table.select(RECEIPT_COLUMNS)
 
 
-def count(path: Path) -> Counts:
+def count(path: Path) -> ReceiptCounts:
     """Sums over a file of receipts."""
-    counts = Counts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
+    counts = ReceiptCounts(splits={split: dict.fromkeys(("documents", "characters", "words", "bytes"), 0) for split in SPLITS})
     wanted = (
         "source",
         "kept",
@@ -167,7 +167,7 @@ def in_words(row: Mapping[str, object]) -> str:
     return f"{row['source']}: {row['rule']}{more and f' ({more})'}"
 
 
-def _add_kept(counts: Counts, row: dict[str, object]) -> None:
+def _add_kept(counts: ReceiptCounts, row: dict[str, object]) -> None:
     counts.kept += 1
     if row["looks_like"]:
         counts.looks[str(row["looks_like"])] += 1

@@ -21,7 +21,7 @@ from hanmo.base.errors import ConfigError, DataError
 from hanmo.base.storage import read_json
 from hanmo.data.cleaning.filters import MILD, RULES, FilterConfig, limits
 from hanmo.data.cleaning.language import is_wanted
-from hanmo.data.tables import Table, column_names
+from hanmo.data.tables import ArrowTable, column_names
 
 SECTION = "filters"
 EXAMPLES = 5
@@ -35,7 +35,7 @@ ASSIGNMENT = re.compile(r",(?=\s*[\w-]+(?:\.[\w-]+)*\s*=)")
 Flags = NDArray[np.bool_]
 
 
-class Row(NamedTuple):
+class ReplayedReceipt(NamedTuple):
     """One receipt: the rule that refused it before, and the one that does now; empty for kept."""
 
     identifier: str
@@ -65,7 +65,7 @@ class Replay:
     """Gained documents that a filter had refused, so that nobody looked whether they repeat others."""
     examples: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {"gained": [], "lost": []})
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ReplayedReceipt) -> None:
         """Count one receipt."""
         self.total += 1
         for column, rule in enumerate((row.before, row.after)):
@@ -83,13 +83,13 @@ class Replay:
             self.lost += 1
             self._show("lost", row, row.after, row.why_now)
 
-    def take_out(self, row: Row) -> None:
+    def take_out(self, row: ReplayedReceipt) -> None:
         """Undo what `add` counted of a receipt that changed nothing."""
         self.total -= 1
         for column in (0, 1):
             self.refused[row.before][column] -= 1
 
-    def _show(self, change: str, row: Row, rule: str, why: tuple[float | None, float | None]) -> None:
+    def _show(self, change: str, row: ReplayedReceipt, rule: str, why: tuple[float | None, float | None]) -> None:
         if len(self.examples[change]) < EXAMPLES:
             self.examples[change].append({"source": row.source, "rule": rule, "value": why[0], "threshold": why[1]})
 
@@ -141,8 +141,8 @@ def config_with(settings: Mapping[str, object], given: Mapping[str, object]) -> 
 def judge_again(path: Path, config: FilterConfig) -> Replay:
     """Judge all rows of a file of receipts, one row group at a time."""
     columns = _columns(path, config)
-    result, lost, copies = Replay(), set[str](), dict[str, Row]()
-    for table in Table.groups(path, columns):
+    result, lost, copies = Replay(), set[str](), dict[str, ReplayedReceipt]()
+    for table in ArrowTable.groups(path, columns):
         for row in _rows(table, config):
             result.add(row)
             if row.after and not row.before:
@@ -155,7 +155,7 @@ def judge_again(path: Path, config: FilterConfig) -> Replay:
     return result
 
 
-def failing(table: Table, config: FilterConfig) -> NDArray[np.int64]:
+def failing(table: ArrowTable, config: FilterConfig) -> NDArray[np.int64]:
     """For each row the place in FILTER_RULES of the first rule that its values fail, -1 for none."""
     found = np.full(len(table), -1, dtype=np.int64)
     found[table.floats("characters") == 0] = FILTER_RULES.index("empty")
@@ -172,7 +172,7 @@ def failing(table: Table, config: FilterConfig) -> NDArray[np.int64]:
     return found
 
 
-def _rows(table: Table, config: FilterConfig) -> Iterator[Row]:
+def _rows(table: ArrowTable, config: FilterConfig) -> Iterator[ReplayedReceipt]:
     measured = table.present("characters")
     places = np.where(measured, failing(table, config), -1)
     values, thresholds = (_numbers(table.floats(name)) for name in ("value", "threshold"))
@@ -187,10 +187,10 @@ def _rows(table: Table, config: FilterConfig) -> Iterator[Row]:
         name, threshold = limit[bool(chinese[index])].get(after, ("", None))
         now = (float(found[name][index]), threshold) if name and not before else (None, None)
         why = (values[index], thresholds[index])
-        yield Row(identifier, source, before, after, copies[index] or "", characters[index], words[index], why, now)
+        yield ReplayedReceipt(identifier, source, before, after, copies[index] or "", characters[index], words[index], why, now)
 
 
-def _chinese(table: Table) -> Flags:
+def _chinese(table: ArrowTable) -> Flags:
     """Which rows have mostly Chinese words."""
     return table.present(CHINESE_MARK) if CHINESE_MARK in table.names else np.zeros(len(table), dtype=np.bool_)
 

@@ -8,15 +8,16 @@ A section appears only where there is something to say.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hanmo.base.page import Bar, Beside, Block, Cell, Details, Facts, Paragraph, Passage, Section, Table, Tiles, page, show
+from hanmo.base.page import Bar, Beside, Block, Cell, Details, Facts, Language, Paragraph, Passage, Section, Table, Tiles, page, show
+from hanmo.base.phrases import Phrases
 from hanmo.data import card
 from hanmo.data.cleaning.looks import LOOKS
 from hanmo.data.duplicates.contamination import CONTAMINATED
+from hanmo.data.excerpts import Excerpt
 from hanmo.data.findings import Example, Findings
-from hanmo.data.phrases import Language, Phrases
-from hanmo.data.quotations import Quote
+from hanmo.data.phrases import data_phrases
 from hanmo.data.reading.contents import FAULT
-from hanmo.data.receipts import Counts
+from hanmo.data.receipts import ReceiptCounts
 from hanmo.data.steps import steps
 
 EXAMPLE_COLUMNS = ("source", "value", "threshold", "detail", "duplicate_of")
@@ -29,7 +30,7 @@ def _phrase(rule: str) -> str:
 
 def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> str:
     """The report as one page of HTML."""
-    say = Phrases(language)
+    say = data_phrases(language)
     receipts = manifest["receipts"]
     total_bytes = sum(sums["bytes"] for sums in manifest["documents"].values())
     tiles = [(show(receipts["kept"]), say("kept")), (show(receipts["total"]), say("total")), (show(total_bytes), say("bytes"))]
@@ -51,7 +52,7 @@ def report(manifest: Mapping[str, Any], found: Findings, language: Language) -> 
     return page(say.named(say("title"), card.names(manifest)), sections, language)
 
 
-def _refused(counts: Counts, say: Phrases) -> list[Block]:
+def _refused(counts: ReceiptCounts, say: Phrases) -> list[Block]:
     if not counts.rules:
         return [Paragraph(say("nothing"))]
     rows: list[list[Cell]] = [[rule, number] for rule, number in counts.rules.most_common()]
@@ -102,7 +103,7 @@ def _beside(example: Example) -> Beside:
     return Beside([_passage(quote) for quote in (example.left, example.right)])
 
 
-def _passage(quote: Quote) -> Passage:
+def _passage(quote: Excerpt) -> Passage:
     return Passage(quote.text, caption=quote.name, marks=quote.marks)
 
 
@@ -123,7 +124,7 @@ def _made(manifest: Mapping[str, Any], found: Findings, say: Phrases) -> list[Bl
     return [*blocks, Details(say("settings"), [Facts(card.settings(manifest))]), Facts(list(manifest["versions"].items()))]
 
 
-def _lengths(counts: Counts, say: Phrases) -> Table:
+def _lengths(counts: ReceiptCounts, say: Phrases) -> Table:
     """Documents by length, each row twice as long as the one before."""
     rows: list[list[Cell]] = [
         [2**power, 2 ** (power + 1), counts.lengths[power]]

@@ -16,7 +16,7 @@ import numpy as np
 
 from hanmo.base.errors import HanmoError
 from hanmo.base.storage import storage_errors, write_atomically
-from hanmo.data.budget import Share, room_for
+from hanmo.data.budget import MemoryShare, room_for
 from hanmo.data.cleaning.clean import CleanConfig, clean
 from hanmo.data.cleaning.filters import FilterConfig, judge
 from hanmo.data.cleaning.language import sure_code
@@ -33,7 +33,7 @@ from hanmo.data.reading.contents import fault
 from hanmo.data.reading.inputs import InputFile, Refused, Text, Unit
 from hanmo.data.reading.normalize import mend, normalized, without_surrogates
 from hanmo.data.reading.read import ReadConfig, document_id, read_unit
-from hanmo.data.tables import BlockWriter, ColumnKind, Row, Table, TableWriter
+from hanmo.data.tables import ArrowTable, BlockWriter, ColumnKind, Row, TableWriter
 
 DOCUMENT_COLUMNS: dict[str, ColumnKind] = {
     "id": "text",
@@ -83,7 +83,7 @@ class ShardJob:
     repair: bool
     filters: FilterConfig
     num_parts: int
-    share: Share = field(default_factory=Share)
+    share: MemoryShare = field(default_factory=MemoryShare)
     redact: RedactConfig = field(default_factory=RedactConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     mix_by: str = ""
@@ -280,10 +280,10 @@ def without_contamination(row: Row, document: Row | None, job: ShardJob) -> tupl
 
 def _flush(verdicts: TableWriter, rows: list[Row], documents: BlockWriter, kept: list[Row], num_parts: int) -> list[int]:
     """Write rows, and documents in a block for each part; gives the parts."""
-    verdicts.write(Table.of(rows, VERDICT_COLUMNS))
+    verdicts.write(ArrowTable.of(rows, VERDICT_COLUMNS))
     parts: dict[int, list[Row]] = {}
     for row in kept:
         parts.setdefault(part_of(str(row["id"]), num_parts), []).append(row)
     for part in sorted(parts):
-        documents.write(Table.of(parts[part], {"row": "row", **DOCUMENT_COLUMNS}))
+        documents.write(ArrowTable.of(parts[part], {"row": "row", **DOCUMENT_COLUMNS}))
     return sorted(parts)

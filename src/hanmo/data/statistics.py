@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hanmo.data.duplicates.contamination import CONTAMINATED, item_of
 from hanmo.data.receipts import NEAR_DUPLICATE
-from hanmo.data.tables import Table, column_names
+from hanmo.data.tables import ArrowTable, column_names
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)")
 PII = "pii_"
@@ -85,7 +85,7 @@ def statistics(receipts: Path) -> Statistics:
     personal = [name for name in there if name.startswith(PII)]
     columns = [name for name in there if name in NEEDED or name in personal]
     found = Statistics()
-    for table in Table.groups(receipts, columns):
+    for table in ArrowTable.groups(receipts, columns):
         _add(found, table, personal)
     most = sorted(found.copies.items(), key=lambda pair: (-pair[1], pair[0]))[:LARGEST]
     names = _sources(receipts, {identifier for identifier, _ in most})
@@ -103,7 +103,7 @@ def origin(source: str) -> str:
     return found.group(1) if found else re.split(r"[/#]", source, maxsplit=1)[0]
 
 
-def _add(found: Statistics, table: Table, personal: Sequence[str]) -> None:
+def _add(found: Statistics, table: ArrowTable, personal: Sequence[str]) -> None:
     kept = [bool(each) for each in table.numbers("kept")]
     characters = [float(each) for each in table.floats("characters")]
     measured = [bool(each) for each in table.present("characters")]
@@ -128,7 +128,7 @@ def _add(found: Statistics, table: Table, personal: Sequence[str]) -> None:
         found.personal[column.removeprefix(PII)] = (places + int(sum(numbers)), documents + len(numbers))
 
 
-def _add_copies(found: Statistics, table: Table) -> None:
+def _add_copies(found: Statistics, table: ArrowTable) -> None:
     found.copies.update(name for name in table.texts("duplicate_of") if name)
     near = [rule == NEAR_DUPLICATE for rule in table.texts("rule")]
     if not any(near):
@@ -151,6 +151,6 @@ def _group(groups: dict[str, Group], names: Iterable[str], kept: Iterable[bool],
 def _sources(receipts: Path, wanted: set[str]) -> dict[str, str]:
     """Sources of some ids."""
     names: dict[str, str] = {}
-    for table in Table.groups(receipts, ("id", "source")) if wanted else ():
+    for table in ArrowTable.groups(receipts, ("id", "source")) if wanted else ():
         names |= {i: name for i, name in zip(table.texts("id"), table.texts("source"), strict=True) if i in wanted}
     return names

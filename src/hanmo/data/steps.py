@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hanmo.base.page import show
+from hanmo.base.phrases import Phrases
 from hanmo.data.findings import Findings
-from hanmo.data.phrases import Phrases
 
 CHANGES = ("boilerplate", "sentences_only", "lowercase", "remove_punctuation", "remove_stop_words")
 

@@ -55,7 +55,7 @@ def row_groups(source: Path | BinaryIO) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class UnreadRows:
     """Rows of a Parquet file that could not be read: how many, and why."""
 
     rows: int
@@ -70,14 +70,14 @@ def read_rows(
     Raises TableError when the file is no Parquet or breaks off.
     """
     for found in read_past_gaps(source, columns, groups):
-        if isinstance(found, Gap):
+        if isinstance(found, UnreadRows):
             raise TableError(found.reason)
         yield found
 
 
 def read_past_gaps(
     source: Path | BinaryIO, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
-) -> Iterator[dict[str, object] | Gap]:
+) -> Iterator[dict[str, object] | UnreadRows]:
     """Rows as `read_rows` gives them, and a gap in place of what is broken inside a row group; the next group is read.
 
     A value that Python has no form for becomes text: a time in nanoseconds, a year beyond 9999; a map with a key twice becomes
@@ -93,7 +93,7 @@ def read_past_gaps(
                 yield from _rows_of_group(file, group, names)
 
 
-def _rows_of_group(file: Any, group: int, columns: list[str] | None) -> Iterator[dict[str, object] | Gap]:
+def _rows_of_group(file: Any, group: int, columns: list[str] | None) -> Iterator[dict[str, object] | UnreadRows]:
     import pyarrow as pa
 
     missing, reason = file.metadata.row_group(group).num_rows, "fewer rows than its row group promises"
@@ -104,7 +104,7 @@ def _rows_of_group(file: Any, group: int, columns: list[str] | None) -> Iterator
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = _shortened(error)
     if missing > 0:
-        yield Gap(missing, reason)
+        yield UnreadRows(missing, reason)
 
 
 def _plain_rows(batch: Any) -> list[dict[str, object]]:
@@ -150,7 +150,7 @@ def arrow_stream(stream: BinaryIO, codec: str) -> Generator[BinaryIO]:
         yield plain
 
 
-class Table:
+class ArrowTable:
     """Rows in memory as columns; a thin, typed hold on an Arrow table."""
 
     def __init__(self, table: Any) -> None:
@@ -170,7 +170,7 @@ class Table:
         return cast("list[str]", self._table.column_names)
 
     @classmethod
-    def read(cls, path: Path, columns: Sequence[str] | None = None) -> "Table":
+    def read(cls, path: Path, columns: Sequence[str] | None = None) -> "ArrowTable":
         """A whole Parquet file, or some columns of it."""
         import pyarrow.parquet as pq
 
@@ -178,7 +178,7 @@ class Table:
             return cls(file.read(columns=None if columns is None else list(columns), use_threads=False))
 
     @classmethod
-    def groups(cls, path: Path, columns: Sequence[str] | None = None) -> Iterator["Table"]:
+    def groups(cls, path: Path, columns: Sequence[str] | None = None) -> Iterator["ArrowTable"]:
         """The row groups of a Parquet file, one at a time in memory."""
         import pyarrow.parquet as pq
 
@@ -187,7 +187,7 @@ class Table:
                 yield cls(file.read_row_group(group, columns=None if columns is None else list(columns), use_threads=False))
 
     @classmethod
-    def blocks(cls, path: Path, columns: Sequence[str] | None = None, chosen: Iterable[int] | None = None) -> Iterator["Table"]:
+    def blocks(cls, path: Path, columns: Sequence[str] | None = None, chosen: Iterable[int] | None = None) -> Iterator["ArrowTable"]:
         """The blocks that a BlockWriter wrote, all or those chosen, one at a time in memory."""
         import pyarrow as pa
         from pyarrow import ipc
@@ -199,7 +199,7 @@ class Table:
                 yield cls(pa.Table.from_batches([blocks.get_batch(number)]))
 
     @classmethod
-    def of(cls, rows: Sequence[Row], columns: Mapping[str, ColumnKind]) -> "Table":
+    def of(cls, rows: Sequence[Row], columns: Mapping[str, ColumnKind]) -> "ArrowTable":
         """Rows as a table with these columns; values that are missing are null."""
         import pyarrow as pa
 
@@ -208,7 +208,7 @@ class Table:
         return cls(pa.Table.from_arrays(arrays, schema=schema))
 
     @classmethod
-    def concatenate(cls, tables: Sequence["Table"]) -> "Table":
+    def concatenate(cls, tables: Sequence["ArrowTable"]) -> "ArrowTable":
         """One table under the other, each column in one piece, so that what is written does not depend on how many there were."""
         import pyarrow as pa
 
@@ -255,27 +255,27 @@ class Table:
         """All rows as plain values."""
         return cast("list[dict[str, object]]", self._table.to_pylist(maps_as_pydicts="strict"))
 
-    def take(self, indices: NDArray[np.int64]) -> "Table":
+    def take(self, indices: NDArray[np.int64]) -> "ArrowTable":
         """These rows in this order."""
-        return Table(self._table.take(indices))
+        return ArrowTable(self._table.take(indices))
 
     def order_by(self, column: str) -> NDArray[np.int64]:
         """Indices of the rows in ascending order of one column."""
         return np.argsort(np.array(self.texts(column), dtype=np.str_), kind="stable")
 
-    def sorted_by(self, column: str) -> "Table":
+    def sorted_by(self, column: str) -> "ArrowTable":
         """Rows in ascending order of one column."""
-        return Table(self._table.sort_by(column))
+        return ArrowTable(self._table.sort_by(column))
 
-    def select(self, columns: Iterable[str]) -> "Table":
+    def select(self, columns: Iterable[str]) -> "ArrowTable":
         """These columns in this order."""
-        return Table(self._table.select(list(columns)))
+        return ArrowTable(self._table.select(list(columns)))
 
-    def with_column(self, name: str, kind: ColumnKind, values: Sequence[object]) -> "Table":
+    def with_column(self, name: str, kind: ColumnKind, values: Sequence[object]) -> "ArrowTable":
         """One more column at the end."""
         import pyarrow as pa
 
-        return Table(self._table.append_column(name, pa.array(values, type=_type(kind))))
+        return ArrowTable(self._table.append_column(name, pa.array(values, type=_type(kind))))
 
 
 class TableWriter:
@@ -289,7 +289,7 @@ class TableWriter:
             coded = [name for name in ("source", "rule", "language", "license", "split") if name in columns]
             self._writer = pq.ParquetWriter(path, _schema(columns), compression="zstd", use_dictionary=coded)  # pyright: ignore[reportArgumentType]
 
-    def write(self, table: Table, group_rows: int = 1 << 16) -> None:
+    def write(self, table: ArrowTable, group_rows: int = 1 << 16) -> None:
         """Append a table.
 
         Raises StorageError when the disk is full.
@@ -315,7 +315,7 @@ class BlockWriter:
         with storage_errors(path):
             self._writer = ipc.new_file(str(path), _schema(columns), options=ipc.IpcWriteOptions(compression="zstd", use_threads=False))
 
-    def write(self, table: Table) -> None:
+    def write(self, table: ArrowTable) -> None:
         """Append a block.
 
         Raises StorageError when the disk is full.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.data.shards import verdicts_file
-from hanmo.data.tables import Table, row_groups
+from hanmo.data.tables import ArrowTable, row_groups
 
 S = TypeVar("S", bound=np.generic)
 ID: np.dtype[np.bytes_] = np.dtype("S24")
@@ -29,10 +29,10 @@ class Verdicts:
     def __len__(self) -> int:
         return int(self.borders[-1])
 
-    def tables(self, columns: Sequence[str] | None = None) -> Iterator[Table]:
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[ArrowTable]:
         """A row group after the other."""
         for path in self._paths:
-            yield from Table.groups(path, columns)
+            yield from ArrowTable.groups(path, columns)
 
     def ids(self) -> NDArray[np.bytes_]:
         """The ids."""
@@ -65,7 +65,9 @@ class Verdicts:
             places[known[name]] = place
         return names, places[codes]
 
-    def _filled(self, column: str, kind: type[S] | np.dtype[S], shape: tuple[int, ...], read: Callable[[Table], NDArray[S]]) -> NDArray[S]:
+    def _filled(
+        self, column: str, kind: type[S] | np.dtype[S], shape: tuple[int, ...], read: Callable[[ArrowTable], NDArray[S]]
+    ) -> NDArray[S]:
         found = np.empty((len(self), *shape), kind)
         done = 0
         for table in self.tables((column,)):

@@ -1,6 +1,7 @@
 """The fixed words of a run's report, in English and Chinese."""
 
 from hanmo.base.page import Language
+from hanmo.base.phrases import Phrases
 from hanmo.plan.estimate import ASSUMPTIONS
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -150,12 +151,6 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-class Phrases:
-    """The words in one language; an unknown key gives itself."""
-
-    def __init__(self, language: Language) -> None:
-        self._column = 0 if language == "en" else 1
-
-    def __call__(self, key: str, **values: object) -> str:
-        """The phrase, with its values filled in."""
-        return WORDS[key][self._column].format(**values) if key in WORDS else key
+def report_phrases(language: Language) -> Phrases:
+    """These phrases in one language."""
+    return Phrases(WORDS, language)

@@ -27,12 +27,13 @@ from hanmo.base.page import (
     page,
     show,
 )
+from hanmo.base.phrases import Phrases
 from hanmo.base.progress import duration, size
 from hanmo.base.runs import Run
 from hanmo.base.runtime import machine, source_commit, versions
 from hanmo.base.storage import read_json, write_atomically, write_text
 from hanmo.evaluate.curves import chinese_font, draw_curves
-from hanmo.evaluate.phrases import WORDS, Phrases
+from hanmo.evaluate.phrases import WORDS, report_phrases
 from hanmo.plan.estimate import Comparison, forecast_and_fact
 
 Json = Mapping[str, Any]
@@ -47,7 +48,7 @@ def write_report(run: Run, *, title: str = "", language: Language = "en") -> Non
 
 def report(run: Run, *, title: str = "", language: Language = "en") -> str:
     """The page; draws `curves.png` on the way. What the run has not made yet is left out."""
-    say, evaluation, plan = Phrases(language), _read(run.evaluation), _read(run.plan)
+    say, evaluation, plan = report_phrases(language), _read(run.evaluation), _read(run.plan)
     samples, training = _read(run.samples), run.read_manifest()
     data = _read(run.data / "manifest.json")
     sections = [
@@ -184,7 +185,7 @@ def _curves(run: Run, training: Json, say: Phrases, language: Language) -> list[
     if not rows:
         return []
     font = chinese_font() if language == "zh" else None
-    words = say if language == "en" or font else Phrases("en")
+    words = say if language == "en" or font else report_phrases("en")
     light, dark = (draw_curves(rows, words, dark=dark, font=font) for dark in (False, True))
     write_atomically(run.folder / CURVES, lambda path: _write(path, light))
     facts = [
@@ -269,7 +270,7 @@ def table(evaluation: Json) -> str:
 
     Models stand from the weakest to the best; the last columns are the reference minus the model, and further numbers.
     """
-    say, metric = Phrases("en"), _metric(evaluation)
+    say, metric = report_phrases("en"), _metric(evaluation)
     others = [name for name in _others(evaluation) if name != "word_perplexity"]
     against = f"{_name(evaluation['reference'], say)} minus it"
     rows = [["model", metric.replace("_", " "), "[95 %]", against, "[95 %]", *(name.replace("_", " ") for name in others)]]
@@ -298,7 +299,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def summary(run: Run) -> str:
     """What `hanmo run` prints at its end: the table, the verdict, samples, forecast and fact, where the report is."""
-    say, parts = Phrases("en"), list[str]()
+    say, parts = report_phrases("en"), list[str]()
     if evaluation := _read(run.evaluation):
         parts += [table(evaluation), verdict(evaluation, say)]
     for sample in _read(run.samples).get("samples", []):

@@ -2,6 +2,6 @@
 
 In: a model, a prompt, sampling options. Out: text, ids, the reason it stopped.
 Reading order: settings, options, penalties, sample, stop, schema, closing, unique, constrain, fill, prompt, continuation, reader,
-scored, prefixes, scheduler, search, speculate, engine, worker, embed, loaded.
+scored, prefix_cache, scheduler, search, speculate, engine, worker, embed, loaded.
 Never here: no training, no HTTP.
 """

@@ -16,7 +16,7 @@ from hanmo.base.errors import ModelError, UsageError
 from hanmo.generate.constrain import Form
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.prompt import Opening
-from hanmo.generate.sample import NEVER, Words, draw, largest, process, uniform
+from hanmo.generate.sample import NEVER, SamplingTokens, draw, largest, process, uniform
 from hanmo.generate.stop import StopFilter
 from hanmo.model.likelihood import token_log_probs
 from hanmo.tokenizer.load import StreamDecoder, Tokenizer
@@ -80,14 +80,14 @@ class Chosen:
     top: dict[int, float] | None = None
 
 
-class Limits:
+class RequestLimits:
     """What bounds the sequences of a request: its options, the model's context (None without one), ids with a meaning, a form."""
 
-    def __init__(self, options: SamplingOptions, context: int | None, words: Words, form: Form | None = None) -> None:
+    def __init__(self, options: SamplingOptions, context: int | None, words: SamplingTokens, form: Form | None = None) -> None:
         self.options, self.context, self.words, self.form = options, context, words, form
         self.longest = context if options.overflow == "stop" or options.method != "draw" else None
 
-    def also_ended_by(self, end_ids: Sequence[int]) -> "Limits":
+    def also_ended_by(self, end_ids: Sequence[int]) -> "RequestLimits":
         """The same with more tokens that end a text."""
         other = copy(self)
         other.words = replace(self.words, end_ids=(*self.words.end_ids, *end_ids))
@@ -116,7 +116,7 @@ class Limits:
 class Continuation:
     """One sequence: takes tokens, gives text, knows when it has ended. `source` is what an encoder reads before it, if there is one."""
 
-    def __init__(self, start: Opening, seed: int, number: int, tokenizer: Tokenizer, limits: Limits) -> None:
+    def __init__(self, start: Opening, seed: int, number: int, tokenizer: Tokenizer, limits: RequestLimits) -> None:
         self.prompt, self.prompt_ids, self.source = start.text, start.ids, start.source
         self.number, self.limits = number, limits
         self.options = limits.options

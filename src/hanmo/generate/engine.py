@@ -12,16 +12,16 @@ from hanmo.base.errors import UsageError
 from hanmo.base.progress import say
 from hanmo.base.runtime import derive_seed
 from hanmo.generate.constrain import cut_note, form_of
-from hanmo.generate.continuation import Chosen, Continuation, Generation, Limits
+from hanmo.generate.continuation import Chosen, Continuation, Generation, RequestLimits
 from hanmo.generate.options import SamplingOptions
-from hanmo.generate.prefixes import Prefixes
+from hanmo.generate.prefix_cache import PrefixCache
 from hanmo.generate.prompt import Prompt, opening
 from hanmo.generate.reader import context_of, make_reader
 from hanmo.generate.sample import words_of
 from hanmo.generate.scheduler import CHUNK, Scheduler
 from hanmo.generate.scored import tell_prompts
 from hanmo.generate.search import beam_search, contrastive_search
-from hanmo.generate.speculate import Counts, Draft, Lookup, price_of, speculate
+from hanmo.generate.speculate import AcceptanceCounts, Draft, Lookup, price_of, speculate
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.store import Writer
 from hanmo.tokenizer.load import Tokenizer
@@ -84,7 +84,7 @@ def stream(
     elif options.speculate:
         yield from _speculate(network, waiting, tokenizer.vocab_size, draft)
     else:
-        scheduler = Scheduler(network, tokenizer.vocab_size, prefixes=Prefixes(CHUNK, REMEMBERED), cache=cache)
+        scheduler = Scheduler(network, tokenizer.vocab_size, prefixes=PrefixCache(CHUNK, REMEMBERED), cache=cache)
         for each in waiting:
             scheduler.submit(each)
         yield from ((one.number, piece) for one, piece in scheduler.run() if piece)
@@ -94,7 +94,7 @@ def stream(
     return made
 
 
-def limits_of(network: Writer, tokenizer: Tokenizer, options: SamplingOptions, end_ids: Sequence[int] = ()) -> Limits:
+def limits_of(network: Writer, tokenizer: Tokenizer, options: SamplingOptions, end_ids: Sequence[int] = ()) -> RequestLimits:
     """What bounds the sequences of a request; end_ids as in `generate`.
 
     Raises ConfigError or UsageError for a form that cannot be followed, and for log-probabilities of what is only read.
@@ -102,10 +102,10 @@ def limits_of(network: Writer, tokenizer: Tokenizer, options: SamplingOptions, e
     if options.prompt_logprobs and isinstance(network, EncoderDecoder):
         raise UsageError("prompt_logprobs are of a text that is gone on with; an encoder-decoder only reads its prompt: leave them out")
     ends = tuple(dict.fromkeys((tokenizer.eot_id, *end_ids)))
-    return Limits(options, context_of(network), words_of(options, tokenizer, ends), form_of(options, tokenizer, ends))
+    return RequestLimits(options, context_of(network), words_of(options, tokenizer, ends), form_of(options, tokenizer, ends))
 
 
-def continuations(network: Writer, prompt: Prompt, seed: int, tokenizer: Tokenizer, limits: Limits) -> list[Continuation]:
+def continuations(network: Writer, prompt: Prompt, seed: int, tokenizer: Tokenizer, limits: RequestLimits) -> list[Continuation]:
     """The sequences that a request asks for after one prompt, each with a seed of its own.
 
     Raises UsageError for a prompt that does not fit.
@@ -121,7 +121,7 @@ def _speculate(network: Writer, waiting: Sequence[Continuation], vocab_size: int
     """One sequence after another: guessing ahead is for a single stream, rows of a batch share their reads already."""
     for one in waiting:
         guesser = Lookup(price_of(network)) if draft is None else Draft(draft, vocab_size, one.options.max_tokens)
-        yield from ((one.number, piece) for piece in speculate(network, one, guesser, vocab_size, Counts()))
+        yield from ((one.number, piece) for piece in speculate(network, one, guesser, vocab_size, AcceptanceCounts()))
 
 
 def _search(network: Writer, waiting: Sequence[Continuation], vocab_size: int, *, cache: bool) -> Iterator[tuple[int, str]]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
-from hanmo.model.encoder_decoder import EncoderDecoder, Memory
+from hanmo.model.encoder_decoder import EncoderDecoder, EncoderDecoderCache
 from hanmo.model.ngram import Ngram
 from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent, State, StateCache
@@ -283,7 +283,7 @@ class PairReader:
 
     def __init__(self, network: EncoderDecoder, source: Sequence[int]) -> None:
         self.network, self.source = network, source
-        self._memory: Memory | None = None
+        self._memory: EncoderDecoderCache | None = None
 
     def read(self, new: Rows) -> Tensor:
         """As in Reader; each row by the same number of ids."""
@@ -300,7 +300,7 @@ class PairReader:
     def join(self, other: Self) -> None:
         """As in Reader; both have read."""
         assert self._memory is not None and other._memory is not None
-        self._memory = Memory.joined(self._memory, other._memory)
+        self._memory = EncoderDecoderCache.joined(self._memory, other._memory)
 
 
 class FreshPairReader:

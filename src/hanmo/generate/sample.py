@@ -96,7 +96,7 @@ def _keep_above(logits_BV: Tensor, least_B1: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Words:
+class SamplingTokens:
     """What the options say of text, in one tokenizer's ids."""
 
     end_ids: tuple[int, ...] = ()
@@ -107,7 +107,7 @@ class Words:
     """Tokens over which no repetition reaches (DRY)."""
 
 
-def words_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[int]) -> Words:
+def words_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[int]) -> SamplingTokens:
     """The strings among the options as ids; a bad word that is an end token does not count.
 
     Raises UsageError for a forced token that the tokenizer has not.
@@ -122,14 +122,14 @@ def words_of(options: SamplingOptions, tokenizer: Tokenizer, end_ids: Sequence[i
         visible = ((id, tokenizer.bytes_of(id)) for id in range(tokenizer.vocab_size))
         wanted = [each.encode() for each in options.dry_breakers]
         breakers = [id for id, text in visible if any(each in text for each in wanted)]
-    return Words(tuple(end_ids), tuple(sorted(bad)), frozenset(breakers))
+    return SamplingTokens(tuple(end_ids), tuple(sorted(bad)), frozenset(breakers))
 
 
-def punish(
-    logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows, words: Words | None = None
+def apply_penalties(
+    logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows, words: SamplingTokens | None = None
 ) -> Float[Tensor, "B V"]:
     """What holds for greedy and searches too: what the text so far, and the user, have against tokens."""
-    words = words or Words()
+    words = words or SamplingTokens()
     if options.logit_bias:
         logits_BV = add_bias(logits_BV, options.logit_bias)
     if options.repetition_penalty != 1:
@@ -154,7 +154,7 @@ def punish(
     return logits_BV
 
 
-def narrow(logits_BV: Float[Tensor, "B V"], options: SamplingOptions) -> Float[Tensor, "B V"]:
+def apply_cutoffs(logits_BV: Float[Tensor, "B V"], options: SamplingOptions) -> Float[Tensor, "B V"]:
     """What shapes a draw: temperature and the cuts, in their order."""
     if options.temperature != 1:
         logits_BV = temper(logits_BV, options.temperature)
@@ -174,11 +174,11 @@ def narrow(logits_BV: Float[Tensor, "B V"], options: SamplingOptions) -> Float[T
 
 
 def process(
-    logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows, words: Words | None = None
+    logits_BV: Float[Tensor, "B V"], options: SamplingOptions, rows: Rows, drawn: Rows, words: SamplingTokens | None = None
 ) -> Float[Tensor, "B V"]:
     """The whole chain in its order; steps that change nothing are left out."""
-    logits_BV = punish(logits_BV, options, rows, drawn, words)
-    return logits_BV if options.greedy else narrow(logits_BV, options)
+    logits_BV = apply_penalties(logits_BV, options, rows, drawn, words)
+    return logits_BV if options.greedy else apply_cutoffs(logits_BV, options)
 
 
 def uniform(seed: int, position: int) -> float:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hanmo.generate.continuation import Continuation, choose
-from hanmo.generate.prefixes import Prefixes
+from hanmo.generate.prefix_cache import PrefixCache
 from hanmo.generate.reader import DecoderReader, Reader, make_reader
 from hanmo.generate.scored import tell_prompts
 from hanmo.model.store import Writer
@@ -28,7 +28,7 @@ ROWS = 32
 
 
 @dataclass
-class Filling:
+class Prefill:
     """A prompt that is being read, for all who wait for it."""
 
     ids: Sequence[int]
@@ -65,21 +65,21 @@ class Scheduler:
         *,
         rows: int = ROWS,
         chunk: int = CHUNK,
-        prefixes: Prefixes | None = None,
+        prefixes: PrefixCache | None = None,
         cache: bool = True,
     ) -> None:
         self.network, self.vocab_size, self.rows, self.chunk, self.cache = network, vocab_size, rows, chunk, cache
         self.prefixes = prefixes
         self.counts = Totals()
         self._waiting: deque[Continuation] = deque()
-        self._filling: Filling | None = None
+        self._prefill: Prefill | None = None
         self._running: list[Continuation] = []
         self._reader: Reader | None = None
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to do."""
-        return not (self._waiting or self._filling or self._running)
+        return not (self._waiting or self._prefill or self._running)
 
     def submit(self, one: Continuation) -> None:
         """Take a sequence in; it starts when there is room, in the order of arrival."""
@@ -113,9 +113,9 @@ class Scheduler:
     def _drop_ended(self) -> None:
         """Forget who has ended, whether by itself or from outside."""
         self._waiting = deque(each for each in self._waiting if each.finish_reason is None)
-        if self._filling is not None:
-            self._filling.members = [each for each in self._filling.members if each.finish_reason is None]
-            self._filling = self._filling if self._filling.members else None
+        if self._prefill is not None:
+            self._prefill.members = [each for each in self._prefill.members if each.finish_reason is None]
+            self._prefill = self._prefill if self._prefill.members else None
         going = _closed_up([each.finish_reason is None for each in self._running])
         if len(going) == len(self._running):
             return
@@ -129,20 +129,20 @@ class Scheduler:
         """Read prompts until a chunk of tokens has been read, or there is no row left for them."""
         left = self.chunk
         while left > 0:
-            self._filling = self._filling or self._next_prompt()
-            if self._filling is None:
+            self._prefill = self._prefill or self._next_prompt()
+            if self._prefill is None:
                 return
-            filling = self._filling
-            end = min((filling.done // self.chunk + 1) * self.chunk, len(filling.ids))
-            logits_1V = filling.reader.read([filling.ids[filling.done : end]])
-            self._remember(filling, end)
-            left -= end - filling.done + (0 if filling.done else len(filling.members[0].source or ()))
-            filling.done = end
-            if end == len(filling.ids):
-                self._filling = None
-                yield from self._start(filling, logits_1V)
+            prefill = self._prefill
+            end = min((prefill.done // self.chunk + 1) * self.chunk, len(prefill.ids))
+            logits_1V = prefill.reader.read([prefill.ids[prefill.done : end]])
+            self._remember(prefill, end)
+            left -= end - prefill.done + (0 if prefill.done else len(prefill.members[0].source or ()))
+            prefill.done = end
+            if end == len(prefill.ids):
+                self._prefill = None
+                yield from self._start(prefill, logits_1V)
 
-    def _next_prompt(self) -> Filling | None:
+    def _next_prompt(self) -> Prefill | None:
         """The first that waits, with all who wait for the same prompt, as far as there are rows."""
         room = self.rows - len(self._running)
         if not self._waiting or room <= 0:
@@ -163,17 +163,17 @@ class Scheduler:
         for each in members:
             each.remembered = done
         self.counts.remembered += done
-        return Filling(ids, reader, members, done)
+        return Prefill(ids, reader, members, done)
 
-    def _remember(self, filling: Filling, end: int) -> None:
-        whole = end % self.chunk == 0 and end > filling.done
-        if self.prefixes is not None and whole and isinstance(filling.reader, DecoderReader):
-            self.prefixes.keep(filling.ids[:end], filling.reader.part(end - self.chunk, end))
+    def _remember(self, prefill: Prefill, end: int) -> None:
+        whole = end % self.chunk == 0 and end > prefill.done
+        if self.prefixes is not None and whole and isinstance(prefill.reader, DecoderReader):
+            self.prefixes.keep(prefill.ids[:end], prefill.reader.part(end - self.chunk, end))
 
-    def _start(self, filling: Filling, logits_1V: Tensor) -> Iterator[tuple[Continuation, str]]:
+    def _start(self, prefill: Prefill, logits_1V: Tensor) -> Iterator[tuple[Continuation, str]]:
         """Draw the first token of all who waited for this prompt; those who go on join the running."""
-        tell_prompts(self.network, filling.members)
-        members = [each for each in filling.members if each.finish_reason is None]
+        tell_prompts(self.network, prefill.members)
+        members = [each for each in prefill.members if each.finish_reason is None]
         if not members:
             return
         yield from self._draw(logits_1V.expand(len(members), -1), members)
@@ -181,12 +181,12 @@ class Scheduler:
         if not going:
             return
         if len(going) > 1:
-            filling.reader.keep([0] * len(going))
+            prefill.reader.keep([0] * len(going))
         self._running += going
         if self._reader is None:
-            self._reader = filling.reader
+            self._reader = prefill.reader
         else:
-            self._reader.join(filling.reader)
+            self._reader.join(prefill.reader)
 
 
 def _closed_up(goes_on: Sequence[bool]) -> list[int]:

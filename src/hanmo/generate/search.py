@@ -16,7 +16,7 @@ from hanmo.generate.continuation import Chosen, Continuation, possible, told_if_
 from hanmo.generate.options import SamplingOptions
 from hanmo.generate.penalties import NEVER
 from hanmo.generate.reader import Reader
-from hanmo.generate.sample import punish
+from hanmo.generate.sample import apply_penalties
 from hanmo.model.cache import KVCache
 from hanmo.model.decoder import Decoder
 from hanmo.model.quantized import QuantizedDecoder
@@ -105,7 +105,7 @@ def beam_search(reader: Reader, one: Continuation, vocab_size: int) -> list[Beam
             rows = [[*one.prompt_ids, *beam.ids] for beam in group.running]
             log_probs_RV = logits_BV[[beam.row for beam in group.running]].log_softmax(-1)
             drawn = [beam.ids for beam in group.running]
-            log_probs_RV = punish(possible(log_probs_RV, vocab_size), options, rows, drawn, words)
+            log_probs_RV = apply_penalties(possible(log_probs_RV, vocab_size), options, rows, drawn, words)
             log_probs_RV = log_probs_RV.log_softmax(-1) if options.renormalize_logits else log_probs_RV
             tokens = group.advance(log_probs_RV - options.diversity_penalty * taken_V)
             taken_V += torch.bincount(torch.tensor(tokens, dtype=torch.long, device=taken_V.device), minlength=taken_V.numel())
@@ -144,7 +144,9 @@ def contrastive_search(network: Writer, one: Continuation, vocab_size: int) -> I
     past_TD = _hidden(network, torch.tensor([one.prompt_ids], device=device), cache)[0]
     while True:
         logits_BV = network.logits(past_TD[-1:]).float()
-        probabilities_V = punish(possible(logits_BV, vocab_size), one.options, [one.row], [one.ids], one.limits.words).softmax(-1)[0]
+        probabilities_V = apply_penalties(possible(logits_BV, vocab_size), one.options, [one.row], [one.ids], one.limits.words).softmax(-1)[
+            0
+        ]
         likely = probabilities_V.topk(min(one.options.top_k, vocab_size))
         cache.keep([0] * likely.indices.numel())
         new_KD = _hidden(network, likely.indices[:, None], cache)[:, -1]

@@ -165,7 +165,7 @@ class Draft:
             del self._read[same:]
 
 
-class Counts:
+class AcceptanceCounts:
     """How much was guessed, and how much of it came."""
 
     def __init__(self) -> None:
@@ -178,7 +178,7 @@ def price_of(network: Writer) -> Price:
 
 
 @torch.inference_mode()
-def speculate(network: Writer, one: Continuation, guesser: Guesser, vocab_size: int, counts: Counts) -> Iterator[str]:
+def speculate(network: Writer, one: Continuation, guesser: Guesser, vocab_size: int, counts: AcceptanceCounts) -> Iterator[str]:
     """The text of `one` as it becomes certain, until it has ended.
 
     Raises UsageError for a network other than a decoder.

@@ -18,7 +18,7 @@ from hanmo.base.errors import Busy, UsageError
 from hanmo.generate.continuation import Continuation, Event, Generation
 from hanmo.generate.engine import REMEMBERED, continuations, limits_of
 from hanmo.generate.options import SamplingOptions
-from hanmo.generate.prefixes import Prefixes
+from hanmo.generate.prefix_cache import PrefixCache
 from hanmo.generate.prompt import Prompt
 from hanmo.generate.scheduler import CHUNK, ROWS, Scheduler, Totals
 from hanmo.model.store import Writer
@@ -171,7 +171,7 @@ class Worker:
     ) -> None:
         self.network, self.tokenizer, self.end_ids = network, tokenizer, end_ids
         self.most = rows + most_waiting
-        self._scheduler = Scheduler(network, tokenizer.vocab_size, rows=rows, prefixes=Prefixes(CHUNK, remembered))
+        self._scheduler = Scheduler(network, tokenizer.vocab_size, rows=rows, prefixes=PrefixCache(CHUNK, remembered))
         self._changed = threading.Condition()
         self._arrivals: list[Ticket] = []
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()

@@ -66,7 +66,7 @@ def multi_head_attention(
 
 
 @dataclass(frozen=True)
-class Sight:
+class AttentionMask:
     """Which keys the queries of one forward pass may see: slots first ... own, `past` slots lying before the first query.
 
     `first_BT` never falls within a row; None means `skipped` everywhere.
@@ -85,7 +85,7 @@ class Sight:
         """Whether nothing but the order hides a key."""
         return self.first_BT is None and self.past == 0
 
-    def within(self, window: int | None, device: torch.device | None = None) -> "Sight":
+    def within(self, window: int | None, device: torch.device | None = None) -> "AttentionMask":
         """The same, but of `window` tokens at most, the query's own included (Beltagy et al. 2020, section 3.1)."""
         if window is None or window >= self.past + self.queries:
             return self
@@ -161,32 +161,32 @@ class Attention(nn.Module):
         self.q_norm = HeadScale(self.heads) if config.qk_norm else None
         self.k_norm = HeadScale(self.heads) if config.qk_norm else None
 
-    def forward(self, x_BTD: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None = None) -> Tensor:
+    def forward(self, x_BTD: Tensor, angles: Angles | None, mask: AttentionMask, cache: KVCache | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         qkv_BTE = self.qkv(x_BTD)
-        if self._is_fast(qkv_BTE, sight):
-            return self.out(self._mix_fast(qkv_BTE, angles, sight, cache))
-        return self.out(self._mix(qkv_BTE, angles, sight, cache))
+        if self._is_fast(qkv_BTE, mask):
+            return self.out(self._mix_fast(qkv_BTE, angles, mask, cache))
+        return self.out(self._mix(qkv_BTE, angles, mask, cache))
 
-    def _is_fast(self, qkv_BTE: Tensor, sight: Sight) -> bool:
+    def _is_fast(self, qkv_BTE: Tensor, mask: AttentionMask) -> bool:
         drops = self.dropout and self.training
-        return sight.past == 0 and not drops and self.heads.width % (2 * LANES) == 0 and attention_usable(qkv_BTE)
+        return mask.past == 0 and not drops and self.heads.width % (2 * LANES) == 0 and attention_usable(qkv_BTE)
 
-    def _mix_fast(self, qkv_BTE: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None) -> Tensor:
+    def _mix_fast(self, qkv_BTE: Tensor, angles: Angles | None, mask: AttentionMask, cache: KVCache | None) -> Tensor:
         """Values mixed by the kernels, [B, T, H W]."""
         q_weight = None if self.q_norm is None else self.q_norm.weight
         k_weight = None if self.k_norm is None else self.k_norm.weight
         cos, sin = (None, None) if angles is None else angles
         turn = (cos, sin, q_weight, k_weight)
         if cache is None:
-            return causal_attention(qkv_BTE, turn, sight.first_int32_BT, self.heads)
+            return causal_attention(qkv_BTE, turn, mask.first_int32_BT, self.heads)
         turned = turn_heads(qkv_BTE.contiguous(), turn, self.heads)
         _, k_BTKW = self._split(turned, (self.heads.query, self.heads.key))
         *_, v_BTKW = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))
         cache.extend(self.layer, k_BTKW.transpose(1, 2), v_BTKW.transpose(1, 2))
-        return attend(turned, qkv_BTE.contiguous(), sight.first_int32_BT, self.heads)[0]
+        return attend(turned, qkv_BTE.contiguous(), mask.first_int32_BT, self.heads)[0]
 
-    def _mix(self, qkv_BTE: Tensor, angles: Angles | None, sight: Sight, cache: KVCache | None) -> Tensor:
+    def _mix(self, qkv_BTE: Tensor, angles: Angles | None, mask: AttentionMask, cache: KVCache | None) -> Tensor:
         """Values mixed by torch, [B, T, H W]."""
         q, k, v = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))  # (B, T, heads, W)
         if self.q_norm is not None and self.k_norm is not None:
@@ -195,14 +195,14 @@ class Attention(nn.Module):
             q, k = rotate(q, *angles), rotate(k, *angles)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, W)
         if cache is not None:
-            k, v = (each[:, :, sight.skipped :] for each in cache.extend(self.layer, k, v))
+            k, v = (each[:, :, mask.skipped :] for each in cache.extend(self.layer, k, v))
         grouped, scale = self.heads.query != self.heads.key, self.heads.score_scale
-        if cache is not None and sight.queries == 1 and sight.first_BT is not None:
-            starts = (sight.first_BT[:, 0] - sight.skipped).tolist()
+        if cache is not None and mask.queries == 1 and mask.first_BT is not None:
+            starts = (mask.first_BT[:, 0] - mask.skipped).tolist()
             return attend_row_by_row(q, k, v, starts, grouped=grouped, scale=scale).transpose(1, 2).flatten(2)
-        mask = None if sight.allowed_BTS is None else sight.allowed_BTS[:, None]
+        allowed = None if mask.allowed_BTS is None else mask.allowed_BTS[:, None]
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=sight.is_causal, scale=scale, enable_gqa=grouped)
+        mixed = F.scaled_dot_product_attention(q, k, v, allowed, dropout, is_causal=mask.is_causal, scale=scale, enable_gqa=grouped)
         return mixed.transpose(1, 2).flatten(2)
 
     def _split(self, x_BTE: Tensor, heads: tuple[int, ...]) -> tuple[Tensor, ...]:

@@ -10,13 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
-from hanmo.model.attention import Angles, Attention, Sight, first_of_segment
+from hanmo.model.attention import Angles, Attention, AttentionMask, first_of_segment
 from hanmo.model.cache import KVCache
 from hanmo.model.config import DecoderConfig, LayerType
 from hanmo.model.kernels.functions import dropout
 from hanmo.model.kernels.library import usable
 from hanmo.model.mlp import MLP
-from hanmo.model.next_token import NextToken
+from hanmo.model.next_token import NextTokenNetwork
 from hanmo.model.norms import Norm
 from hanmo.model.positions import rotary_angles, sinusoidal_positions
 
@@ -38,11 +38,11 @@ class Block(nn.Module):
         self.dropout = config.hidden_dropout
 
     def forward(
-        self, x_BTD: Tensor, update_BTD: Tensor | None, angles: Angles | None, sight: Sight, cache: KVCache | None = None
+        self, x_BTD: Tensor, update_BTD: Tensor | None, angles: Angles | None, mask: AttentionMask, cache: KVCache | None = None
     ) -> tuple[Tensor, Tensor]:
         """The stream x and what is still to be added to it, both [B, T, D]: the next norm adds it in its own pass."""
         x_BTD, normed_BTD = self.attention_norm.add(x_BTD, update_BTD)
-        update_BTD = self._finish(self.attention(normed_BTD, angles, sight, cache), self.attention_post_norm)
+        update_BTD = self._finish(self.attention(normed_BTD, angles, mask, cache), self.attention_post_norm)
         x_BTD, normed_BTD = self.mlp_norm.add(x_BTD, update_BTD)
         return x_BTD, self._finish(self.mlp(normed_BTD), self.mlp_post_norm)
 
@@ -63,7 +63,7 @@ def drop(x: Tensor, share: float) -> Tensor:
     return dropout(x, share) if usable(x) else F.dropout(x, share)
 
 
-class Decoder(NextToken):
+class Decoder(NextTokenNetwork):
     """A causal language model.
 
     Raises ModelError when `config.vocab_size` is not set.
@@ -123,9 +123,9 @@ class Decoder(NextToken):
         past = cache.length - int(cache.starts_B.min()) if cache is not None else 0
         if past + ids_BT.size(1) > self.config.max_position_embeddings and self.config.position_embedding == "learned":
             raise ModelError(f"{past + ids_BT.size(1)} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
-        sight = _sight(ids_BT, segments_BT, cache)
-        positions_BT = _positions(sight, ids_BT.device)
-        views = {kind: self._view(kind, sight, positions_BT) for kind in self.config.kinds_of_layer}
+        mask = _attention_mask(ids_BT, segments_BT, cache)
+        positions_BT = _positions(mask, ids_BT.device)
+        views = {kind: self._view(kind, mask, positions_BT) for kind in self.config.kinds_of_layer}
         x_BTD, update_BTD = self._embed(ids_BT, positions_BT), None
         for i, layer in enumerate(self.layers):
             x_BTD, update_BTD = layer(x_BTD, update_BTD, *views[self.config.layer_type(i)], cache)
@@ -133,12 +133,12 @@ class Decoder(NextToken):
             cache.length += ids_BT.size(1)
         return self.final_norm.add(x_BTD, update_BTD)[1]
 
-    def _view(self, kind: LayerType, sight: Sight, positions_BT: Tensor) -> tuple[Angles | None, Sight]:
-        """Angles and sight of all layers of one type."""
-        sight = sight.within(self.config.window_of(kind), positions_BT.device)
+    def _view(self, kind: LayerType, mask: AttentionMask, positions_BT: Tensor) -> tuple[Angles | None, AttentionMask]:
+        """Angles and mask of all layers of one type."""
+        mask = mask.within(self.config.window_of(kind), positions_BT.device)
         if self.config.position_embedding != "rotary":
-            return None, sight
-        return rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), sight
+            return None, mask
+        return rotary_angles(positions_BT, self.config.head_width, *self.config.rotary_of(kind)), mask
 
     def _embed(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
         x_BTD = self.embed_tokens(ids_BT)
@@ -152,20 +152,20 @@ class Decoder(NextToken):
         return drop(x_BTD, self.config.embedding_dropout) if self.training else x_BTD
 
 
-def _sight(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> Sight:
+def _attention_mask(ids_BT: Tensor, segments_BT: Tensor | None, cache: KVCache | None) -> AttentionMask:
     """What each query may see: its segment, the tokens behind its row's padding, and always itself."""
     rows, queries = ids_BT.shape
     if segments_BT is not None:
-        return Sight(queries, 0, first_of_segment(segments_BT))
+        return AttentionMask(queries, 0, first_of_segment(segments_BT))
     if cache is None:
-        return Sight(queries, rows=rows)
+        return AttentionMask(queries, rows=rows)
     if not cache.starts_B.any():
-        return Sight(queries, cache.length, rows=rows)
+        return AttentionMask(queries, cache.length, rows=rows)
     own_T = torch.arange(cache.length, cache.length + queries, device=ids_BT.device)
-    return Sight(queries, cache.length, torch.minimum(cache.starts_B[:, None], own_T))
+    return AttentionMask(queries, cache.length, torch.minimum(cache.starts_B[:, None], own_T))
 
 
-def _positions(sight: Sight, device: torch.device) -> Tensor:
+def _positions(mask: AttentionMask, device: torch.device) -> Tensor:
     """[1 or B, T]: positions count from the first token that is seen, of a row, of a segment, or behind padding."""
-    own_1T = torch.arange(sight.past, sight.past + sight.queries, device=device)[None]
-    return own_1T if sight.first_BT is None else own_1T - sight.first_BT
+    own_1T = torch.arange(mask.past, mask.past + mask.queries, device=device)[None]
+    return own_1T if mask.first_BT is None else own_1T - mask.first_BT

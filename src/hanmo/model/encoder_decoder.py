@@ -1,7 +1,7 @@
 """An encoder, and a decoder that attends to what it read: the Transformer of 2017, T5, Marian.
 
 In: ids of the source, ids of the target so far. Out: logits of what follows each target position. The source is read once:
-`Memory` keeps the keys and values that every decoder layer makes of it, and those of the target while it is written.
+`EncoderDecoderCache` keeps the keys and values that every decoder layer makes of it, and those of the target while it is written.
 B rows, S positions of the source, T positions of the target, D width, V vocabulary, H heads.
 """
 
@@ -23,7 +23,7 @@ from hanmo.model.norms import Norm
 from hanmo.model.positions import halves, relative_buckets, sinusoidal_positions
 
 
-class Memory:
+class EncoderDecoderCache:
     """What a decoder remembers: the source as each layer's keys and values, and the target read so far.
 
     Rows of different lengths all end at the same place: `starts_B` is where each begins. Several rows may read one source.
@@ -69,7 +69,7 @@ class Memory:
         return causal_mask(queries, keys, self.starts_B.device)[:, None] & (places >= self.starts_B[:, None])[:, None, None]
 
     @classmethod
-    def joined(cls, some: "Memory", others: "Memory") -> "Memory":
+    def joined(cls, some: "EncoderDecoderCache", others: "EncoderDecoderCache") -> "EncoderDecoderCache":
         """The rows of two memories that have read something, one below the other; targets are padded on the left, sources on the right."""
         both = (some, others)
         longest = max(each.length - int(each.starts_B.min()) for each in both)
@@ -112,7 +112,7 @@ class Half(nn.Module):
         self.layers = nn.ModuleList(EncoderBlock(config, with_memory=is_decoder) for _ in range(layers))
         self.final_norm = None if config.post_norm else Norm(config.norm, config.hidden_size, config.norm_eps)
 
-    def forward(self, x_BTD: Tensor, allowed: Tensor | None, memory: Memory | None = None, *, keep: bool = False) -> Tensor:
+    def forward(self, x_BTD: Tensor, allowed: Tensor | None, memory: EncoderDecoderCache | None = None, *, keep: bool = False) -> Tensor:
         """[B, T, D] -> [B, T, D]; `allowed` [#B, 1, #T, keys] hides keys; with `keep` the memory grows by these positions."""
         past = memory.length if memory is not None else 0
         seen = self._seen(allowed, past, past + x_BTD.size(1), x_BTD)
@@ -194,13 +194,13 @@ class EncoderDecoder(nn.Module):
         """The encoder's last state; `source_seen_BS` is False where a row is padding."""
         return self.encoder(self._embed(source_BS), None if source_seen_BS is None else source_seen_BS[:, None, None])
 
-    def remember(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> Memory:
+    def remember(self, source_BS: Int[Tensor, "B S"], source_seen_BS: Bool[Tensor, "B S"] | None = None) -> EncoderDecoderCache:
         """Read the source, and make of it what every decoder layer attends to."""
         read_BSD = self.read(source_BS, source_seen_BS)
         source = [layer.remember(read_BSD) for layer in self.decoder.layers if isinstance(layer, EncoderBlock)]
-        return Memory(source, None if source_seen_BS is None else source_seen_BS[:, None, None])
+        return EncoderDecoderCache(source, None if source_seen_BS is None else source_seen_BS[:, None, None])
 
-    def decode(self, ids_BT: Int[Tensor, "B T"], memory: Memory, *, keep: bool = False) -> Float[Tensor, "B T D"]:
+    def decode(self, ids_BT: Int[Tensor, "B T"], memory: EncoderDecoderCache, *, keep: bool = False) -> Float[Tensor, "B T D"]:
         """The last hidden state of target positions that follow those in `memory`, which grows by them when `keep` is asked for."""
         length = ids_BT.size(1)
         x_BTD = self.decoder(self._embed(ids_BT, memory.length - memory.starts_B), memory.allowed(length), memory, keep=keep)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hanmo.model.likelihood import linear_negative_log_likelihood
 
 
-class NextToken(nn.Module, ABC):
+class NextTokenNetwork(nn.Module, ABC):
     """A network with `hidden` states and an `output_weight`."""
 
     @property

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import RecurrentConfig
-from hanmo.model.next_token import NextToken
+from hanmo.model.next_token import NextTokenNetwork
 
 State = Tensor | tuple[Tensor, Tensor]
 """Hidden state [L, B, D] of a GRU; hidden state and cell of an LSTM."""
@@ -40,7 +40,7 @@ class StateCache:
             self.state = self.state[:, wanted]
 
 
-class Recurrent(NextToken):
+class Recurrent(NextTokenNetwork):
     """A causal language model that reads one token after another.
 
     LSTM (Hochreiter and Schmidhuber 1997, with forget gates that open at first, Jozefowicz et al. 2015):

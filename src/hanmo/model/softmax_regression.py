@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hanmo.base.errors import ModelError
 from hanmo.model.config import SoftmaxRegressionConfig
-from hanmo.model.next_token import NextToken
+from hanmo.model.next_token import NextTokenNetwork
 
 
 def softmax(logits_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
@@ -43,7 +43,7 @@ def previous_tokens(ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] 
     return torch.stack(columns, -1)
 
 
-class SoftmaxRegression(NextToken):
+class SoftmaxRegression(NextTokenNetwork):
     """z = b + sum_k W_k onehot(x_{t-k}) with W_k = U C_k of rank D (log-bilinear, Mnih and Hinton 2007).
 
     Convex but for the factoring: it learns what each token at each distance says, and nothing about their combinations.

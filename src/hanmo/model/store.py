@@ -31,12 +31,12 @@ from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families import encoders
 from hanmo.model.families.fields import LARGEST
 from hanmo.model.foreign import refuse_other_form, refuse_quantized, without_wishes
-from hanmo.model.hollow import hollow
 from hanmo.model.ngram import Ngram
 from hanmo.model.quantized import QuantizedDecoder
 from hanmo.model.recurrent import Recurrent
 from hanmo.model.shards import INDEX, WEIGHTS, Shards
 from hanmo.model.softmax_regression import SoftmaxRegression
+from hanmo.model.without_weights import without_weights
 
 Model = Decoder | QuantizedDecoder | Recurrent | SoftmaxRegression | Ngram
 """What gives a probability to every next token."""
@@ -219,7 +219,7 @@ def load_model(folder: Path, *, dtype: Precision | None = "float32") -> AnyModel
     for key in layout.unused(values):
         say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
     state = layout.from_hf_weights(_floats(shards.read(), dtype), config)
-    with hollow():
+    with without_weights():
         network = kind(config)
     return _assigned(network, state)
 
@@ -256,7 +256,7 @@ def _load_encoder(
         say(f"{folder / 'config.json'}: {key} is read by nobody here and changes nothing")
     needed = {name: tensor for name, tensor in shards.read() if tensor.is_floating_point() or not layout.is_spare(name, shards.shapes)}
     state = layout.from_hf_weights(_floats(needed.items(), dtype), config)  # pyright: ignore[reportArgumentType]
-    with hollow():
+    with without_weights():
         network = Encoder(config) if isinstance(config, EncoderConfig) else EncoderDecoder(config)
     if isinstance(network, EncoderDecoder):
         say(f"{folder}: a {layout.model_type} encoder-decoder")
@@ -333,7 +333,7 @@ N = TypeVar("N", Decoder, Recurrent, SoftmaxRegression, Encoder, EncoderDecoder)
 def _load_own(kind: type[N], config: RecurrentConfig | SoftmaxRegressionConfig, shards: Shards, dtype: Precision | None) -> N:
     if getattr(config, "num_hidden_layers", 1) > len(shards.shapes):
         raise ModelError(f"config.json asks for more layers than there are tensors ({len(shards.shapes)}): the weights do not fit")
-    with hollow():
+    with without_weights():
         network = kind(config)  # pyright: ignore[reportArgumentType]
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     for name in expected.keys() | shards.shapes.keys():

@@ -10,7 +10,7 @@ from hanmo.base.progress import say
 from hanmo.base.runs import Run
 from hanmo.base.runtime import available_cores
 from hanmo.model.config import DecoderConfig
-from hanmo.plan.defaults import Fitted, Text, Training, fit
+from hanmo.plan.defaults import Fitted, TextFacts, Training, fit
 from hanmo.train.config import TrainConfig
 
 
@@ -66,7 +66,7 @@ def fitted_to_text(
         warmup_steps=train.warmup_steps,
         max_steps=steps,
     )
-    text = Text(train_tokens=train_tokens, minutes=train.max_minutes, cores=available_cores())
+    text = TextFacts(train_tokens=train_tokens, minutes=train.max_minutes, cores=available_cores())
     found = fit(free, model, training, text)
     return _with(model, found.values, "model"), _with(train, found.values, "train"), found
 

@@ -17,9 +17,9 @@ from hanmo.pipeline.probing import Measured, is_prepared, measure_machine
 from hanmo.pipeline.recipe import Recipe
 from hanmo.plan.compute import Compute, count_compute, kaplan_flops_per_token
 from hanmo.plan.defaults import effective_tokens, most_epochs, worth_of_reading
-from hanmo.plan.estimate import Disk, Estimate, Limits, Prices, Speed, estimate
+from hanmo.plan.estimate import Disk, Estimate, Prices, RunLimits, Speed, estimate
 from hanmo.plan.machine import Machine, disk_bytes_per_second, disk_free_bytes
-from hanmo.plan.memory import Memory, Step, checkpoint_bytes, count_memory
+from hanmo.plan.memory import MemoryEstimate, Step, checkpoint_bytes, count_memory
 from hanmo.plan.parameters import Parameters, count_parameters
 from hanmo.train.config import TrainConfig
 
@@ -96,7 +96,7 @@ def _counts(parameters: Parameters, compute: Compute) -> dict[str, Any]:
     }
 
 
-def _outcome(made: Estimate, memory: Memory, disk: Disk, machine: Machine) -> dict[str, Any]:
+def _outcome(made: Estimate, memory: MemoryEstimate, disk: Disk, machine: Machine) -> dict[str, Any]:
     return {
         "flops_per_run": made.flops,
         "steps": made.steps,
@@ -164,11 +164,11 @@ def _step(train: TrainConfig, *, low_precision: bool, fused: bool = True) -> Ste
     )
 
 
-def _limits(train: TrainConfig, validation_tokens: int) -> Limits:
+def _limits(train: TrainConfig, validation_tokens: int) -> RunLimits:
     rows = min(train.batch_size, 16) * train.context_length
     wanted = min(each for each in (train.eval_tokens, validation_tokens, math.inf) if each)
     rounded = 0 if wanted == math.inf else max(1, round(wanted / rows)) * rows
-    return Limits(
+    return RunLimits(
         max_steps=train.max_steps,
         max_tokens=round(train.max_tokens / asked_share(train.objective)),  # training counts what is asked for
         max_minutes=train.max_minutes,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hanmo.base.records import Batch, Document
 from hanmo.base.runs import Run
-from hanmo.batches.marks import marks_of
+from hanmo.batches.special_tokens import special_tokens_of
 from hanmo.batches.stream import BatchConfig, BatchStream
 from hanmo.data.reading.read import read_dataset
 from hanmo.evaluate.measurement import Measurement
@@ -101,7 +101,7 @@ def network_score(network: Encoder | EncoderDecoder) -> Score:
 
 def _pseudo(score: Score, documents: Sequence[Document], tokenizer: Tokenizer, context_length: int) -> Measurement | None:
     """Pseudo-perplexity of the beginnings of some documents; None where the tokenizer has no mask."""
-    mask = marks_of(tokenizer).mask
+    mask = special_tokens_of(tokenizer).mask
     length = min(PSEUDO_TOKENS, context_length - 1)
     opened = [np.concatenate([[tokenizer.eot_id], tokenizer.encode(each.text[:1000])[:length]]) for each in documents]
     chosen = [ids for ids in opened if len(ids) > 1][:PSEUDO_TEXTS]

@@ -46,7 +46,7 @@ LOOKS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
+class TextFacts:
     """What is known of the text and of the machine."""
 
     train_tokens: int
@@ -123,7 +123,7 @@ def unnamed(named: Collection[str]) -> tuple[str, ...]:
     return tuple(key for key in FITTABLE if key not in named)
 
 
-def fit(free: Collection[str], model: DecoderConfig, training: Training, text: Text) -> Fitted:
+def fit(free: Collection[str], model: DecoderConfig, training: Training, text: TextFacts) -> Fitted:
     """Values for the settings in `free`; what is not in it stays as it is and is counted with.
 
     Size: the largest of LADDER whose layers read at least two tokens a number, within the minutes and `most_epochs` of the text.
@@ -164,11 +164,11 @@ def _is_open(free: Collection[str]) -> bool:
     return "train.max_steps" in free and "train.max_tokens" in free
 
 
-def _minutes(text: Text) -> str:
+def _minutes(text: TextFacts) -> str:
     return f"{text.minutes or MINUTES:g} minutes of this machine"
 
 
-def _sized(model: DecoderConfig, training: Training, text: Text) -> DecoderConfig:
+def _sized(model: DecoderConfig, training: Training, text: TextFacts) -> DecoderConfig:
     """The network in the largest size that text and minutes feed; the smallest where they feed none."""
     sizes = [
         replace(model, hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 64, qk_norm=True)
@@ -183,13 +183,13 @@ def _sized(model: DecoderConfig, training: Training, text: Text) -> DecoderConfi
     return best
 
 
-def _affordable(model: DecoderConfig, training: Training, text: Text) -> float:
+def _affordable(model: DecoderConfig, training: Training, text: TextFacts) -> float:
     """Steps that the minutes allow."""
     compute = count_compute(model, context_length=training.context_length, batch_size=training.batch_size, optimizer=training.optimizer)
     return text.flops / compute.per_step
 
 
-def _steps(model: DecoderConfig, training: Training, text: Text) -> int:
+def _steps(model: DecoderConfig, training: Training, text: TextFacts) -> int:
     """Steps of the run: those named, else what the minutes allow and what pays."""
     if training.max_steps:
         return training.max_steps

@@ -1,6 +1,6 @@
 """The forecast: counts, a probe of the real step and the limits of a run become minutes, memory, disk, money and energy.
 
-In: `Compute`, `Memory`, `Disk`, `Speed` (measured, or assumed from the matrix rate), `Limits`, `Prices`. Out: `Estimate`,
+In: `Compute`, `MemoryEstimate`, `Disk`, `Speed` (measured, or assumed from the matrix rate), `RunLimits`, `Prices`. Out: `Estimate`,
 and after the run its comparison with what happened. What is assumed is said in words, in the forecast itself.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hanmo.plan.compute import Compute
-from hanmo.plan.memory import Memory
+from hanmo.plan.memory import MemoryEstimate
 
 ASSUMED_SHARE = 0.35
 """Share of the matrix rate that a training step reaches where nothing was probed: plain loops on two cores."""
@@ -74,7 +74,7 @@ class Speed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RunLimits:
     """When a run ends, and what else it does on the way; 0 for never."""
 
     max_steps: int = 0
@@ -153,7 +153,7 @@ class Estimate:
 
 
 def estimate(
-    *, compute: Compute, memory: Memory, disk: Disk, speed: Speed, limits: Limits, prices: Prices, data_bytes: int = 0
+    *, compute: Compute, memory: MemoryEstimate, disk: Disk, speed: Speed, limits: RunLimits, prices: Prices, data_bytes: int = 0
 ) -> Estimate:
     """Join everything; `data_bytes` are the token files that stay mapped in memory while training reads them."""
     steps = count_steps(compute, disk, speed, limits)
@@ -177,7 +177,7 @@ def estimate(
     )
 
 
-def count_steps(compute: Compute, disk: Disk, speed: Speed, limits: Limits) -> int | None:
+def count_steps(compute: Compute, disk: Disk, speed: Speed, limits: RunLimits) -> int | None:
     """Steps until the tightest limit; None when only the validation loss ends the run."""
     ends = [float(limits.max_steps)] if limits.max_steps else []
     if limits.max_tokens:
@@ -192,12 +192,12 @@ def count_steps(compute: Compute, disk: Disk, speed: Speed, limits: Limits) -> i
     return max(1, math.ceil(min(ends))) if ends else None
 
 
-def _one_evaluation(disk: Disk, speed: Speed, limits: Limits) -> float:
+def _one_evaluation(disk: Disk, speed: Speed, limits: RunLimits) -> float:
     """Seconds to score the validation tokens and to keep the weights as the best so far."""
     return limits.evaluation_tokens / speed.evaluation_tokens_per_second + disk.model / speed.disk_bytes_per_second
 
 
-def _seconds(steps: int, disk: Disk, speed: Speed, limits: Limits) -> dict[str, float]:
+def _seconds(steps: int, disk: Disk, speed: Speed, limits: RunLimits) -> dict[str, float]:
     evaluations = math.ceil(steps / limits.eval_every) if limits.eval_every else 1
     checkpoints = math.ceil(steps / limits.checkpoint_every) if limits.checkpoint_every else 1
     first = max(0.0, speed.seconds_of_first_step - speed.seconds_per_step)
@@ -210,7 +210,7 @@ def _seconds(steps: int, disk: Disk, speed: Speed, limits: Limits) -> dict[str, 
     }
 
 
-def _assumptions(speed: Speed, limits: Limits, prices: Prices, *, known: bool) -> dict[str, float]:
+def _assumptions(speed: Speed, limits: RunLimits, prices: Prices, *, known: bool) -> dict[str, float]:
     """Keys of ASSUMPTIONS with the number each names, 0 where it names none."""
     said = {
         "assume_as_busy": 0.0 if speed.peak_memory_bytes else None,

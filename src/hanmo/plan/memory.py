@@ -1,6 +1,6 @@
 """How many bytes a training step holds, part by part, and which moment of it is the peak.
 
-In: configuration, rows, context, precision, optimizer. Out: `Memory`. The formulas follow what the training loop keeps:
+In: configuration, rows, context, precision, optimizer. Out: `MemoryEstimate`. The formulas follow what the training loop keeps:
 weights in the computing precision, fp32 masters beside bf16 weights, one fp32 gradient, the optimizer's state in fp32, and
 what autograd saves of each block, which a test compares with autograd. What the C library wastes between blocks is not
 arithmetic: HOLES guesses it, the probe of the real step measures it.
@@ -58,7 +58,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Memory:
+class MemoryEstimate:
     """Bytes by part; not all are held at the same moment."""
 
     process: int
@@ -114,7 +114,7 @@ class Memory:
         return {name: size for name, size in vars(self).items() if size and name != "accumulates"}
 
 
-def count_memory(config: AnyNetworkConfig, step: Step, *, process_bytes: int = 0) -> Memory:
+def count_memory(config: AnyNetworkConfig, step: Step, *, process_bytes: int = 0) -> MemoryEstimate:
     """The memory of training `config`; give `process_bytes` to count the process itself."""
     parameters = count_parameters(config)
     total = parameters.total
@@ -122,7 +122,7 @@ def count_memory(config: AnyNetworkConfig, step: Step, *, process_bytes: int = 0
     evaluated = (step.evaluation_rows or step.rows) * step.context_length
     asked = round(step.tokens * step.asked)
     inner = 2 * config.mlp_width if isinstance(config, DecoderConfig) else 4 * config.hidden_size
-    return Memory(
+    return MemoryEstimate(
         process=process_bytes,
         weights=total * step.width,
         masters=total * FP32 if step.low_precision else 0,

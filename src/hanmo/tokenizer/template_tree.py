@@ -16,7 +16,7 @@ GENERATION_BEGINS, GENERATION_ENDS = "\ufdd0", "\ufdd1"
 """Noncharacters around what a template marks as the assistant's words."""
 
 
-class Generation(Extension):
+class GenerationTag(Extension):
     """{% generation %} ... {% endgeneration %}: the assistant's words."""
 
     tags = {"generation"}  # noqa: RUF012  the base class has it so

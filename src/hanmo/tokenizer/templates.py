@@ -25,7 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from hanmo.base.errors import ModelError
-from hanmo.tokenizer.template_tree import OWN, Generation, caged
+from hanmo.tokenizer.template_tree import OWN, GenerationTag, caged
 
 LONGEST_TEMPLATE = 1 << 17
 BUDGET, SECONDS = 20_000_000, 5.0
@@ -77,7 +77,7 @@ class _Cage(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"], optimized=False)
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, "jinja2.ext.loopcontrols"], optimized=False)
         self.budget = _Budget()
         self.finalize = self._output
         for name in NO_FILTERS:

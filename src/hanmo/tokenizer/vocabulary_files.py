@@ -35,7 +35,7 @@ Roles = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Told:
+class _VocabularySettings:
     """What the files beside a vocabulary say."""
 
     folder: Path
@@ -58,7 +58,7 @@ def read_vocabulary_files(folder: Path) -> tuple[tokenizers.Tokenizer, dict[str,
     config, settings = _json(folder / "config.json"), _json(folder / "tokenizer_config.json")
     named = {role: each for role, each in (_json(folder / "special_tokens_map.json") | settings).items() if role in ROLES and each}
     model_type = str(config.get("model_type") or settings.get("tokenizer_class") or "").lower().replace("_", "-")
-    told = _Told(folder, model_type, settings, named)
+    told = _VocabularySettings(folder, model_type, settings, named)
     try:
         backend, roles = make(told)
         _add_tokens(backend, told, {**roles, **named})
@@ -81,7 +81,7 @@ def _reader(folder: Path) -> "_Reader | None":
     return next((make for files, make in READERS if all((folder / each).is_file() for each in files)), None)
 
 
-def _pairs(told: _Told) -> tuple[tokenizers.Tokenizer, Roles]:
+def _pairs(told: _VocabularySettings) -> tuple[tokenizers.Tokenizer, Roles]:
     """Byte-level byte pairs: GPT-2's, or those of RoBERTa and Qwen, which frame and cut texts in other ways."""
     vocabulary = _json(told.folder / "vocab.json")
     try:
@@ -114,7 +114,7 @@ _FAIRSEQ: Roles = {
 }
 
 
-def _words(told: _Told) -> tuple[tokenizers.Tokenizer, Roles]:
+def _words(told: _VocabularySettings) -> tuple[tokenizers.Tokenizer, Roles]:
     """BERT's word pieces."""
     vocabulary = read_vocab(told.folder / "vocab.txt")
     defaults = {"unk_token": UNK, "sep_token": SEP, "pad_token": PAD, "cls_token": CLS, "mask_token": MASK}
@@ -133,7 +133,7 @@ def _words(told: _Told) -> tuple[tokenizers.Tokenizer, Roles]:
     return backend, cast("Roles", defaults)
 
 
-def _pieces(told: _Told) -> tuple[tokenizers.Tokenizer, Roles]:
+def _pieces(told: _VocabularySettings) -> tuple[tokenizers.Tokenizer, Roles]:
     """SentencePiece: Llama, Mistral, Gemma, T5, XLM-RoBERTa."""
     path = next(told.folder / name for name in PIECE_FILES if (told.folder / name).is_file())
     read = read_sentencepiece(path)
@@ -199,7 +199,7 @@ def _after_fairseq(read: PieceVocabulary) -> tokenizers.Tokenizer:
     return backend
 
 
-def _marian(told: _Told) -> tuple[tokenizers.Tokenizer, Roles]:
+def _marian(told: _VocabularySettings) -> tuple[tokenizers.Tokenizer, Roles]:
     """Marian's: the source's pieces cut a text, ids are those of `vocab.json`.
 
     What only the target's file has stands under a sign, so that no text is cut into it; the decoder takes the sign away. But a letter
@@ -224,7 +224,7 @@ def _marian(told: _Told) -> tuple[tokenizers.Tokenizer, Roles]:
     return backend, {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
 
-def _make_spaces(backend: tokenizers.Tokenizer, read: PieceVocabulary, told: _Told, scheme: str) -> None:
+def _make_spaces(backend: tokenizers.Tokenizer, read: PieceVocabulary, told: _VocabularySettings, scheme: str) -> None:
     """Blanks as the file and the settings have them."""
     said = told.settings.get("add_prefix_space")
     if not (read.add_dummy_prefix if said is None else said):
@@ -269,7 +269,7 @@ def _frame(backend: tokenizers.Tokenizer, single: str, pair: str) -> None:
     backend.post_processor = TemplateProcessing(single=single, pair=pair, special_tokens=tokens)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _add_tokens(backend: tokenizers.Tokenizer, told: _Told, roles: Roles) -> None:
+def _add_tokens(backend: tokenizers.Tokenizer, told: _VocabularySettings, roles: Roles) -> None:
     """The tokens that the files add, in the order of their ids; then those that only a role names.
 
     Raises ModelError for an id that another token has.
@@ -286,7 +286,7 @@ def _add_tokens(backend: tokenizers.Tokenizer, told: _Told, roles: Roles) -> Non
             _add(backend, _token(token, special=True))
 
 
-def _added(told: _Told, special: set[str]) -> list[tuple[int, AddedToken]]:
+def _added(told: _VocabularySettings, special: set[str]) -> list[tuple[int, AddedToken]]:
     found: Mapping[str, Any] = told.settings.get("added_tokens_decoder") or {}
     if found:
         return [(int(id), _token(token, special=bool(token.get("special")))) for id, token in found.items()]
@@ -312,7 +312,7 @@ def _json(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-_Reader = Callable[[_Told], tuple[tokenizers.Tokenizer, Roles]]
+_Reader = Callable[[_VocabularySettings], tuple[tokenizers.Tokenizer, Roles]]
 READERS: list[tuple[tuple[str, ...], _Reader]] = [
     (MARIAN_FILES, _marian),
     (("vocab.json", "merges.txt"), _pairs),

@@ -23,7 +23,7 @@ KEPT = 2
 
 
 @dataclass(kw_only=True)
-class Progressed:
+class TrainingState:
     """How far a run has come; together with the tensors, all that is needed to go on."""
 
     step: int = 0
@@ -37,16 +37,16 @@ class Progressed:
     stopped_by: str = ""
 
 
-def save(folder: Path, kind: str, tensors: Mapping[str, Tensor], progressed: Progressed) -> None:
+def save(folder: Path, kind: str, tensors: Mapping[str, Tensor], state: TrainingState) -> None:
     """Write `folder/kind-STEP` and remove what it makes needless."""
     make_folder(folder)
-    final = folder / f"{kind}-{progressed.step:08d}"
+    final = folder / f"{kind}-{state.step:08d}"
     partial = folder / f".{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     with storage_errors(partial):
         partial.mkdir()
         write_tensors(partial / "tensors.safetensors", tensors)
-        write_json(partial / "state.json", _finite(asdict(progressed)))
+        write_json(partial / "state.json", _finite(asdict(state)))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         sync(folder)
@@ -85,17 +85,17 @@ def find(folder: Path, kind: str, step: int) -> Path | None:
     return exact if exact.is_dir() else latest(folder, kind)
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], Progressed]:
+def load(path: Path) -> tuple[dict[str, Tensor], TrainingState]:
     """Tensors and progress.
 
     Raises TrainingError when the checkpoint does not belong to this version or is damaged.
     """
     values = read_json(path / "state.json")
-    if set(values) != {f.name for f in fields(Progressed)}:
+    if set(values) != {f.name for f in fields(TrainingState)}:
         raise TrainingError(f"the checkpoint {path} was written by another version: start again with another --out")
     if values["best_loss"] is None:
         values["best_loss"] = float("inf")
     try:
-        return load_file(path / "tensors.safetensors"), Progressed(**values)
+        return load_file(path / "tensors.safetensors"), TrainingState(**values)
     except Exception as error:
         raise TrainingError(f"the checkpoint {path} is damaged ({error}): remove it to go on from the one before") from error

@@ -19,7 +19,7 @@ from hanmo.base.progress import say
 from hanmo.base.runs import Run
 from hanmo.base.runtime import StopRequest, current_memory_bytes, derive_seed, watch_for_stop
 from hanmo.train import checkpoint
-from hanmo.train.checkpoint import Progressed
+from hanmo.train.checkpoint import TrainingState
 from hanmo.train.config import TrainConfig
 from hanmo.train.distributed import World
 from hanmo.train.losses import B, Backward, Loss, backward
@@ -53,10 +53,10 @@ class Loop(Generic[B]):
     meter: Meter
     world: World = field(default_factory=World)
     backward: Backward[B] = backward
-    state: Progressed = field(default_factory=Progressed)
+    state: TrainingState = field(default_factory=TrainingState)
     boards: TensorBoard | None = None
 
-    def run(self) -> Progressed:
+    def run(self) -> TrainingState:
         """Train until a limit, and leave the best weights in the network.
 
         Raises Interrupted after saving when asked to stop, TrainingError with a diagnosis when the loss breaks.

@@ -12,8 +12,8 @@ from hanmo.base.runs import Run
 from hanmo.base.runtime import available_cores, derive_seed
 from hanmo.base.storage import sha256
 from hanmo.batches.config import network_kind
-from hanmo.batches.marks import check_marks, marks_of, word_groups
 from hanmo.batches.objectives import Objective, make_objective
+from hanmo.batches.special_tokens import check_special_tokens, special_tokens_of, word_groups
 from hanmo.batches.store import TokenStore
 from hanmo.batches.stream import BatchConfig, BatchStream
 from hanmo.model.encoder_config import EncoderDecoderConfig
@@ -133,8 +133,8 @@ def objective_of(settings: Settings, tokenizer: Path) -> Objective | None:
             "train.packing (=isolate) puts several texts into a row, an encoder-decoder takes one pair a row: set fixed or concatenate"
         )
     words = Tokenizer.load(tokenizer)
-    marks, context = marks_of(words), settings.context_length
-    check_marks(marks, config, context)
+    marks, context = special_tokens_of(words), settings.context_length
+    check_special_tokens(marks, config, context)
     start = settings.model.start_token_id if isinstance(settings.model, EncoderDecoderConfig) else marks.eot
     return make_objective(config, marks, word_groups(words), network=kind, start=start, context_length=context)
 

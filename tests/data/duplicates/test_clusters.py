@@ -9,7 +9,7 @@ from hanmo.data.duplicates.clusters import Clusters, Room, chosen, find_clusters
 from hanmo.data.duplicates.exact import DuplicateConfig
 from hanmo.data.duplicates.opened import Corpus, lay_signatures
 from hanmo.data.duplicates.signatures import signature
-from hanmo.data.tables import BlockWriter, Table
+from hanmo.data.tables import ArrowTable, BlockWriter
 
 
 def test_plays_of_one_author_all_stay(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def clusters_of(
     for number, part in enumerate((texts[:half], texts[half:])):
         with BlockWriter(folder / f"{number}.parquet", {"row": "row", "text": "text"}) as writer:
             rows = [{"row": 2 * place, "text": text} for place, text in enumerate(part)]
-            writer.write(Table.of(rows[::-1], {"row": "row", "text": "text"}))
+            writer.write(ArrowTable.of(rows[::-1], {"row": "row", "text": "text"}))
     files = np.array([0] * half + [1] * (len(texts) - half))
     places = np.concatenate([2 * np.arange(half), 2 * np.arange(len(texts) - half)])
     names = np.array(ids or [f"{i:024d}" for i in range(len(texts))], "S24")

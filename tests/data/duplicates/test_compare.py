@@ -17,7 +17,7 @@ from hanmo.data.duplicates.compare import (
     compare,
     hopeful,
     is_worth_comparing,
-    look_of,
+    short_sketch,
     similarity,
 )
 from hanmo.data.duplicates.letters import letters, mix, windows
@@ -110,7 +110,7 @@ def test_only_so_much_of_the_texts_is_kept_and_none_is_read_twice_while_it_is() 
 
 
 def looks(*texts: str) -> NDArray[np.void]:
-    return np.array([look_of(Side(text).outline) for text in texts])
+    return np.array([short_sketch(Side(text).outline) for text in texts])
 
 
 @settings(max_examples=60)

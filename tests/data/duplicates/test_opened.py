@@ -7,16 +7,16 @@ import pytest
 import hanmo.data.duplicates.opened as opened_module
 from hanmo.data.duplicates.compare import similarity
 from hanmo.data.duplicates.letters import letters, spell
-from hanmo.data.duplicates.opened import Corpus, Laid, Opened, lay_signatures
-from hanmo.data.duplicates.signatures import SIGNATURE_VALUES, Held, candidate_codes
-from hanmo.data.tables import BlockWriter, Table
+from hanmo.data.duplicates.opened import ComparableTexts, Corpus, SignaturesOnDisk, lay_signatures
+from hanmo.data.duplicates.signatures import SIGNATURE_VALUES, SignaturesInMemory, candidate_codes
+from hanmo.data.tables import ArrowTable, BlockWriter
 
 
 def test_signatures_on_disk_are_those_in_memory(tmp_path: Path) -> None:
     values = np.random.default_rng(1).integers(1, 60, (5000, SIGNATURE_VALUES)).astype(np.uint32)
     blocks = [values[:7], values[7:7], values[7:3000], values[3000:]]
     held, laid = (lay_signatures(tmp_path, len(values), blocks, limit) for limit in (10**9, 1000))
-    assert isinstance(held, Held) and isinstance(laid, Laid) and len(held) == len(laid) == 5000
+    assert isinstance(held, SignaturesInMemory) and isinstance(laid, SignaturesOnDisk) and len(held) == len(laid) == 5000
     for rows in (np.arange(5000), np.array([0, 1, 40, 4999]), np.array([2047, 2048, 4200]), np.zeros(0, np.int64)):
         assert (held.take(rows) == laid.take(rows)).all() and (laid.take(rows) == values[rows]).all()
     for value in (0, 63, 65):
@@ -37,11 +37,11 @@ def test_pairs_are_compared_wherever_their_texts_lie(tmp_path: Path, monkeypatch
             rows = [{"row": 3 * place, "text": text} for place, text in enumerate(texts[6 * number : 6 * number + 6])]
             rows += [{"row": 1, "text": "not wanted"}]
             dice.shuffle(rows)
-            writer.write(Table.of(rows[:3], {"row": "row", "text": "text"}))
-            writer.write(Table.of(rows[3:], {"row": "row", "text": "text"}))
+            writer.write(ArrowTable.of(rows[:3], {"row": "row", "text": "text"}))
+            writer.write(ArrowTable.of(rows[3:], {"row": "row", "text": "text"}))
     corpus = Corpus((tmp_path / "0.parquet", tmp_path / "1.parquet"), np.repeat([0, 1], 6), np.tile(3 * np.arange(6), 2))
     members = np.array([0, 2, 3, 7, 11])
-    opened = Opened(corpus, members, workers, 10**6)
+    opened = ComparableTexts(corpus, members, workers, 10**6)
     wanted = np.array([[0, 2], [0, 7], [3, 11], [2, 11]])
     compared = list(opened.compare([wanted[:1], wanted[1:]], 0.0))
     found = {tuple(pair): value for pairs, values in compared for pair, value in zip(pairs.tolist(), values.tolist(), strict=True)}

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.base.errors import ConfigError, DataError
-from hanmo.data.mixing.augment import OPERATIONS, AugmentConfig, Words, augment, augmentations, check_lists, delete, insert, replace, swap
+from hanmo.data.mixing.augment import (
+    OPERATIONS,
+    AugmentConfig,
+    SegmentedText,
+    augment,
+    augmentations,
+    check_lists,
+    delete,
+    insert,
+    replace,
+    swap,
+)
 from hanmo.data.mixing.wordlists import synonyms
 
 ENGLISH = "The big dog was happy to see the small road. It often ran fast, and almost every child knew its idea of 42 games!"
@@ -20,18 +31,18 @@ TEXTS = st.lists(
 
 
 def lengths(text: str) -> list[int]:
-    return [len(sentence) for sentence in Words.of(text).sentences]
+    return [len(sentence) for sentence in SegmentedText.of(text).sentences]
 
 
 def bag(text: str) -> Counter[str]:
-    words = Words.of(text)
+    words = SegmentedText.of(text)
     return Counter(words.pieces[place] for sentence in words.sentences for place in sentence)
 
 
 @settings(deadline=None)
 @given(TEXTS)
 def test_a_text_is_its_pieces(text: str) -> None:
-    assert str(Words.of(text)) == text
+    assert str(SegmentedText.of(text)) == text
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE])
@@ -47,7 +58,7 @@ def test_every_operation_changes_both_languages_and_a_seed_gives_the_same_again(
 @settings(deadline=None)
 @given(TEXTS, st.floats(0.05, 1), st.integers(0, 9))
 def test_swapping_keeps_every_word_of_every_sentence(text: str, rate: float, seed: int) -> None:
-    words = Words.of(text)
+    words = SegmentedText.of(text)
     before = [sorted(words.pieces[place] for place in sentence) for sentence in words.sentences]
     swap(words, rate, random.Random(seed))
     assert [sorted(words.pieces[place] for place in sentence) for sentence in words.sentences] == before
@@ -56,7 +67,7 @@ def test_swapping_keeps_every_word_of_every_sentence(text: str, rate: float, see
 @settings(deadline=None)
 @given(TEXTS, st.floats(0.05, 1), st.integers(0, 9))
 def test_deleting_leaves_a_word_in_each_sentence_and_the_order_of_the_rest(text: str, rate: float, seed: int) -> None:
-    words = Words.of(text)
+    words = SegmentedText.of(text)
     delete(words, rate, random.Random(seed))
     assert all(any(words.pieces[place] for place in sentence) for sentence in words.sentences if sentence)
     rest = iter(text)
@@ -65,7 +76,7 @@ def test_deleting_leaves_a_word_in_each_sentence_and_the_order_of_the_rest(text:
 
 def test_deleting_leaves_single_blanks() -> None:
     for seed in range(20):
-        words = Words.of("one two three four five.")
+        words = SegmentedText.of("one two three four five.")
         delete(words, 0.5, random.Random(seed))
         assert "  " not in str(words) and re.fullmatch(r"\S.*\S", str(words))
 
@@ -74,7 +85,7 @@ def test_deleting_leaves_single_blanks() -> None:
 @given(TEXTS, st.floats(0.05, 1), st.integers(0, 9))
 def test_replacing_keeps_the_number_of_words_and_inserting_only_adds(text: str, rate: float, seed: int) -> None:
     table = synonyms()
-    words, more = Words.of(text), Words.of(text)
+    words, more = SegmentedText.of(text), SegmentedText.of(text)
     original = list(words.pieces)
     replace(words, table, rate, random.Random(seed))
     for before, after in zip(original, words.pieces, strict=True):
@@ -84,7 +95,7 @@ def test_replacing_keeps_the_number_of_words_and_inserting_only_adds(text: str, 
 
 
 def test_replacing_keeps_capitals_and_numbers_stay() -> None:
-    words = Words.of("Big dogs eat 42 bones.")
+    words = SegmentedText.of("Big dogs eat 42 bones.")
     replace(words, {"big": ("large",)}, 1.0, random.Random(0))
     assert str(words) == "Large dogs eat 42 bones."
 

@@ -18,7 +18,7 @@ from hanmo.data.mixing.copies import with_copies
 from hanmo.data.prepare import PrepareConfig, prepare, read_manifest
 from hanmo.data.reading.read import SPLITS, read_dataset
 from hanmo.data.shards import DOCUMENT_COLUMNS
-from hanmo.data.tables import Table
+from hanmo.data.tables import ArrowTable
 
 ROWS = [
     {"id": "b" * 24, "text": "He saw the king.", "source": "x", "language": "en", "license": "", "metadata": {"fold": "1"}},
@@ -29,7 +29,7 @@ ROWS = [
 def test_copies_stand_behind_their_originals_and_name_them() -> None:
     config = AugmentConfig(copies=1, operations=("counterfactual",))
     times = np.array([2, 3], dtype=np.int32)
-    table, sums = with_copies(Table.of(ROWS, DOCUMENT_COLUMNS), times, config, DOCUMENT_COLUMNS)
+    table, sums = with_copies(ArrowTable.of(ROWS, DOCUMENT_COLUMNS), times, config, DOCUMENT_COLUMNS)
     rows = table.rows()
     assert [str(row["id"])[22:] for row in rows] == ["aa", "aa-r1", "aa-r2", "bb", "bb-a1", "bb-r1"]
     assert rows[4]["text"] == "She saw the queen." and rows[5]["text"] == rows[3]["text"]
@@ -40,7 +40,7 @@ def test_copies_stand_behind_their_originals_and_name_them() -> None:
 
 
 def test_where_nothing_is_copied_the_table_stays() -> None:
-    table = Table.of(ROWS, DOCUMENT_COLUMNS)
+    table = ArrowTable.of(ROWS, DOCUMENT_COLUMNS)
     same, sums = with_copies(table, np.array([1, 1], dtype=np.int32), AugmentConfig(), DOCUMENT_COLUMNS)
     assert same is table and not any(sums.values())
 

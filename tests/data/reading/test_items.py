@@ -11,7 +11,7 @@ from hanmo.base.errors import DataError
 from hanmo.data.prepare import prepare
 from hanmo.data.reading.inputs import Refused
 from hanmo.data.reading.items import Item, read_items
-from hanmo.data.tables import Table, TableWriter
+from hanmo.data.tables import ArrowTable, TableWriter
 
 ROW = {"question": "哪条河最长？", "choices": ["长江", "黄河"], "answer": 0, "context": {"title": "河流"}}
 TEXTS = {":question": "哪条河最长？", ":choices:0": "长江", ":choices:1": "黄河", ":context:title": "河流"}
@@ -47,7 +47,7 @@ def test_cells_are_items_the_first_row_too(tmp_path: Path) -> None:
 
 def test_parquet_packed_files_and_data_sets_are_read(tmp_path: Path) -> None:
     with TableWriter(tmp_path / "a.parquet", {"text": "text", "note": "text"}) as writer:
-        writer.write(Table.of([{"text": "uno", "note": None}, {"text": "dos", "note": "n"}], {"text": "text", "note": "text"}))
+        writer.write(ArrowTable.of([{"text": "uno", "note": None}, {"text": "dos", "note": "n"}], {"text": "text", "note": "text"}))
     assert items(tmp_path / "a.parquet") == {"a.parquet#1:text": "uno", "a.parquet#2:text": "dos", "a.parquet#2:note": "n"}
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b'{"text": "packed"}'))
     assert items(tmp_path / "b.jsonl.gz") == {"b.jsonl.gz#1:text": "packed"}
@@ -81,7 +81,7 @@ def test_files_behind_a_url_are_read_like_files_here(tmp_path: Path) -> None:
     system = pytest.importorskip("fsspec").filesystem("memory")
     (tmp_path / "exam").mkdir()
     with TableWriter(tmp_path / "exam" / "b.parquet", {"text": "text"}) as writer:
-        writer.write(Table.of([{"text": "河岸上的灯"}], {"text": "text"}))
+        writer.write(ArrowTable.of([{"text": "河岸上的灯"}], {"text": "text"}))
     (tmp_path / "exam" / "a.tsv").write_text("one\ttwo\n")
     for path in (tmp_path / "exam").iterdir():
         system.pipe_file(f"/items/exam/{path.name}", path.read_bytes())

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hanmo.model.attention import Sight, scaled_dot_product_attention
+from hanmo.model.attention import AttentionMask, scaled_dot_product_attention
 from hanmo.model.kernels import functions, library
 from hanmo.model.likelihood import negative_log_likelihood
 from hanmo.model.mlp import ACTIVATIONS
@@ -120,7 +120,7 @@ def test_dropout_keeps_its_share_scales_the_rest_and_goes_back_through_the_same_
     assert torch.equal(functions.dropout(x, 0.25), y)
 
 
-def attention_by_formula(qkv_BTE: Tensor, turn: functions.Turn, sight: Sight, heads: functions.Heads) -> Tensor:
+def attention_by_formula(qkv_BTE: Tensor, turn: functions.Turn, sight: AttentionMask, heads: functions.Heads) -> Tensor:
     """The whole path in fp32 and plain operations."""
     sizes = (heads.query, heads.key, heads.key)
     q, k, v = qkv_BTE.unflatten(-1, (-1, heads.width)).split(sizes, dim=2)
@@ -160,7 +160,7 @@ def test_attention_equals_its_formula(
     cos, sin = rotary_angles(positions, width, 10000.0) if rotary else (None, None)
     weights = [rounded(width), rounded(width)] if shift is not None else [None, None]
     low, low_weights = in_bf16(qkv), [None if w is None else in_bf16(w) for w in weights]
-    sight = Sight(tokens, 0, first)
+    sight = AttentionMask(tokens, 0, first)
     expected = attention_by_formula(qkv, (cos, sin, weights[0], weights[1]), sight, heads)
     given_out = functions.causal_attention(low, (cos, sin, low_weights[0], low_weights[1]), sight.first_int32_BT, heads)
     assert_close(given_out, expected, 0.02)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hanmo.data.duplicates.compare import MARGIN, REPEATED
 from hanmo.data.duplicates.exact import DuplicateConfig
-from hanmo.data.duplicates.opened import Corpus, Opened
+from hanmo.data.duplicates.opened import ComparableTexts, Corpus
 from hanmo.data.duplicates.signatures import (
     BANDS,
     NEIGHBOURS,
@@ -70,7 +70,7 @@ def find_clusters(
     """Clusters of near-duplicates, the same for any number of workers and any memory."""
     count = len(signatures)
     worth, members = _worth_comparing(signatures, lengths, config.threshold, room)
-    opened = Opened(corpus, members, room.workers, room.held_bytes)
+    opened = ComparableTexts(corpus, members, room.workers, room.held_bytes)
     alike = room.spill("alike", ALIKE, count)
     for pairs, values in _alike(opened, (pairs_of(_codes(part), count) for part in worth.parts()), config.threshold):
         alike.add(pairs[:, 0], _records(pairs, values, count))
@@ -111,7 +111,7 @@ def _worth_comparing(
     return worth, np.flatnonzero(named)
 
 
-def _alike(opened: Opened, parts: Iterable[Pairs], threshold: float) -> Iterator[tuple[Pairs, NDArray[np.float64]]]:
+def _alike(opened: ComparableTexts, parts: Iterable[Pairs], threshold: float) -> Iterator[tuple[Pairs, NDArray[np.float64]]]:
     for pairs, values in opened.compare(parts, threshold):
         chosen = values >= threshold
         yield pairs[chosen], values[chosen]

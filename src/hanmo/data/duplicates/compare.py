@@ -36,7 +36,7 @@ REPEATED = 0.95  # at a glance; a text twice has the same shingles as once
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class Sketch:
     """What a glance needs of a text: its length, the share of dense letters, and its shingles up to a bound, of two widths."""
 
     length: int
@@ -61,12 +61,12 @@ class Side:
         return 5_000 + 12 * len(self) + (16 * min(len(self), SEEDS) + 8 * BLOCK * BLOCKS if len(self) > LONGEST_ALIGNED else 0)
 
     @functools.cached_property
-    def outline(self) -> Outline:
+    def outline(self) -> Sketch:
         """A sample of the shingles."""
         codes, dense = letters(self.text)
         bound = 2**64 - 1 if len(codes) <= OUTLINE else (OUTLINE << 64) // len(codes)
         short, wide = (np.unique(found[found <= np.uint64(bound)]) for found in (shingles(codes, dense), shingles(codes, dense, times=2)))
-        return Outline(len(codes), float(dense.mean()) if len(dense) else 0.0, bound, short, wide)
+        return Sketch(len(codes), float(dense.mean()) if len(dense) else 0.0, bound, short, wide)
 
     @functools.cached_property
     def shingles(self) -> Hashes:
@@ -112,7 +112,7 @@ LOOKS = np.dtype([("length", "<i8"), ("dense", "<f8"), ("bound", "<u8"), ("short
 """The beginning of an outline, in a fixed size: hashes in ascending order, filled up with the largest number."""
 
 
-def look_of(outline: Outline) -> NDArray[np.void]:
+def short_sketch(outline: Sketch) -> NDArray[np.void]:
     """What is kept of a text for a first look at its pairs."""
     bound = min(outline.bound, (LOOK << 64) // max(LOOK, outline.length))
     kept = [found[: np.searchsorted(found, np.uint64(bound), "right")] for found in (outline.short, outline.wide)]
@@ -198,7 +198,7 @@ def is_worth_comparing(a: Side, b: Side, least: float) -> bool:
     near = shorter >= least * max(longer, 1)
     if near and (longer > LONGEST_ALIGNED or (shorter <= BRIEF and aligned(a, b, least) >= least)):
         return True
-    look = _glance(a.outline, b.outline)
+    look = _sketched_similarity(a.outline, b.outline)
     return look >= least - MARGIN and (near or look >= REPEATED)
 
 
@@ -207,7 +207,7 @@ def _shared(a: Side, b: Side) -> float:
     return jaccard(a.shingles, b.shingles)
 
 
-def _sampled(a: Outline, b: Outline) -> float:
+def _sampled(a: Sketch, b: Sketch) -> float:
     """The Jaccard index of the shingles in both samples; its standard error is below 0.02 where both are long."""
     bound = np.uint64(min(a.bound, b.bound))
     x, y = (each.short[: np.searchsorted(each.short, bound, "right")] for each in (a, b))
@@ -240,7 +240,7 @@ def _windows(text: str) -> Hashes:
     return mix(windows(codes, min(len(codes), DENSE_WIDTH if dense.mean() > 0.5 else WIDTH)))
 
 
-def _glance(a: Outline, b: Outline) -> float:
+def _sketched_similarity(a: Sketch, b: Sketch) -> float:
     """The share of letters that two texts have in common, from their outlines; rather too high, since chance may add to what is wide."""
     bound = np.uint64(min(a.bound, b.bound))
     shares: list[float] = []

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hanmo.base.errors import ConfigError
 from hanmo.base.storage import make_folder, storage_errors
-from hanmo.data.duplicates.letters import Hashes, Words, mix, windows, words
+from hanmo.data.duplicates.letters import Hashes, WordHashes, mix, windows, words
 from hanmo.data.reading.items import Item, read_items
 from hanmo.data.reading.remote import is_url, without_secrets
 
@@ -247,7 +247,7 @@ def _sorted_index(
     )
 
 
-def found_places(found: Words, index: Index) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
+def found_places(found: WordHashes, index: Index) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
     """Of a text's 13 words in a row that some item has: their numbers in the index, and their first words; of short items the same."""
     blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64)), *_windows_found(found, index)]
     whole = np.array([(first, start) for (first, _), start, _ in _whole_found(found, index)], np.int64).reshape(-1, 2)
@@ -255,7 +255,7 @@ def found_places(found: Words, index: Index) -> tuple[tuple[Integers, Integers],
     return (numbers, starts), (whole[:, 0], whole[:, 1])
 
 
-def _windows_found(found: Words, index: Index) -> Iterator[tuple[Integers, Integers]]:
+def _windows_found(found: WordHashes, index: Index) -> Iterator[tuple[Integers, Integers]]:
     """(first word of the text, number of the window in the index) where 13 equal words begin, some at a time."""
     for start in range(0, len(found) - WINDOW + 1 if len(index.windows) else 0, BLOCK_WORDS):
         hashes = mix(windows(found.hashes[start : start + BLOCK_WORDS + WINDOW - 1], WINDOW))
@@ -265,7 +265,7 @@ def _windows_found(found: Words, index: Index) -> Iterator[tuple[Integers, Integ
             yield start + equal, places[equal]
 
 
-def _matches(found: Words, index: Index) -> tuple[Integers, Integers]:
+def _matches(found: WordHashes, index: Index) -> tuple[Integers, Integers]:
     """Pairs (word of the document, word of all items) where 13 equal words begin, in the order of the items' words."""
     pairs = [np.zeros((0, 2), np.int64)]
     for starts, numbers in _windows_found(found, index):
@@ -286,14 +286,14 @@ def _end_of_run(mine: Integers, theirs: Integers, at: int) -> int:
     return int(mine[at]) + end + WINDOW
 
 
-def _whole_matches(found: Words, index: Index) -> Iterator[tuple[int, int, int]]:
+def _whole_matches(found: WordHashes, index: Index) -> Iterator[tuple[int, int, int]]:
     """(item, first word, end) of each short item that is a line of the document, or all of it."""
     for (first, end), start, stop in _whole_found(found, index):
         for item in index.whole_items[first : min(end, first + PLACES)].tolist():
             yield item, start, stop
 
 
-def _whole_found(found: Words, index: Index) -> Iterator[tuple[tuple[int, int], int, int]]:
+def _whole_found(found: WordHashes, index: Index) -> Iterator[tuple[tuple[int, int], int, int]]:
     """(the equal short items of the index as first and end, first word, end) of each line of the document that is one, and all of it."""
     if not len(index.whole) or not len(found):
         return

@@ -22,7 +22,7 @@ WORD_POWERS = 256  # positions in a word that count one by one; longer words beg
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordHashes:
     """Hashes of the words of a text, with the characters [start, stop) of each and the number of its line.
 
     A word is a run of letters and digits; a dense character is a word of its own.
@@ -53,7 +53,7 @@ def spell(codes: Codes) -> str:
     return codes.astype("<u4").tobytes().decode("utf-32-le", "replace")
 
 
-def words(text: str) -> Words:
+def words(text: str) -> WordHashes:
     """The words of a text.
 
     >>> len(words("Can't stop: 你好"))
@@ -63,7 +63,7 @@ def words(text: str) -> Words:
     places = np.flatnonzero((kinds == LETTER) | (kinds == DENSE))
     if not len(places):
         none = np.zeros(0, np.int64)
-        return Words(np.zeros(0, np.uint64), none, none, none)
+        return WordHashes(np.zeros(0, np.uint64), none, none, none)
     dense = kinds[places] == DENSE
     begins = np.ones(len(places), np.bool_)
     begins[1:] = (np.diff(places) > 1) | dense[1:] | dense[:-1]
@@ -73,7 +73,7 @@ def words(text: str) -> Words:
     hashes = mix(np.add.reduceat(spelled, firsts))
     starts, stops = places[firsts], places[np.append(firsts[1:], len(places)) - 1] + 1
     lines = np.searchsorted(np.flatnonzero(kinds == LINE_END), starts)
-    return Words(hashes, starts, stops, lines)
+    return WordHashes(hashes, starts, stops, lines)
 
 
 def windows(values: NDArray[np.unsignedinteger], width: int) -> Hashes:

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import storage_errors, write_atomically, write_bytes
-from hanmo.data.duplicates.compare import LOOKS, Side, Sides, aligned, brief, compare, hopeful, is_worth_comparing, look_of
+from hanmo.data.duplicates.compare import LOOKS, Side, Sides, aligned, brief, compare, hopeful, is_worth_comparing, short_sketch
 from hanmo.data.duplicates.letters import letters, spell
-from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Held, Pairs, Signatures, Store
+from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Pairs, Signatures, SignaturesInMemory, Store
 from hanmo.data.parallel import run_jobs
-from hanmo.data.tables import Table
+from hanmo.data.tables import ArrowTable
 
 ROW_BYTES = 4 * SIGNATURE_VALUES
 COLUMNS = BANDS + FOLLOWING
@@ -42,7 +42,7 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class SignaturesOnDisk:
     """Signatures on disk: row after row in one file, value after value in another."""
 
     rows: Path
@@ -77,8 +77,8 @@ class Laid:
 def lay_signatures(folder: Path, count: int, blocks: Iterable[Signatures], held_bytes: int) -> Store:
     """Signatures in the order of the blocks, in memory where they fit, else on disk."""
     if count * ROW_BYTES <= held_bytes:
-        return Held(np.concatenate([np.zeros((0, SIGNATURE_VALUES), np.uint32), *blocks]))
-    laid = Laid(folder / "signatures.rows", folder / "signatures.columns", count)
+        return SignaturesInMemory(np.concatenate([np.zeros((0, SIGNATURE_VALUES), np.uint32), *blocks]))
+    laid = SignaturesOnDisk(folder / "signatures.rows", folder / "signatures.columns", count)
     with storage_errors(folder), laid.rows.open("wb") as rows, laid.columns.open("wb") as columns:
         done = 0
         for block in blocks:
@@ -112,7 +112,7 @@ class CompareJob:
     places: NDArray[np.int64]
 
 
-class Opened:
+class ComparableTexts:
     """Texts of some documents, laid open in files beside the documents."""
 
     def __init__(self, corpus: Corpus, members: NDArray[np.int64], workers: int, held_bytes: int) -> None:
@@ -155,13 +155,13 @@ def _copy(job: CopyJob) -> int:
     def write(path: Path) -> None:
         done = 0
         with path.open("wb") as stream:
-            for table in Table.blocks(job.path, ("row", "text")):
+            for table in ArrowTable.blocks(job.path, ("row", "text")):
                 rows = table.numbers("row")
                 places = np.minimum(np.searchsorted(job.rows, rows), len(job.rows) - 1)
                 wanted = np.flatnonzero(job.rows[places] == rows)
                 for place, text in zip(places[wanted].tolist(), _texts(table, wanted), strict=True):
                     spelt = spell(letters(text)[0])
-                    looks[place] = look_of(Side(spelt).outline)
+                    looks[place] = short_sketch(Side(spelt).outline)
                     size = stream.write(spelt.encode())
                     borders[place] = done, done + size
                     done += size
@@ -172,7 +172,7 @@ def _copy(job: CopyJob) -> int:
     return len(job.rows)
 
 
-def _texts(table: Table, places: NDArray[np.int64]) -> Iterator[str]:
+def _texts(table: ArrowTable, places: NDArray[np.int64]) -> Iterator[str]:
     for start in range(0, len(places), TEXTS_HELD):
         yield from table.take(places[start : start + TEXTS_HELD]).texts("text")
 

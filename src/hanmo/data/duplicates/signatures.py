@@ -92,7 +92,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SignaturesInMemory:
     """Signatures in memory."""
 
     values: Signatures
@@ -133,7 +133,7 @@ def candidate_codes(signatures: Store) -> Iterator[NDArray[np.int64]]:
 
 def candidate_pairs(signatures: Signatures) -> tuple[Pairs, NDArray[np.int64]]:
     """Pairs of rows (smaller first, in order) that share a band and at least 4 values, and how many they share."""
-    held = Held(signatures)
+    held = SignaturesInMemory(signatures)
     codes = np.unique(np.concatenate([np.zeros(0, np.int64), *candidate_codes(held)]))
     return pairs_of(codes, len(held)), equal_values(held, codes)
 

@@ -61,14 +61,14 @@ class AugmentConfig:
 
 
 @dataclass(slots=True)
-class Words:
+class SegmentedText:
     """A text in pieces: words, and what lies between them; `sentences` lists the places of the words of each sentence."""
 
     pieces: list[str] = field(default_factory=list[str])
     sentences: list[list[int]] = field(default_factory=lambda: [[]])
 
     @classmethod
-    def of(cls, text: str) -> "Words":
+    def of(cls, text: str) -> "SegmentedText":
         """Cut a text; its pieces joined give it back."""
         import rjieba
 
@@ -136,7 +136,7 @@ def augmentations(text: str, config: AugmentConfig, name: str) -> Iterator[tuple
             yield number, operation, changed
 
 
-def swap(words: Words, rate: float, dice: random.Random) -> None:
+def swap(words: SegmentedText, rate: float, dice: random.Random) -> None:
     """Random swap: two words of a sentence change places, n times."""
     for sentence in words.sentences:
         for _ in range(_draws(len(sentence), rate, dice) if len(sentence) > 1 else 0):
@@ -144,7 +144,7 @@ def swap(words: Words, rate: float, dice: random.Random) -> None:
             words.pieces[one], words.pieces[two] = words.pieces[two], words.pieces[one]
 
 
-def delete(words: Words, rate: float, dice: random.Random) -> None:
+def delete(words: SegmentedText, rate: float, dice: random.Random) -> None:
     """Random deletion: each word goes with probability `rate`, with a blank beside it; one word of a sentence stays."""
     for sentence in words.sentences:
         leaving = [place for place in sentence if dice.random() < rate]
@@ -158,7 +158,7 @@ def delete(words: Words, rate: float, dice: random.Random) -> None:
                 words.pieces[place - 1] = words.pieces[place - 1][:-1]
 
 
-def replace(words: Words, table: Synonyms, rate: float, dice: random.Random) -> None:
+def replace(words: SegmentedText, table: Synonyms, rate: float, dice: random.Random) -> None:
     """Synonym replacement: n words that have synonyms become one of them, with its capital."""
     for sentence in words.sentences:
         known = [place for place in sentence if words.pieces[place].lower() in table]
@@ -168,7 +168,7 @@ def replace(words: Words, table: Synonyms, rate: float, dice: random.Random) -> 
             words.pieces[place] = other[0].upper() + other[1:] if word[0].isupper() else other
 
 
-def insert(words: Words, table: Synonyms, rate: float, dice: random.Random) -> None:
+def insert(words: SegmentedText, table: Synonyms, rate: float, dice: random.Random) -> None:
     """Random insertion: n times a synonym of some word of the sentence is put behind another word."""
     for sentence in words.sentences:
         known = [words.pieces[place].lower() for place in sentence if words.pieces[place].lower() in table]
@@ -182,18 +182,20 @@ def _draws(count: int, rate: float, dice: random.Random) -> int:
     return int(count * rate + dice.random())
 
 
-def _with_words(change: Callable[[Words, float, random.Random], None]) -> Callable[[str, AugmentConfig, random.Random], str]:
+def _with_words(change: Callable[[SegmentedText, float, random.Random], None]) -> Callable[[str, AugmentConfig, random.Random], str]:
     def operation(text: str, config: AugmentConfig, dice: random.Random) -> str:
-        words = Words.of(text)
+        words = SegmentedText.of(text)
         change(words, config.rate, dice)
         return str(words)
 
     return operation
 
 
-def _with_synonyms(change: Callable[[Words, Synonyms, float, random.Random], None]) -> Callable[[str, AugmentConfig, random.Random], str]:
+def _with_synonyms(
+    change: Callable[[SegmentedText, Synonyms, float, random.Random], None],
+) -> Callable[[str, AugmentConfig, random.Random], str]:
     def operation(text: str, config: AugmentConfig, dice: random.Random) -> str:
-        words = Words.of(text)
+        words = SegmentedText.of(text)
         change(words, _synonyms(config.synonyms, _stamp(config.synonyms)), config.rate, dice)
         return str(words)
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from hanmo.data.cleaning.words import words
 from hanmo.data.mixing.augment import AugmentConfig, augmentations
 from hanmo.data.mixing.folds import AUGMENTED_BY, AUGMENTED_FROM, REPEAT_OF
-from hanmo.data.tables import ColumnKind, Row, Table
+from hanmo.data.tables import ArrowTable, ColumnKind, Row
 
 Sums = dict[str, int]
 MEASURED: tuple[str, ...] = ("documents", "characters", "words", "bytes")
 
 
-def with_copies(table: Table, times: NDArray[np.int32], augment: AugmentConfig, columns: dict[str, ColumnKind]) -> tuple[Table, Sums]:
+def with_copies(
+    table: ArrowTable, times: NDArray[np.int32], augment: AugmentConfig, columns: dict[str, ColumnKind]
+) -> tuple[ArrowTable, Sums]:
     """The rows with their copies behind them, and documents, characters, words and bytes of the augmented ones."""
     sums: Sums = dict.fromkeys(MEASURED, 0)
     if not augment.copies and (times <= 1).all():
@@ -33,7 +35,7 @@ def with_copies(table: Table, times: NDArray[np.int32], augment: AugmentConfig, 
             rows.append({**_copy(row, f"a{number}", origin), "text": text})
             for name, value in zip(MEASURED, (1, len(text), words(text), len(text.encode())), strict=True):
                 sums[name] += value
-    return Table.of(rows, columns).sorted_by("id"), sums
+    return ArrowTable.of(rows, columns).sorted_by("id"), sums
 
 
 def _copy(row: Row, mark: str, origin: dict[str, str]) -> dict[str, object]:

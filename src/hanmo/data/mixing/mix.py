@@ -61,7 +61,7 @@ class MixConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class GroupShare:
     """What became of one group: documents and bytes it had, the share wanted, documents and bytes taken, repeats counted."""
 
     group: str
@@ -78,7 +78,7 @@ class Mixture:
 
     times: NDArray[np.int32]
     cuts: NDArray[np.float64]
-    shares: tuple[Share, ...]
+    shares: tuple[GroupShare, ...]
 
 
 def shares_of(sizes: Mapping[str, float], config: MixConfig) -> dict[str, float]:
@@ -161,12 +161,12 @@ def mix(
         amounts = whole_amounts(amounts)
     times = np.zeros(len(codes), dtype=np.int32)
     cuts = np.zeros(len(codes))
-    facts: list[Share] = []
+    facts: list[GroupShare] = []
     for code, name in zip(there.tolist(), sizes, strict=True):
         members = np.flatnonzero(codes == code)
         times[members], cuts[members] = _take(units[members], places[members], amounts[name])
         facts.append(
-            Share(
+            GroupShare(
                 group=name,
                 documents=len(members),
                 bytes=int(sizes_in_bytes[members].sum()),

@@ -40,7 +40,7 @@ HEXTETS = frozenset("0123456789abcdefABCDEF:")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class PersonalSpan:
     """Personal data of one kind at text[start:stop]."""
 
     start: int
@@ -53,7 +53,7 @@ class Spans:
     """Stretches of a text that do not overlap; the first comer stays."""
 
     starts: list[int] = field(default_factory=list[int])
-    found: list[Finding] = field(default_factory=list[Finding])
+    found: list[PersonalSpan] = field(default_factory=list[PersonalSpan])
 
     def add(self, start: int, stop: int, kind: str) -> None:
         """Keep a stretch unless a part of it is taken."""
@@ -61,10 +61,10 @@ class Spans:
         if (place and self.found[place - 1].stop > start) or (place < len(self.starts) and self.starts[place] < stop):
             return
         self.starts.insert(place, start)
-        self.found.insert(place, Finding(start, stop, kind))
+        self.found.insert(place, PersonalSpan(start, stop, kind))
 
 
-def find(text: str, kinds: Collection[str] = KINDS) -> list[Finding]:
+def find(text: str, kinds: Collection[str] = KINDS) -> list[PersonalSpan]:
     """All personal data of these kinds, in the order of the text.
 
     >>> [(f.kind, f.start, f.stop) for f in find("致电13800138000，或写信到 li@hanmo.cn。")]
@@ -85,7 +85,7 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Finding]:
     return spans.found
 
 
-def _covered(text: str, findings: list[Finding]) -> str:
+def _covered(text: str, findings: list[PersonalSpan]) -> str:
     """The text with what was found covered, so that its digits belong to no other number."""
     parts: list[str] = []
     done = 0

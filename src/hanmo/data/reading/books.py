@@ -144,7 +144,7 @@ def _page_text(markup: str, limit: int) -> str:
     from lxml import etree
 
     prose = Prose(XHTML, limit)
-    parser = etree.HTMLParser(target=_Told(prose), encoding="utf-8")
+    parser = etree.HTMLParser(target=_ParserTarget(prose), encoding="utf-8")
     data = markup.encode("utf-8", "replace")
     for place in range(0, len(data), BLOCK_BYTES):
         parser.feed(data[place : place + BLOCK_BYTES])
@@ -153,7 +153,7 @@ def _page_text(markup: str, limit: int) -> str:
     return prose.text()
 
 
-class _Told:
+class _ParserTarget:
     """What lxml tells of a page, for whom it is told to."""
 
     def __init__(self, prose: Prose) -> None:

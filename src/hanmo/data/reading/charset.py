@@ -121,7 +121,7 @@ LIKE = {"hr": ("sh", "bs", "sr"), "no": ("nn", "da"), "da": ("no",), "mk": ("sr"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class EncodingGuess:
     """A reading of the sample with its evidence: its log p, and the mean of it over characters beyond ASCII."""
 
     encoding: str
@@ -142,7 +142,7 @@ def detect(data: bytes, whole: bool = True) -> str:
     return best.encoding if best and not others else ""
 
 
-def readings(data: bytes, whole: bool = True) -> tuple[Finding | None, list[Finding]]:
+def readings(data: bytes, whole: bool = True) -> tuple[EncodingGuess | None, list[EncodingGuess]]:
     """The best reading, if it is believable, and the others that come so near to it that nobody can tell."""
     findings = weigh(data, whole)
     if not findings or not findings[0].believable:
@@ -153,10 +153,10 @@ def readings(data: bytes, whole: bool = True) -> tuple[Finding | None, list[Find
     return best, [other for other in differing if best.score - other.score < (lead if other.believable else LEAST_LEAD)]
 
 
-def weigh(data: bytes, whole: bool = True) -> list[Finding]:
+def weigh(data: bytes, whole: bool = True) -> list[EncodingGuess]:
     """Every reading of the lines that tell most, the likeliest first."""
     sample, ends = telling(data)
-    findings: list[Finding] = []
+    findings: list[EncodingGuess] = []
     for hypothesis in HYPOTHESES:
         if not hypothesis.encoding.startswith("utf-16"):
             text = read_damaged(sample, hypothesis.encoding, whole and ends)
@@ -257,7 +257,7 @@ def log_probability(text: str, language: str) -> float:
     return float(table(language)[_codes(text)].sum())
 
 
-def _finding(text: str, hypothesis: Hypothesis) -> Finding:
+def _finding(text: str, hypothesis: Hypothesis) -> EncodingGuess:
     codes = _codes(text)
     logs = table(hypothesis.language)[codes]
     beyond = (codes >= 128) & (codes != LOST)
@@ -267,10 +267,10 @@ def _finding(text: str, hypothesis: Hypothesis) -> Finding:
     if hypothesis.encoding.startswith("utf-16"):
         score -= UNMARKED_COST
         believable = believable and bool(((codes >= 32) | np.isin(codes, (9, 10, 12, 13))).all())
-    return Finding(hypothesis.encoding, score, mean, believable, text, hypothesis.language)
+    return EncodingGuess(hypothesis.encoding, score, mean, believable, text, hypothesis.language)
 
 
-def _spelled(sample: bytes) -> list[Finding]:
+def _spelled(sample: bytes) -> list[EncodingGuess]:
     """Readings of one byte a character; encodings that give the same text are one reading."""
     texts: dict[str, dict[str, str]] = {}
     for encoding, languages in ALPHABETIC.items():
@@ -281,7 +281,7 @@ def _spelled(sample: bytes) -> list[Finding]:
     return [_reading(text, users) for text, users in texts.items()]
 
 
-def _reading(text: str, users: dict[str, str]) -> Finding:
+def _reading(text: str, users: dict[str, str]) -> EncodingGuess:
     """What speaks for a text, whose languages are each written in an encoding that gives it."""
     weights = weigh_letters(text, list(users), ASCII_LOG)
     least = LEAST_LATIN if is_latin(next(iter(users))) else LEAST_OTHER
@@ -292,7 +292,7 @@ def _reading(text: str, users: dict[str, str]) -> Finding:
     best = max(scores, key=lambda name: scores[name])
     enough = weights[best].beyond > 1 or (asked and is_latin(best))
     believable = promising and enough and weights[best].mean >= least and odds[best] >= LEAST_BELIEVED
-    return Finding(users[best], scores[best], weights[best].mean, believable, text, best)
+    return EncodingGuess(users[best], scores[best], weights[best].mean, believable, text, best)
 
 
 def _odds(text: str, languages: Iterable[str]) -> dict[str, float]:

@@ -28,7 +28,7 @@ END: Line = (b"", 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Dialect:
     """How fields are told apart: by which mark, whether quotation marks count, and whether a blank may stand before one."""
 
     delimiter: str = ","
@@ -176,12 +176,12 @@ class _TooLongError(Exception):
     """A record beyond the limit."""
 
 
-def _form_of(first: str, mark: str, text_column: str, columns: list[str], tabs: bool) -> Form:
+def _form_of(first: str, mark: str, text_column: str, columns: list[str], tabs: bool) -> Dialect:
     """How to read the lines of which this is the first; `mark` is what the file says of itself."""
     marks = mark or (TAB_FIRST if tabs else DELIMITERS)
-    forms = [Form(each, quoted=not tabs, blanks=bool(re.search(rf'{re.escape(each)} +"', first))) for each in marks]
+    forms = [Dialect(each, quoted=not tabs, blanks=bool(re.search(rf'{re.escape(each)} +"', first))) for each in marks]
 
-    def fit(form: Form) -> tuple[bool, int, int]:
+    def fit(form: Dialect) -> tuple[bool, int, int]:
         names = _stripped(form.fields(first))
         fits = len(names) == len(columns) if columns else text_column in _unquoted(names)
         return fits, len(names), -marks.index(form.delimiter)
@@ -189,7 +189,7 @@ def _form_of(first: str, mark: str, text_column: str, columns: list[str], tabs: 
     best = max(forms, key=fit)
     names = _stripped(best.fields(first))
     quoted = best.quoted or best.delimiter != "\t" or _unquoted(names) != names
-    return Form(best.delimiter, quoted, best.blanks)
+    return Dialect(best.delimiter, quoted, best.blanks)
 
 
 def _unquoted(names: list[str]) -> list[str]:

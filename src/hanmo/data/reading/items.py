@@ -21,7 +21,7 @@ from hanmo.data.reading.read import SPLITS, content_of, format_of, is_dataset, o
 from hanmo.data.reading.remote import is_url, without_secrets
 from hanmo.data.reading.rows import json_lines, json_values, records_of
 from hanmo.data.reading.streams import READ_ERRORS, open_file
-from hanmo.data.tables import Gap, read_past_gaps
+from hanmo.data.tables import UnreadRows, read_past_gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _from_parquet(unit: Unit) -> Iterator[Item | Refused]:
     label, number = unit.file.label, 1
     with open_file(unit.file) as stream:
         for row in read_past_gaps(stream):
-            if isinstance(row, Gap):
+            if isinstance(row, UnreadRows):
                 yield Refused(source=f"{label}#{number}", rule="unreadable", detail=f"{row.rows} rows from here on: {row.reason}")
                 number += row.rows
             else:

@@ -21,7 +21,7 @@ from hanmo.data.reading.formats import suffix_of
 from hanmo.data.reading.inputs import Refused, Text
 from hanmo.data.reading.normalize import without_surrogates
 from hanmo.data.reading.streams import BLOCK_BYTES, UTF8_MARK, LineEnds, Rejoined, as_rows, as_utf8, lines
-from hanmo.data.tables import Gap, column_names, read_past_gaps
+from hanmo.data.tables import UnreadRows, column_names, read_past_gaps
 
 ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were no UTF-8
 FIELD_MARK = "\x1f"  # ASCII's own unit separator
@@ -299,7 +299,7 @@ def read_parquet(content: Content, config: ReadConfig) -> Iterator[Text | Refuse
         row, turns = content.first_row, () if config.text_column in columns else conversation_columns(columns)
         for found in read_past_gaps(stream, (config.text_column, config.id_column, *config.keep_columns, *turns), groups):
             label = f"{content.label}#{row}"
-            if isinstance(found, Gap):
+            if isinstance(found, UnreadRows):
                 yield Refused(source=label, rule="unreadable", detail=f"{found.rows} rows from here on: {found.reason}")
                 row += found.rows
             else:

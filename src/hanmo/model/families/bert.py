@@ -4,7 +4,7 @@ from hanmo.model.encoder import Encoder
 from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.families.fields import Fields
 from hanmo.model.families.network import Names, NetworkLayout, built
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 
 UNSUPPORTED = {
     "position_embedding_type": (["absolute"], "positions that are not a table"),
@@ -15,21 +15,21 @@ UNSUPPORTED = {
 }
 
 
-def body(prefix: str) -> tuple[Rule, ...]:
+def body(prefix: str) -> tuple[ModuleMapping, ...]:
     """The weight map of everything but the head, which BERT and RoBERTa share."""
     layer = f"{prefix}encoder.layer.{{i}}."
     return (
-        Rule("embed_tokens", (f"{prefix}embeddings.word_embeddings",)),
-        Rule("position_embedding", (f"{prefix}embeddings.position_embeddings",)),
-        Rule("type_embedding", (f"{prefix}embeddings.token_type_embeddings",)),
-        Rule("embedding_norm", (f"{prefix}embeddings.LayerNorm",)),
-        *(Rule(f"layers.{{i}}.attention.{each}", (f"{layer}attention.self.{each}",)) for each in ("query", "key", "value")),
-        Rule("layers.{i}.attention.out", (f"{layer}attention.output.dense",)),
-        Rule("layers.{i}.attention_norm", (f"{layer}attention.output.LayerNorm",)),
-        Rule("layers.{i}.mlp.up", (f"{layer}intermediate.dense",)),
-        Rule("layers.{i}.mlp.down", (f"{layer}output.dense",)),
-        Rule("layers.{i}.mlp_norm", (f"{layer}output.LayerNorm",)),
-        Rule("pooler", (f"{prefix}pooler.dense",)),
+        ModuleMapping("embed_tokens", (f"{prefix}embeddings.word_embeddings",)),
+        ModuleMapping("position_embedding", (f"{prefix}embeddings.position_embeddings",)),
+        ModuleMapping("type_embedding", (f"{prefix}embeddings.token_type_embeddings",)),
+        ModuleMapping("embedding_norm", (f"{prefix}embeddings.LayerNorm",)),
+        *(ModuleMapping(f"layers.{{i}}.attention.{each}", (f"{layer}attention.self.{each}",)) for each in ("query", "key", "value")),
+        ModuleMapping("layers.{i}.attention.out", (f"{layer}attention.output.dense",)),
+        ModuleMapping("layers.{i}.attention_norm", (f"{layer}attention.output.LayerNorm",)),
+        ModuleMapping("layers.{i}.mlp.up", (f"{layer}intermediate.dense",)),
+        ModuleMapping("layers.{i}.mlp.down", (f"{layer}output.dense",)),
+        ModuleMapping("layers.{i}.mlp_norm", (f"{layer}output.LayerNorm",)),
+        ModuleMapping("pooler", (f"{prefix}pooler.dense",)),
     )
 
 
@@ -121,10 +121,10 @@ LAYOUT = NetworkLayout[EncoderConfig](
     read=_read,
     rules=lambda config: (
         *body("bert."),
-        Rule("head.dense", ("cls.predictions.transform.dense",)),
-        Rule("head.norm", ("cls.predictions.transform.LayerNorm",)),
-        Rule("head.bias", ("cls.predictions.bias" if config.tie_word_embeddings else "cls.predictions.decoder.bias",)),
-        Rule("lm_head", ("cls.predictions.decoder",)),
+        ModuleMapping("head.dense", ("cls.predictions.transform.dense",)),
+        ModuleMapping("head.norm", ("cls.predictions.transform.LayerNorm",)),
+        ModuleMapping("head.bias", ("cls.predictions.bias" if config.tie_word_embeddings else "cls.predictions.decoder.bias",)),
+        ModuleMapping("lm_head", ("cls.predictions.decoder",)),
     ),
     prefix="bert.",
     renamed=((".gamma", ".weight"), (".beta", ".bias")),

@@ -13,15 +13,15 @@ from hanmo.model.families import llama
 from hanmo.model.families.fields import Fields
 from hanmo.model.families.layout import Layout
 from hanmo.model.families.rope import Rotary, read_rotary, write_rotary
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 from hanmo.model.families.windows import Windows, count_layers, read_layer_types, read_window, ruled, settled, write_layer_types
 
 RULES = (
     *(rule for rule in llama.RULES if rule.ours != "layers.{i}.mlp_norm"),
     *llama.QK_NORM_RULES,
-    Rule("layers.{i}.attention_post_norm", ("model.layers.{i}.post_attention_layernorm",)),
-    Rule("layers.{i}.mlp_norm", ("model.layers.{i}.pre_feedforward_layernorm",)),
-    Rule("layers.{i}.mlp_post_norm", ("model.layers.{i}.post_feedforward_layernorm",)),
+    ModuleMapping("layers.{i}.attention_post_norm", ("model.layers.{i}.post_attention_layernorm",)),
+    ModuleMapping("layers.{i}.mlp_norm", ("model.layers.{i}.pre_feedforward_layernorm",)),
+    ModuleMapping("layers.{i}.mlp_post_norm", ("model.layers.{i}.post_feedforward_layernorm",)),
 )
 THETA, LOCAL_THETA, PATTERN = 1000000.0, 10000.0, 6
 

@@ -3,19 +3,19 @@
 from hanmo.model.config import DecoderConfig
 from hanmo.model.families.fields import Fields, checked, same_or_default
 from hanmo.model.families.layout import Layout
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 
 RULES = (
-    Rule("embed_tokens", ("transformer.wte",)),
-    Rule("position_embedding", ("transformer.wpe",)),
-    Rule("layers.{i}.attention_norm", ("transformer.h.{i}.ln_1",)),
-    Rule("layers.{i}.attention.qkv", ("transformer.h.{i}.attn.c_attn",), transposed=True),
-    Rule("layers.{i}.attention.out", ("transformer.h.{i}.attn.c_proj",), transposed=True),
-    Rule("layers.{i}.mlp_norm", ("transformer.h.{i}.ln_2",)),
-    Rule("layers.{i}.mlp.up", ("transformer.h.{i}.mlp.c_fc",), transposed=True),
-    Rule("layers.{i}.mlp.down", ("transformer.h.{i}.mlp.c_proj",), transposed=True),
-    Rule("final_norm", ("transformer.ln_f",)),
-    Rule("lm_head", ("lm_head",)),
+    ModuleMapping("embed_tokens", ("transformer.wte",)),
+    ModuleMapping("position_embedding", ("transformer.wpe",)),
+    ModuleMapping("layers.{i}.attention_norm", ("transformer.h.{i}.ln_1",)),
+    ModuleMapping("layers.{i}.attention.qkv", ("transformer.h.{i}.attn.c_attn",), transposed=True),
+    ModuleMapping("layers.{i}.attention.out", ("transformer.h.{i}.attn.c_proj",), transposed=True),
+    ModuleMapping("layers.{i}.mlp_norm", ("transformer.h.{i}.ln_2",)),
+    ModuleMapping("layers.{i}.mlp.up", ("transformer.h.{i}.mlp.c_fc",), transposed=True),
+    ModuleMapping("layers.{i}.mlp.down", ("transformer.h.{i}.mlp.c_proj",), transposed=True),
+    ModuleMapping("final_norm", ("transformer.ln_f",)),
+    ModuleMapping("lm_head", ("lm_head",)),
 )
 MODERN_FIELDS = ("gated_mlp", "qk_norm", "sandwich_norm", "scale_embedding", "query_pre_attn_scalar", "sliding_window")
 UNSUPPORTED = {

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hanmo.model.config import DecoderConfig
 from hanmo.model.families.fields import Fields
-from hanmo.model.families.weights import Rule, Shape, check_shapes, from_theirs, to_theirs
+from hanmo.model.families.weights import ModuleMapping, Shape, check_shapes, from_theirs, to_theirs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Layout:
     """The configuration in the family's words."""
     read: Callable[[Fields], DecoderConfig]
     """The family's words as a configuration; ModelError for anything that we cannot do."""
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[ModuleMapping, ...] = ()
     """The weight map; empty for our own names."""
     base: str = ""
     """That class without an output head, where its name does not follow."""

@@ -9,20 +9,22 @@ from hanmo.model.config import DecoderConfig
 from hanmo.model.families.fields import Fields, checked, same_or_default
 from hanmo.model.families.layout import Layout
 from hanmo.model.families.rope import read_rotary, write_rotary, write_scaling
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 
 RULES = (
-    Rule("embed_tokens", ("model.embed_tokens",)),
-    Rule("layers.{i}.attention_norm", ("model.layers.{i}.input_layernorm",)),
-    Rule("layers.{i}.attention.qkv", tuple(f"model.layers.{{i}}.self_attn.{each}_proj" for each in "qkv")),
-    Rule("layers.{i}.attention.out", ("model.layers.{i}.self_attn.o_proj",)),
-    Rule("layers.{i}.mlp_norm", ("model.layers.{i}.post_attention_layernorm",)),
-    Rule("layers.{i}.mlp.up", ("model.layers.{i}.mlp.gate_proj", "model.layers.{i}.mlp.up_proj")),
-    Rule("layers.{i}.mlp.down", ("model.layers.{i}.mlp.down_proj",)),
-    Rule("final_norm", ("model.norm",)),
-    Rule("lm_head", ("lm_head",)),
+    ModuleMapping("embed_tokens", ("model.embed_tokens",)),
+    ModuleMapping("layers.{i}.attention_norm", ("model.layers.{i}.input_layernorm",)),
+    ModuleMapping("layers.{i}.attention.qkv", tuple(f"model.layers.{{i}}.self_attn.{each}_proj" for each in "qkv")),
+    ModuleMapping("layers.{i}.attention.out", ("model.layers.{i}.self_attn.o_proj",)),
+    ModuleMapping("layers.{i}.mlp_norm", ("model.layers.{i}.post_attention_layernorm",)),
+    ModuleMapping("layers.{i}.mlp.up", ("model.layers.{i}.mlp.gate_proj", "model.layers.{i}.mlp.up_proj")),
+    ModuleMapping("layers.{i}.mlp.down", ("model.layers.{i}.mlp.down_proj",)),
+    ModuleMapping("final_norm", ("model.norm",)),
+    ModuleMapping("lm_head", ("lm_head",)),
 )
-QK_NORM_RULES = tuple(Rule(f"layers.{{i}}.attention.{each}", (f"model.layers.{{i}}.self_attn.{each}",)) for each in ("q_norm", "k_norm"))
+QK_NORM_RULES = tuple(
+    ModuleMapping(f"layers.{{i}}.attention.{each}", (f"model.layers.{{i}}.self_attn.{each}",)) for each in ("q_norm", "k_norm")
+)
 SPARE = (r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq",)
 GEMMA_FIELDS = ("sandwich_norm", "zero_centered_norm", "scale_embedding", "query_pre_attn_scalar", "rope_local_base_freq")
 

@@ -4,7 +4,7 @@ from hanmo.model.encoder_config import EncoderDecoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families.fields import Fields
 from hanmo.model.families.network import Names, NetworkLayout, built
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 
 EPS = 1e-5
 """Added to the variance; its config.json has no word for it."""
@@ -53,19 +53,19 @@ WITHOUT_EFFECT = (
 """Keys of training tricks and of decoding that change no logits."""
 
 
-def _half(half: str) -> tuple[Rule, ...]:
+def _half(half: str) -> tuple[ModuleMapping, ...]:
     ours, theirs = f"{half}.layers.{{i}}", f"model.{half}.layers.{{i}}"
     kinds = {"attention": ("self_attn", "attention_norm"), "cross_attention": ("encoder_attn", "cross_norm")}
     rules = [
-        Rule(f"{ours}.mlp.up", (f"{theirs}.fc1",)),
-        Rule(f"{ours}.mlp.down", (f"{theirs}.fc2",)),
-        Rule(f"{ours}.mlp_norm", (f"{theirs}.final_layer_norm",)),
+        ModuleMapping(f"{ours}.mlp.up", (f"{theirs}.fc1",)),
+        ModuleMapping(f"{ours}.mlp.down", (f"{theirs}.fc2",)),
+        ModuleMapping(f"{ours}.mlp_norm", (f"{theirs}.final_layer_norm",)),
     ]
     for name, (attention, norm) in kinds.items():
-        rules.append(Rule(f"{ours}.{norm}", (f"{theirs}.{attention}_layer_norm",)))
+        rules.append(ModuleMapping(f"{ours}.{norm}", (f"{theirs}.{attention}_layer_norm",)))
         for each in ("query", "key", "value", "out"):
             word = "out" if each == "out" else each[0]
-            rules.append(Rule(f"{ours}.{name}.{each}", (f"{theirs}.{attention}.{word}_proj",)))
+            rules.append(ModuleMapping(f"{ours}.{name}.{each}", (f"{theirs}.{attention}.{word}_proj",)))
     return tuple(rules)
 
 
@@ -152,10 +152,10 @@ LAYOUT = NetworkLayout[EncoderDecoderConfig](
     write=_write,
     read=_read,
     rules=lambda config: (
-        Rule("embed_tokens", ("model.shared",)),
+        ModuleMapping("embed_tokens", ("model.shared",)),
         *_half("encoder"),
         *_half("decoder"),
-        Rule("output_bias", ("final_logits_bias",)),
+        ModuleMapping("output_bias", ("final_logits_bias",)),
     ),
     spare=(r"model\.(encoder|decoder)\.embed_positions\.weight",),
     copies=(

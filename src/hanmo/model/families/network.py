@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from hanmo.base.errors import ConfigError, ModelError
 from hanmo.model.families.fields import Fields
-from hanmo.model.families.weights import Entry, Rule, Shape, check_entries, join_entries, split_entries
-from hanmo.model.hollow import hollow
+from hanmo.model.families.weights import ModuleMapping, ParameterMapping, Shape, check_entries, join_entries, split_entries
+from hanmo.model.without_weights import without_weights
 
 C = TypeVar("C")
 Names = frozenset[str]
@@ -36,7 +36,7 @@ class NetworkLayout(Generic[C]):
     """The configuration in the family's words."""
     read: Callable[[Fields, Names], C]
     """The family's words, and the names of the tensors, as a configuration; ModelError for anything that we cannot do."""
-    rules: Callable[[C], tuple[Rule, ...]] = lambda config: ()
+    rules: Callable[[C], tuple[ModuleMapping, ...]] = lambda config: ()
     """The weight map; empty for our own names."""
     prefix: str = ""
     """What the names of a bare base model lack."""
@@ -92,10 +92,10 @@ class NetworkLayout(Generic[C]):
                 raise ModelError(f"the tensor {theirs} should be equal to what it shares its numbers with, and is not: it would be lost")
         return state
 
-    def entries(self, config: C) -> Iterator[Entry]:
+    def entries(self, config: C) -> Iterator[ParameterMapping]:
         """One entry a parameter or buffer, in order; shapes are those of the network itself, built without memory."""
         by_module = {rule.ours: rule for rule in self.rules(config)}
-        with hollow():
+        with without_weights():
             network = self.build(config)
         for name, tensor in network.state_dict().items():
             module, _, kind = name.rpartition(".")
@@ -109,7 +109,7 @@ class NetworkLayout(Generic[C]):
             theirs = (name,) if rule is None else tuple(f"{each.replace('{i}', index)}{ending}" for each in rule.theirs)
             shape = tuple(tensor.shape)
             rows = (shape[0] // len(theirs),) * len(theirs)
-            yield Entry(name, shape, theirs, rows, transposed=False)
+            yield ParameterMapping(name, shape, theirs, rows, transposed=False)
 
     def full_name(self, name: str, names: Mapping[str, object] | Sequence[str] | Names) -> str:
         """A tensor's name as new files of a model with its heads have it."""

@@ -7,7 +7,7 @@ from hanmo.model.encoder_config import EncoderConfig
 from hanmo.model.families import bert
 from hanmo.model.families.fields import Fields
 from hanmo.model.families.network import Names, NetworkLayout
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 
 PADDING = 1
 """The padding id where a configuration names none."""
@@ -41,10 +41,10 @@ LAYOUT = NetworkLayout[EncoderConfig](
     read=_read,
     rules=lambda config: (
         *bert.body("roberta."),
-        Rule("head.dense", ("lm_head.dense",)),
-        Rule("head.norm", ("lm_head.layer_norm",)),
-        Rule("head.bias", ("lm_head.bias" if config.tie_word_embeddings else "lm_head.decoder.bias",)),
-        Rule("lm_head", ("lm_head.decoder",)),
+        ModuleMapping("head.dense", ("lm_head.dense",)),
+        ModuleMapping("head.norm", ("lm_head.layer_norm",)),
+        ModuleMapping("head.bias", ("lm_head.bias" if config.tie_word_embeddings else "lm_head.decoder.bias",)),
+        ModuleMapping("lm_head", ("lm_head.decoder",)),
     ),
     prefix="roberta.",
     renamed=((".gamma", ".weight"), (".beta", ".bias")),

@@ -11,7 +11,7 @@ from hanmo.model.encoder_config import EncoderDecoderConfig
 from hanmo.model.encoder_decoder import EncoderDecoder
 from hanmo.model.families.fields import THEIR_ACTIVATIONS, Fields
 from hanmo.model.families.network import Names, NetworkLayout, built
-from hanmo.model.families.weights import Rule
+from hanmo.model.families.weights import ModuleMapping
 
 UNSUPPORTED = {
     "is_decoder": ([False], "a decoder alone"),
@@ -31,29 +31,32 @@ PLAIN = {
 """What makes a network a T5."""
 
 
-def _attention(ours: str, theirs: str) -> tuple[Rule, ...]:
-    return tuple(Rule(f"{ours}.{name}", (f"{theirs}.{name[0]}",)) for name in ("query", "key", "value", "out"))
+def _attention(ours: str, theirs: str) -> tuple[ModuleMapping, ...]:
+    return tuple(ModuleMapping(f"{ours}.{name}", (f"{theirs}.{name[0]}",)) for name in ("query", "key", "value", "out"))
 
 
-def _half(half: str, *, gated: bool) -> tuple[Rule, ...]:
+def _half(half: str, *, gated: bool) -> tuple[ModuleMapping, ...]:
     ours, theirs, last = f"{half}.layers.{{i}}", f"{half}.block.{{i}}.layer", 2 if half == "decoder" else 1
-    cross = (*_attention(f"{ours}.cross_attention", f"{theirs}.1.EncDecAttention"), Rule(f"{ours}.cross_norm", (f"{theirs}.1.layer_norm",)))
+    cross = (
+        *_attention(f"{ours}.cross_attention", f"{theirs}.1.EncDecAttention"),
+        ModuleMapping(f"{ours}.cross_norm", (f"{theirs}.1.layer_norm",)),
+    )
     ups = ("wi_0", "wi_1") if gated else ("wi",)
     return (
-        Rule(f"{half}.relative_bias", (f"{half}.block.0.layer.0.SelfAttention.relative_attention_bias",)),
+        ModuleMapping(f"{half}.relative_bias", (f"{half}.block.0.layer.0.SelfAttention.relative_attention_bias",)),
         *_attention(f"{ours}.attention", f"{theirs}.0.SelfAttention"),
-        Rule(f"{ours}.attention_norm", (f"{theirs}.0.layer_norm",)),
+        ModuleMapping(f"{ours}.attention_norm", (f"{theirs}.0.layer_norm",)),
         *(cross if half == "decoder" else ()),
-        Rule(f"{ours}.mlp.up", tuple(f"{theirs}.{last}.DenseReluDense.{up}" for up in ups)),
-        Rule(f"{ours}.mlp.down", (f"{theirs}.{last}.DenseReluDense.wo",)),
-        Rule(f"{ours}.mlp_norm", (f"{theirs}.{last}.layer_norm",)),
-        Rule(f"{half}.final_norm", (f"{half}.final_layer_norm",)),
+        ModuleMapping(f"{ours}.mlp.up", tuple(f"{theirs}.{last}.DenseReluDense.{up}" for up in ups)),
+        ModuleMapping(f"{ours}.mlp.down", (f"{theirs}.{last}.DenseReluDense.wo",)),
+        ModuleMapping(f"{ours}.mlp_norm", (f"{theirs}.{last}.layer_norm",)),
+        ModuleMapping(f"{half}.final_norm", (f"{half}.final_layer_norm",)),
     )
 
 
-def _rules(config: EncoderDecoderConfig) -> tuple[Rule, ...]:
+def _rules(config: EncoderDecoderConfig) -> tuple[ModuleMapping, ...]:
     halves = (*_half("encoder", gated=config.gated_mlp), *_half("decoder", gated=config.gated_mlp))
-    return (Rule("embed_tokens", ("shared",)), *halves, Rule("lm_head", ("lm_head",)))
+    return (ModuleMapping("embed_tokens", ("shared",)), *halves, ModuleMapping("lm_head", ("lm_head",)))
 
 
 def _expresses(config: EncoderDecoderConfig) -> bool:

@@ -1,6 +1,6 @@
 """Our parameters <-> theirs: a small declarative map, with split and joined rows and transposed matrices.
 
-A family lists `Rule`s, one a module; `entries` turns them into one `Entry` a parameter, with shapes, so that a file is
+A family lists `ModuleMapping`s, one a module; `entries` turns them into one `ParameterMapping` a parameter, with shapes, so that a file is
 checked against its configuration before a byte of weights is read.
 """
 
@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ModuleMapping:
     """One module of ours and the module or modules whose rows, joined in order, are the same."""
 
     ours: str
@@ -30,7 +30,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ParameterMapping:
     """One parameter: its name and shape here, and the names and shapes of its parts in the file."""
 
     ours: str
@@ -82,7 +82,7 @@ def _linear_shapes(name: str, shape: Shape, biased: bool) -> Iterator[tuple[str,
         yield f"{name}.bias", shape[:1]
 
 
-def entries(rules: Sequence[Rule], config: DecoderConfig) -> Iterator[Entry]:
+def entries(rules: Sequence[ModuleMapping], config: DecoderConfig) -> Iterator[ParameterMapping]:
     """One entry a parameter of `config`; an empty list of rules means the same names on both sides."""
     by_module = {rule.ours: rule for rule in rules}
     for name, shape in parameter_shapes(config):
@@ -90,17 +90,17 @@ def entries(rules: Sequence[Rule], config: DecoderConfig) -> Iterator[Entry]:
         layer = re.search(r"\.(\d+)\.", name)
         index = layer.group(1) if layer else ""
         template = module.replace(f".{index}.", ".{i}.", 1) if index else module
-        rule = by_module[template] if rules else Rule(template, (template,))
+        rule = by_module[template] if rules else ModuleMapping(template, (template,))
         theirs = tuple(f"{each.replace('{i}', index)}.{kind}" for each in rule.theirs)
         rows = _rows(template, config) if len(theirs) > 1 else shape[:1]
-        yield Entry(name, shape, theirs, rows, rule.transposed)
+        yield ParameterMapping(name, shape, theirs, rows, rule.transposed)
 
 
 def _rows(template: str, config: DecoderConfig) -> tuple[int, ...]:
     return config.qkv_rows if template.endswith(".qkv") else config.up_rows
 
 
-def check_shapes(found: Mapping[str, Shape], rules: Sequence[Rule], config: DecoderConfig, spare: Sequence[str] = ()) -> None:
+def check_shapes(found: Mapping[str, Shape], rules: Sequence[ModuleMapping], config: DecoderConfig, spare: Sequence[str] = ()) -> None:
     """Compare what a file holds with what its configuration says, before anything is read.
 
     `spare` are patterns of tensors that may be there and are not needed. Raises ModelError for the first tensor that is
@@ -109,7 +109,7 @@ def check_shapes(found: Mapping[str, Shape], rules: Sequence[Rule], config: Deco
     check_entries(found, entries(rules, config), (*spare, "lm_head\\.weight") if config.tie_word_embeddings else spare)
 
 
-def check_entries(found: Mapping[str, Shape], expected_entries: Iterable[Entry], spare: Sequence[str] = ()) -> None:
+def check_entries(found: Mapping[str, Shape], expected_entries: Iterable[ParameterMapping], spare: Sequence[str] = ()) -> None:
     """The same for entries of any network."""
     expected: set[str] = set()
     for entry in expected_entries:
@@ -126,12 +126,12 @@ def check_entries(found: Mapping[str, Shape], expected_entries: Iterable[Entry],
         raise ModelError(f"unexpected tensor {strange[0]}{more}: the weights do not fit config.json, which has no place for it")
 
 
-def to_theirs(state: Mapping[str, Tensor], rules: Sequence[Rule], config: DecoderConfig) -> dict[str, Tensor]:
+def to_theirs(state: Mapping[str, Tensor], rules: Sequence[ModuleMapping], config: DecoderConfig) -> dict[str, Tensor]:
     """Our state dict under their names, split and transposed; the tensors are contiguous copies or views."""
     return split_entries(state, entries(rules, config))
 
 
-def split_entries(state: Mapping[str, Tensor], wanted: Iterable[Entry]) -> dict[str, Tensor]:
+def split_entries(state: Mapping[str, Tensor], wanted: Iterable[ParameterMapping]) -> dict[str, Tensor]:
     """The same for entries of any network."""
     tensors: dict[str, Tensor] = {}
     for entry in wanted:
@@ -144,7 +144,7 @@ def split_entries(state: Mapping[str, Tensor], wanted: Iterable[Entry]) -> dict[
 
 
 def from_theirs(
-    tensors: Mapping[str, Tensor], rules: Sequence[Rule], config: DecoderConfig, spare: Sequence[str] = ()
+    tensors: Mapping[str, Tensor], rules: Sequence[ModuleMapping], config: DecoderConfig, spare: Sequence[str] = ()
 ) -> dict[str, Tensor]:
     """Their tensors as our state dict.
 
@@ -158,7 +158,7 @@ def from_theirs(
     return state
 
 
-def join_entries(tensors: Mapping[str, Tensor], wanted: Iterable[Entry]) -> dict[str, Tensor]:
+def join_entries(tensors: Mapping[str, Tensor], wanted: Iterable[ParameterMapping]) -> dict[str, Tensor]:
     """Our state dict of any network from tensors that have been checked."""
     state: dict[str, Tensor] = {}
     for entry in wanted:

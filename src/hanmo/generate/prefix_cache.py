@@ -14,7 +14,7 @@ Part = tuple[Tensor, Tensor]
 """Keys and values of one chunk, [L, 1, K, chunk, W] each."""
 
 
-class Prefixes:
+class PrefixCache:
     """At most `most_tokens` tokens' keys and values, in chunks of `chunk`. `hits` and `misses` count tokens."""
 
     def __init__(self, chunk: int, most_tokens: int) -> None:

@@ -1,6 +1,6 @@
 """What an objective has to know of a tokenizer: its special tokens by their purpose, and where words begin.
 
-In: a tokenizer. Out: `Marks`, plain numbers. A name is looked for under its role in `tokenizer_config.json` and among the
+In: a tokenizer. Out: `SpecialTokens`, plain numbers. A name is looked for under its role in `tokenizer_config.json` and among the
 names that known models use.
 """
 
@@ -32,7 +32,7 @@ Groups = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Marks:
+class SpecialTokens:
     """Special tokens of one vocabulary."""
 
     vocab_size: int
@@ -51,7 +51,7 @@ class Marks:
         return np.setdiff1d(np.arange(self.vocab_size), self.special)
 
 
-def marks_of(tokenizer: Tokenizer) -> Marks:
+def special_tokens_of(tokenizer: Tokenizer) -> SpecialTokens:
     """The special tokens a tokenizer has."""
     ids = {name: id for id, name in enumerate(tokenizer.names())}
     role = tokenizer.special_id("mask_token")
@@ -62,10 +62,10 @@ def marks_of(tokenizer: Tokenizer) -> Marks:
     middle = next(((ids[a], ids[b], ids[c]) for a, b, c in MIDDLES if a in ids and b in ids and c in ids), None)
     known = {id for id in (mask, *sentinels, *(middle or ())) if id is not None}
     special = np.array(sorted({*tokenizer.special_ids(), *known, tokenizer.eot_id}), np.int64)
-    return Marks(tokenizer.vocab_size, tokenizer.eot_id, special, mask, tuple(sentinels), middle)
+    return SpecialTokens(tokenizer.vocab_size, tokenizer.eot_id, special, mask, tuple(sentinels), middle)
 
 
-def check_marks(marks: Marks, objective: ObjectiveConfig, context_length: int) -> None:
+def check_special_tokens(marks: SpecialTokens, objective: ObjectiveConfig, context_length: int) -> None:
     """Raise ConfigError when a tokenizer lacks what an objective needs."""
     lacking = ""
     if objective.name == "masked" and marks.mask is None:

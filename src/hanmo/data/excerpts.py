@@ -20,7 +20,7 @@ Spans = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class Excerpt:
     """A passage of a text, whose it is, and the characters to mark, as (begin, end)."""
 
     name: str
@@ -28,10 +28,10 @@ class Quote:
     marks: Spans = ()
 
 
-def differing(a: Quote, b: Quote) -> tuple[Quote, Quote]:
+def differing(a: Excerpt, b: Excerpt) -> tuple[Excerpt, Excerpt]:
     """Passages of two texts from shortly before they differ, with what differs marked.
 
-    >>> [quote.marks for quote in differing(Quote("", "no more, no less"), Quote("", "no more no less"))]
+    >>> [quote.marks for quote in differing(Excerpt("", "no more, no less"), Quote("", "no more no less"))]
     [((7, 8),), ()]
     """
     texts = [masked(quote.text) for quote in (a, b)]
@@ -42,11 +42,11 @@ def differing(a: Quote, b: Quote) -> tuple[Quote, Quote]:
     return _part(a.name, texts[0], start, marks[0]), _part(b.name, texts[1], start, marks[1])
 
 
-def sharing(a: Quote, b: Quote) -> tuple[Quote, Quote]:
+def sharing(a: Excerpt, b: Excerpt) -> tuple[Excerpt, Excerpt]:
     """Both texts with the words in a row marked that they share, case and punctuation apart."""
     texts = [masked(quote.text) for quote in (a, b)]
     marks = _runs(*texts, shared=True)
-    return Quote(a.name, texts[0], marks[0]), Quote(b.name, texts[1], marks[1])
+    return Excerpt(a.name, texts[0], marks[0]), Excerpt(b.name, texts[1], marks[1])
 
 
 def masked(text: str) -> str:
@@ -58,11 +58,11 @@ def masked(text: str) -> str:
     return redact(text, RedactConfig(mode="mask"))[0]
 
 
-def _part(name: str, text: str, start: int, marks: Spans) -> Quote:
+def _part(name: str, text: str, start: int, marks: Spans) -> Excerpt:
     """What is shown of a text from `start` on, with the marks that fall into it."""
     ahead, behind = "… " if start else "", " …" if start + SHOWN < len(text) else ""
     shown = tuple((len(ahead) + begin, len(ahead) + min(end, SHOWN)) for begin, end in marks if begin < SHOWN)
-    return Quote(name, ahead + text[start : start + SHOWN] + behind, shown)
+    return Excerpt(name, ahead + text[start : start + SHOWN] + behind, shown)
 
 
 def _runs(a: str, b: str, shared: bool) -> tuple[Spans, Spans]:

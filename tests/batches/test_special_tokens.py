@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hanmo.base.errors import ConfigError
 from hanmo.batches.config import ObjectiveConfig, ObjectiveName
-from hanmo.batches.marks import Marks, check_marks, marks_of, word_groups
+from hanmo.batches.special_tokens import SpecialTokens, check_special_tokens, special_tokens_of, word_groups
 from hanmo.tokenizer.config import TokenizerConfig, TokenizerKind
 from hanmo.tokenizer.load import Tokenizer
 from hanmo.tokenizer.train import train_tokenizer
@@ -23,7 +23,7 @@ def trained(kind: TokenizerKind, *, vocab_size: int = 700, objectives: tuple[str
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "character", "word"])
 def test_a_tokenizer_trained_for_every_objective_has_what_they_need(kind: TokenizerKind) -> None:
     tokenizer = trained(kind)
-    marks = marks_of(tokenizer)
+    marks = special_tokens_of(tokenizer)
     assert marks.mask is not None
     assert marks.middle is not None
     assert len(marks.sentinels) == 100
@@ -32,7 +32,7 @@ def test_a_tokenizer_trained_for_every_objective_has_what_they_need(kind: Tokeni
     assert not set(marks.plain.tolist()) & set(marks.special.tolist())
     assert tokenizer.decode([marks.mask, *marks.sentinels[:2], *marks.middle]) == ""
     for name in ALL:
-        check_marks(marks, ObjectiveConfig(name=name), 512)
+        check_special_tokens(marks, ObjectiveConfig(name=name), 512)
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_a_tokenizer_trained_for_every_objective_has_what_they_need(kind: Tokeni
     ],
 )
 def test_what_a_tokenizer_lacks_is_one_line_that_says_what_to_do(name: ObjectiveName, message: str) -> None:
-    marks = marks_of(trained("bpe", vocab_size=400, objectives=()))
+    marks = special_tokens_of(trained("bpe", vocab_size=400, objectives=()))
     with pytest.raises(ConfigError, match=message) as caught:
-        check_marks(marks, ObjectiveConfig(name=name), 512)
+        check_special_tokens(marks, ObjectiveConfig(name=name), 512)
     assert "tokenizer.objectives" in str(caught.value)
-    check_marks(marks, ObjectiveConfig(), 512)
-    check_marks(marks, ObjectiveConfig(name="prefix"), 512)
+    check_special_tokens(marks, ObjectiveConfig(), 512)
+    check_special_tokens(marks, ObjectiveConfig(name="prefix"), 512)
 
 
 def test_names_of_other_models_are_known() -> None:
     plain = trained("bpe", vocab_size=400, objectives=())
-    form = dataclasses.astuple(marks_of(plain))
+    form = dataclasses.astuple(special_tokens_of(plain))
     assert form[3:] == (None, (), None)
-    wordpiece = marks_of(trained("wordpiece", vocab_size=300, objectives=()))
+    wordpiece = special_tokens_of(trained("wordpiece", vocab_size=300, objectives=()))
     assert wordpiece.mask == 4
 
 
@@ -99,5 +99,5 @@ TOKENIZERS = {kind: trained(kind, vocab_size=400) for kind in ("bpe", "wordpiece
 
 
 def test_marks_are_plain_numbers() -> None:
-    marks = Marks(10, 0, np.array([0, 3]), mask=3)
+    marks = SpecialTokens(10, 0, np.array([0, 3]), mask=3)
     assert marks.plain.tolist() == [1, 2, 4, 5, 6, 7, 8, 9]

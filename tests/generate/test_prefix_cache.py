@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanmo.generate.prefixes import Part, Prefixes
+from hanmo.generate.prefix_cache import Part, PrefixCache
 
 
 def part(number: int) -> Part:
@@ -15,7 +15,7 @@ def numbers(parts: list[Part]) -> list[int]:
 
 
 def test_the_longest_known_beginning_is_found_and_the_last_token_never() -> None:
-    prefixes = Prefixes(2, 100)
+    prefixes = PrefixCache(2, 100)
     for end in (2, 4, 6):
         prefixes.keep([1, 2, 3, 4, 5, 6][:end], part(end))
     for ids, expected in (([1, 2, 3, 4, 9], [2, 4]), ([1, 2, 3, 4], [2]), ([1, 2, 3, 4, 5, 6, 7], [2, 4, 6]), ([1], []), ([2, 1, 3], [])):
@@ -25,7 +25,7 @@ def test_the_longest_known_beginning_is_found_and_the_last_token_never() -> None
 
 
 def test_a_chunk_is_found_behind_its_own_beginning_only() -> None:
-    prefixes = Prefixes(2, 100)
+    prefixes = PrefixCache(2, 100)
     prefixes.keep([1, 2], part(1))
     prefixes.keep([5, 6, 3, 4], part(2))
     assert prefixes.find([1, 2, 3, 4, 5])[0] == 2
@@ -33,7 +33,7 @@ def test_a_chunk_is_found_behind_its_own_beginning_only() -> None:
 
 @pytest.mark.parametrize("most", [0, 3, 4, 7])
 def test_no_more_is_kept_than_may_be_and_the_least_used_goes_first(most: int) -> None:
-    prefixes = Prefixes(2, most)
+    prefixes = PrefixCache(2, most)
     prefixes.keep([1, 2], part(1))
     prefixes.keep([3, 4], part(2))
     prefixes.find([1, 2, 0])
@@ -46,7 +46,7 @@ def test_no_more_is_kept_than_may_be_and_the_least_used_goes_first(most: int) ->
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), max_size=8), st.integers(1, 3))
 def test_what_is_found_is_what_was_kept_for_these_ids(rows: list[list[int]], chunk: int) -> None:
-    prefixes, kept = Prefixes(chunk, 1000), {}
+    prefixes, kept = PrefixCache(chunk, 1000), {}
     for number, row in enumerate(rows):
         known, parts = prefixes.find(row)
         assert numbers(parts) == [kept[tuple(row[:end])] for end in range(chunk, known + 1, chunk)]

@@ -5,27 +5,35 @@ from typing import Literal
 
 import pytest
 
-from hanmo.data.alarms import Alarm, alarms, loud, reasons
 from hanmo.data.prepare import PrepareConfig, prepare
 from hanmo.data.reading.contents import Content, ReadConfig
 from hanmo.data.reading.inputs import Text
 from hanmo.data.reading.read import READERS
-from hanmo.data.receipts import Counts
+from hanmo.data.receipts import ReceiptCounts
+from hanmo.data.suspicious_rules import SuspiciousRule, loud, reasons, suspicious_rules
 
 
-def counted(kept: int, **rules: int) -> Counts:
-    return Counts(total=kept + sum(rules.values()), kept=kept, rules=Counter(rules))
+def counted(kept: int, **rules: int) -> ReceiptCounts:
+    return ReceiptCounts(total=kept + sum(rules.values()), kept=kept, rules=Counter(rules))
 
 
 def test_a_rule_that_takes_most_of_what_it_sees_is_told() -> None:
-    assert alarms(counted(4, near_duplicate=34)) == [Alarm("near_duplicate", 34, 38)]
-    assert alarms(counted(4, near_duplicate=34, min_words=100)) == [Alarm("min_words", 100, 138), Alarm("near_duplicate", 34, 38)]
-    assert loud(Alarm("near_duplicate", 34, 38)).startswith("WARNING: near_duplicate left out 34 of 38 documents (89%)")
+    assert suspicious_rules(counted(4, near_duplicate=34)) == [SuspiciousRule("near_duplicate", 34, 38)]
+    assert suspicious_rules(counted(4, near_duplicate=34, min_words=100)) == [
+        SuspiciousRule("min_words", 100, 138),
+        SuspiciousRule("near_duplicate", 34, 38),
+    ]
+    assert loud(SuspiciousRule("near_duplicate", 34, 38)).startswith("WARNING: near_duplicate left out 34 of 38 documents (89%)")
 
 
 def test_half_or_a_few_or_what_was_asked_for_alarm_nobody() -> None:
-    assert alarms(counted(34, near_duplicate=34)) == alarms(counted(1, min_words=3)) == alarms(counted(1, mixed_out=100)) == []
-    assert alarms(counted(0)) == []
+    assert (
+        suspicious_rules(counted(34, near_duplicate=34))
+        == suspicious_rules(counted(1, min_words=3))
+        == suspicious_rules(counted(1, mixed_out=100))
+        == []
+    )
+    assert suspicious_rules(counted(0)) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +53,7 @@ def test_it_stands_on_standard_error_in_the_manifest_and_in_the_report(
 
 
 def test_one_fault_of_ours_is_always_told() -> None:
-    (alarm,) = alarms(counted(500, reader_fault=1))
+    (alarm,) = suspicious_rules(counted(500, reader_fault=1))
     assert loud(alarm).startswith("WARNING: reader_fault: a fault in hanmo's own code cost 1 of 501 inputs")
 
 

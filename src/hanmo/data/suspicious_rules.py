@@ -12,7 +12,7 @@ from hanmo.data.cleaning.looks import LOOKS
 from hanmo.data.decisions import EXACT_DUPLICATE, MIXED_OUT, NEAR_DUPLICATE
 from hanmo.data.mixing.split import SplitConfig
 from hanmo.data.reading.contents import FAULT
-from hanmo.data.receipts import Counts, in_words
+from hanmo.data.receipts import ReceiptCounts, in_words
 
 SAID = {
     "begins_like_json": "begin like JSON, so --read.text-column or the format may be another",
@@ -22,11 +22,11 @@ SAID = {
 }
 MOST = 0.5
 SHOWN = 5  # of the reasons
-FEW = 3  # documents left out alarm nobody
+FEW = 3  # documents left out need no warning
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class SuspiciousRule:
     """A rule, how many documents it left out, and how many it saw; or what kept documents look like, and how many do."""
 
     rule: str
@@ -34,18 +34,18 @@ class Alarm:
     seen: int
 
 
-def alarms(counts: Counts) -> list[Alarm]:
+def suspicious_rules(counts: ReceiptCounts) -> list[SuspiciousRule]:
     """Rules that left out most documents, the worst first; duplicates are looked for among what filters let pass."""
     rules = {rule: number for rule, number in counts.rules.items() if rule != MIXED_OUT}
     passed = counts.kept + counts.rules[MIXED_OUT] + counts.rules[EXACT_DUPLICATE] + counts.rules[NEAR_DUPLICATE]
     late = (EXACT_DUPLICATE, NEAR_DUPLICATE)
-    found = [Alarm(rule, number, passed if rule in late else counts.total) for rule, number in rules.items()]
-    most = [alarm for alarm in found if alarm.rule == FAULT or (alarm.left_out > MOST * alarm.seen and alarm.left_out > FEW)]
-    seen = [Alarm(look, number, counts.kept) for look, number in counts.looks.items()]
-    return sorted([*most, *seen], key=lambda alarm: (-alarm.left_out, alarm.rule))
+    found = [SuspiciousRule(rule, number, passed if rule in late else counts.total) for rule, number in rules.items()]
+    most = [rule for rule in found if rule.rule == FAULT or (rule.left_out > MOST * rule.seen and rule.left_out > FEW)]
+    seen = [SuspiciousRule(look, number, counts.kept) for look, number in counts.looks.items()]
+    return sorted([*most, *seen], key=lambda rule: (-rule.left_out, rule.rule))
 
 
-def lines_to_tell(counts: Counts, warnings: Sequence[Alarm], split: SplitConfig, num_moved: int) -> list[str]:
+def lines_to_tell(counts: ReceiptCounts, warnings: Sequence[SuspiciousRule], split: SplitConfig, num_moved: int) -> list[str]:
     """What a person should know of a data set just made, a line each."""
     lines = [*map(loud, warnings), *reasons(counts)]
     empty = [name for name in ("validation", "test") if getattr(split, name) > 0 and not counts.splits[name]["documents"]]
@@ -60,7 +60,7 @@ def lines_to_tell(counts: Counts, warnings: Sequence[Alarm], split: SplitConfig,
     return lines
 
 
-def reasons(counts: Counts) -> list[str]:
+def reasons(counts: ReceiptCounts) -> list[str]:
     """The first receipts in words where more was refused than kept: one of each rule, the worst rule first, then more of these."""
     asked = counts.rules[MIXED_OUT]
     if counts.total - counts.kept - asked <= counts.kept:
@@ -70,18 +70,18 @@ def reasons(counts: Counts) -> list[str]:
     return [f"  {in_words(row)}" for row in rounds[:SHOWN]]
 
 
-def loud(alarm: Alarm) -> str:
+def loud(rule: SuspiciousRule) -> str:
     """The line for standard error."""
-    if alarm.rule == FAULT:
+    if rule.rule == FAULT:
         return (
-            f"WARNING: {FAULT}: a fault in hanmo's own code cost {alarm.left_out:,} of {alarm.seen:,} inputs; "
+            f"WARNING: {FAULT}: a fault in hanmo's own code cost {rule.left_out:,} of {rule.seen:,} inputs; "
             "receipts.parquet names each file and place: please report it"
         )
-    share = alarm.left_out / alarm.seen
-    if alarm.rule in LOOKS:
-        examples = f"look at rows of receipts.parquet whose looks_like is {alarm.rule}"
-        return f"WARNING: {alarm.left_out:,} of {alarm.seen:,} kept documents {SAID[alarm.rule]}: {examples}"
+    share = rule.left_out / rule.seen
+    if rule.rule in LOOKS:
+        examples = f"look at rows of receipts.parquet whose looks_like is {rule.rule}"
+        return f"WARNING: {rule.left_out:,} of {rule.seen:,} kept documents {SAID[rule.rule]}: {examples}"
     return (
-        f"WARNING: {alarm.rule} left out {alarm.left_out:,} of {alarm.seen:,} documents ({share:.0%}): "
+        f"WARNING: {rule.rule} left out {rule.left_out:,} of {rule.seen:,} documents ({share:.0%}): "
         "look at some of them in receipts.parquet before you trust this data set"
     )

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 
 @contextlib.contextmanager
-def hollow() -> Generator[None]:
+def without_weights() -> Generator[None]:
     """Inside, modules are built on the meta device and `torch.nn.init` leaves tensors alone."""
     with torch.device("meta"), _Undrawn():
         yield
