@@ -14,15 +14,16 @@ Rooms, from the ground up:
     pipeline    a recipe -> everything it asks for, stage by stage
     cli         words -> calls
 
-In Python: `hanmo.load("runs/shakespeare").generate("ROMEO:")`, `hanmo.load_encoder("models/minilm").embed(["a text"])`.
+In Python: `hanmo.load("runs/shakespeare").generate("ROMEO:")`, `hanmo.load_encoder("models/minilm").embed(["a text"])`,
+and the verbs: `hanmo.prepare`, `train_tokenizer`, `pretrain`, `measure`, `run`.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hanmo.api import load, load_encoder
+    from hanmo.api import load, load_encoder, measure, prepare, pretrain, run, train_tokenizer
 
-__all__ = ["load", "load_encoder"]
+__all__ = ["load", "load_encoder", "measure", "prepare", "pretrain", "run", "train_tokenizer"]
 
 
 def __getattr__(name: str) -> object:
