@@ -1,7 +1,7 @@
 """Two texts beside each other, with the words marked in which they differ, or which they share.
 
 In: two texts. Out: a passage of each, with the places to mark. The idea: words are aligned by fewest edits; a Chinese character
-is a word. Never here: personal data; whatever the data set does with it, a quotation shows [EMAIL] and the like.
+is a word. Never here: personal data; whatever the data set does with it, an excerpt shows [EMAIL] and the like.
 """
 
 import re
@@ -31,10 +31,10 @@ class Excerpt:
 def differing(a: Excerpt, b: Excerpt) -> tuple[Excerpt, Excerpt]:
     """Passages of two texts from shortly before they differ, with what differs marked.
 
-    >>> [quote.marks for quote in differing(Excerpt("", "no more, no less"), Quote("", "no more no less"))]
+    >>> [excerpt.marks for excerpt in differing(Excerpt("", "no more, no less"), Excerpt("", "no more no less"))]
     [((7, 8),), ()]
     """
-    texts = [masked(quote.text) for quote in (a, b)]
+    texts = [masked(excerpt.text) for excerpt in (a, b)]
     start = max(0, Prefix.similarity(*texts) - BEFORE)
     while start and texts[0][start - 1].isascii() and not texts[0][start - 1].isspace():
         start -= 1
@@ -44,7 +44,7 @@ def differing(a: Excerpt, b: Excerpt) -> tuple[Excerpt, Excerpt]:
 
 def sharing(a: Excerpt, b: Excerpt) -> tuple[Excerpt, Excerpt]:
     """Both texts with the words in a row marked that they share, case and punctuation apart."""
-    texts = [masked(quote.text) for quote in (a, b)]
+    texts = [masked(excerpt.text) for excerpt in (a, b)]
     marks = _runs(*texts, shared=True)
     return Excerpt(a.name, texts[0], marks[0]), Excerpt(b.name, texts[1], marks[1])
 

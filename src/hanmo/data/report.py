@@ -100,11 +100,11 @@ def _contamination(found: Findings, say: Phrases) -> list[Block]:
 
 
 def _beside(example: Example) -> Beside:
-    return Beside([_passage(quote) for quote in (example.left, example.right)])
+    return Beside([_passage(excerpt) for excerpt in (example.left, example.right)])
 
 
-def _passage(quote: Excerpt) -> Passage:
-    return Passage(quote.text, caption=quote.name, marks=quote.marks)
+def _passage(excerpt: Excerpt) -> Passage:
+    return Passage(excerpt.text, caption=excerpt.name, marks=excerpt.marks)
 
 
 def _quiet(notes: Iterable[str]) -> list[Block]:

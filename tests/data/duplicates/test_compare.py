@@ -9,7 +9,7 @@ from hanmo.data.duplicates.compare import (
     BLOCK,
     BLOCKS,
     LONGEST_ALIGNED,
-    LOOK_ROOM,
+    SHORT_ROOM,
     UNLIKE,
     Side,
     Sides,
@@ -110,7 +110,7 @@ def test_only_so_much_of_the_texts_is_kept_and_none_is_read_twice_while_it_is() 
 
 
 def looks(*texts: str) -> NDArray[np.void]:
-    return np.array([short_sketch(Side(text).outline) for text in texts])
+    return np.array([short_sketch(Side(text).sketch) for text in texts])
 
 
 @settings(max_examples=60)
@@ -135,4 +135,4 @@ def test_a_look_rules_out_who_shares_passages_only() -> None:
 def test_a_look_at_many_shared_hashes_keeps_to_its_size() -> None:
     (look,) = looks(letters_of(1, 100_000))
     kept = int((look["short"] < 2**64 - 1).sum())
-    assert 150 < kept <= LOOK_ROOM and bool((np.diff(look["short"][:kept].astype(object)) > 0).all())
+    assert 150 < kept <= SHORT_ROOM and bool((np.diff(look["short"][:kept].astype(object)) > 0).all())

@@ -27,17 +27,17 @@ SEEDS = 1 << 16
 COMMON = 16  # a shingle that stands in more places points to none
 DRIFT = 128  # letters that edits may shift within a block
 MARGIN = 0.1  # how far below the threshold an estimate may lie and still be checked
-OUTLINE = 1024  # shingles of a text in a sample, about
-LOOK = 256  # in the smaller one that is kept of every text
-LOOK_ROOM = 320
+SAMPLE = 1024  # shingles of a text in a sample, about
+SHORT_SAMPLE = 256  # in the smaller one that is kept of every text
+SHORT_ROOM = 320
 LOW = np.uint64(0xFFFF)
-DOUBT = 0.1  # how much lower than an outline a look may come out
-REPEATED = 0.95  # at a glance; a text twice has the same shingles as once
+DOUBT = 0.1  # how much lower than the whole sketch the short one may come out
+REPEATED = 0.95  # by the sketches; a text twice has the same shingles as once
 
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """What a glance needs of a text: its length, the share of dense letters, and its shingles up to a bound, of two widths."""
+    """What a first comparison needs of a text: its length, the share of dense letters, and its shingles up to a bound, of two widths."""
 
     length: int
     dense: float
@@ -61,10 +61,10 @@ class Side:
         return 5_000 + 12 * len(self) + (16 * min(len(self), SEEDS) + 8 * BLOCK * BLOCKS if len(self) > LONGEST_ALIGNED else 0)
 
     @functools.cached_property
-    def outline(self) -> Sketch:
+    def sketch(self) -> Sketch:
         """A sample of the shingles."""
         codes, dense = letters(self.text)
-        bound = 2**64 - 1 if len(codes) <= OUTLINE else (OUTLINE << 64) // len(codes)
+        bound = 2**64 - 1 if len(codes) <= SAMPLE else (SAMPLE << 64) // len(codes)
         short, wide = (np.unique(found[found <= np.uint64(bound)]) for found in (shingles(codes, dense), shingles(codes, dense, times=2)))
         return Sketch(len(codes), float(dense.mean()) if len(dense) else 0.0, bound, short, wide)
 
@@ -108,27 +108,32 @@ class Sides:
         return side
 
 
-LOOKS = np.dtype([("length", "<i8"), ("dense", "<f8"), ("bound", "<u8"), ("short", "<u8", (LOOK_ROOM,)), ("wide", "<u8", (LOOK_ROOM,))])
-"""The beginning of an outline, in a fixed size: hashes in ascending order, filled up with the largest number."""
+SHORT_SKETCH = np.dtype(
+    [("length", "<i8"), ("dense", "<f8"), ("bound", "<u8"), ("short", "<u8", (SHORT_ROOM,)), ("wide", "<u8", (SHORT_ROOM,))]
+)
+"""The beginning of a sketch, in a fixed size: hashes in ascending order, filled up with the largest number."""
 
 
-def short_sketch(outline: Sketch) -> NDArray[np.void]:
-    """What is kept of a text for a first look at its pairs."""
-    bound = min(outline.bound, (LOOK << 64) // max(LOOK, outline.length))
-    kept = [found[: np.searchsorted(found, np.uint64(bound), "right")] for found in (outline.short, outline.wide)]
-    if max(map(len, kept)) > LOOK_ROOM:  # as good as never: the bound leaves 256 on average
+def short_sketch(sketch: Sketch) -> NDArray[np.void]:
+    """The short sketch that is kept of every text."""
+    bound = min(sketch.bound, (SHORT_SAMPLE << 64) // max(SHORT_SAMPLE, sketch.length))
+    kept = [found[: np.searchsorted(found, np.uint64(bound), "right")] for found in (sketch.short, sketch.wide)]
+    if max(map(len, kept)) > SHORT_ROOM:  # as good as never: the bound leaves 256 on average
         longest = max(kept, key=len)
-        bound = int(longest[LOOK_ROOM - 1])
-        kept = [found[: np.searchsorted(found, np.uint64(bound), "right")][:LOOK_ROOM] for found in kept]
-    look = np.zeros((), LOOKS)
-    look["length"], look["dense"], look["bound"] = outline.length, outline.dense, bound
+        bound = int(longest[SHORT_ROOM - 1])
+        kept = [found[: np.searchsorted(found, np.uint64(bound), "right")][:SHORT_ROOM] for found in kept]
+    short = np.zeros((), SHORT_SKETCH)
+    short["length"], short["dense"], short["bound"] = sketch.length, sketch.dense, bound
     for name, found in zip(("short", "wide"), kept, strict=True):
-        look[name] = np.concatenate([found, np.full(LOOK_ROOM - len(found), 2**64 - 1, np.uint64)])
-    return look
+        short[name] = np.concatenate([found, np.full(SHORT_ROOM - len(found), 2**64 - 1, np.uint64)])
+    return short
 
 
 def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> NDArray[np.bool_]:
-    """Of pairs of one text with others, which a look leaves hope for: `is_worth_comparing`, from a quarter of the sample, all at once."""
+    """Of pairs of one text with others, those that their short sketches do not rule out.
+
+    What `is_worth_comparing` says, from a quarter of the sample and of all pairs at once.
+    """
     lengths, length = others["length"], int(one["length"])
     near = np.minimum(lengths, length) >= least * np.maximum(lengths, length)
     long = near & (np.maximum(lengths, length) > LONGEST_ALIGNED)
@@ -142,12 +147,12 @@ def hopeful(one: NDArray[np.void], others: NDArray[np.void], least: float) -> ND
         least_shared = np.maximum(0.0, shared - 2 * np.sqrt(shared) + 1) if doubtful else shared
         shares.append(2 * least_shared / np.maximum(1, both))
     dense = (others["dense"] + float(one["dense"])) / 2
-    looks = np.array([_unchanged(*each) for each in zip(*(column.tolist() for column in (*shares, dense)), strict=True)])
-    return long | ((looks >= least - MARGIN - DOUBT) & (near | (looks >= REPEATED - DOUBT)))
+    shares_alike = np.array([_unchanged(*each) for each in zip(*(column.tolist() for column in (*shares, dense)), strict=True)])
+    return long | ((shares_alike >= least - MARGIN - DOUBT) & (near | (shares_alike >= REPEATED - DOUBT)))
 
 
 def brief(one: NDArray[np.void], others: NDArray[np.void], least: float) -> NDArray[np.bool_]:
-    """Of pairs of one text with others, those too brief for a look to rule them out, where the lengths do not."""
+    """Of pairs of one text with others, those too brief for a sketch to rule them out, where the lengths do not."""
     shorter, longer = np.minimum(others["length"], one["length"]), np.maximum(others["length"], one["length"])
     return (shorter >= least * longer) & (shorter <= BRIEF)
 
@@ -181,7 +186,7 @@ def compare(a: Side, b: Side, least: float) -> float:
     short, long = sorted((a, b), key=len)
     if len(long) <= LONGEST_ALIGNED:
         return max(_shared(a, b), aligned(a, b, least))
-    shared = _shared(a, b) if _sampled(a.outline, b.outline) >= least - MARGIN else 0.0
+    shared = _shared(a, b) if _sampled(a.sketch, b.sketch) >= least - MARGIN else 0.0
     if len(short) < least * len(long):  # no more than this share of the longer can stand in the shorter
         return shared
     return max(shared, _unchanged_in_blocks(short, long))
@@ -193,13 +198,13 @@ def aligned(a: Side, b: Side, least: float) -> float:
 
 
 def is_worth_comparing(a: Side, b: Side, least: float) -> bool:
-    """Whether a glance leaves hope for a similarity of `least`; of long texts the lengths alone say it, since blocks cost little."""
+    """Whether the sketches allow a similarity of `least`; of long texts the lengths alone say it, since blocks cost little."""
     shorter, longer = sorted((len(a), len(b)))
     near = shorter >= least * max(longer, 1)
     if near and (longer > LONGEST_ALIGNED or (shorter <= BRIEF and aligned(a, b, least) >= least)):
         return True
-    look = _sketched_similarity(a.outline, b.outline)
-    return look >= least - MARGIN and (near or look >= REPEATED)
+    value = _sketched_similarity(a.sketch, b.sketch)
+    return value >= least - MARGIN and (near or value >= REPEATED)
 
 
 def _shared(a: Side, b: Side) -> float:
@@ -241,7 +246,7 @@ def _windows(text: str) -> Hashes:
 
 
 def _sketched_similarity(a: Sketch, b: Sketch) -> float:
-    """The share of letters that two texts have in common, from their outlines; rather too high, since chance may add to what is wide."""
+    """The share of letters that two texts have in common, from their sketches; rather too high, since chance may add to what is wide."""
     bound = np.uint64(min(a.bound, b.bound))
     shares: list[float] = []
     for x, y, doubtful in ((a.short, b.short, False), (a.wide, b.wide, True)):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanmo.base.storage import storage_errors, write_atomically, write_bytes
-from hanmo.data.duplicates.compare import LOOKS, Side, Sides, aligned, brief, compare, hopeful, is_worth_comparing, short_sketch
+from hanmo.data.duplicates.compare import SHORT_SKETCH, Side, Sides, aligned, brief, compare, hopeful, is_worth_comparing, short_sketch
 from hanmo.data.duplicates.letters import letters, spell
 from hanmo.data.duplicates.signatures import BANDS, FOLLOWING, SIGNATURE_VALUES, Pairs, Signatures, SignaturesInMemory, Store
 from hanmo.data.parallel import run_jobs
@@ -28,7 +28,7 @@ FEW_FILES, FEW_TEXTS = 8, 2000  # are copied sooner than a process begins
 PAIRS_PER_JOB = 2048
 GAP, RUN = 32, 2048  # rows that are read along sooner than one by one, and rows read in one go
 TEXTS_HELD = 64
-LOOKS_AT_ONCE = 256
+SKETCHES_AT_ONCE = 256
 MOST_OPEN = 192  # files of one process; systems allow 256 and more
 
 
@@ -102,7 +102,7 @@ class CopyJob:
 class CompareJob:
     """Pairs of texts to compare, each as (file, place, file, place) in what CopyJobs laid open.
 
-    Of similarities below `least` only that is told: where lengths differ too much, or a glance finds too little, it is 0.
+    Of similarities below `least` only that is told: where lengths differ too much, or the sketches share too little, it is 0.
     """
 
     number: int
@@ -150,7 +150,7 @@ class ComparableTexts:
 
 def _copy(job: CopyJob) -> int:
     """Write the letters of the wanted rows one after the other, and where each begins and ends."""
-    borders, looks = np.zeros((len(job.rows), 2), "<i8"), np.zeros(len(job.rows), LOOKS)
+    borders, sketches = np.zeros((len(job.rows), 2), "<i8"), np.zeros(len(job.rows), SHORT_SKETCH)
 
     def write(path: Path) -> None:
         done = 0
@@ -161,14 +161,14 @@ def _copy(job: CopyJob) -> int:
                 wanted = np.flatnonzero(job.rows[places] == rows)
                 for place, text in zip(places[wanted].tolist(), _texts(table, wanted), strict=True):
                     spelt = spell(letters(text)[0])
-                    looks[place] = short_sketch(Side(spelt).outline)
+                    sketches[place] = short_sketch(Side(spelt).sketch)
                     size = stream.write(spelt.encode())
                     borders[place] = done, done + size
                     done += size
 
     write_atomically(_letters_file(job.path), write)
     write_bytes(_borders_file(job.path), borders.tobytes())
-    write_bytes(_looks_file(job.path), looks.tobytes())
+    write_bytes(_sketches_file(job.path), sketches.tobytes())
     return len(job.rows)
 
 
@@ -181,8 +181,8 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
     values = np.zeros(len(job.places), np.float64)
     with _Pieces() as pieces:
 
-        def look(file: int, place: int) -> bytes:
-            return pieces.read(_looks_file(job.paths[file]), LOOKS.itemsize * place, LOOKS.itemsize)
+        def sketch(file: int, place: int) -> bytes:
+            return pieces.read(_sketches_file(job.paths[file]), SHORT_SKETCH.itemsize * place, SHORT_SKETCH.itemsize)
 
         def text(file: int, place: int) -> str:
             path = job.paths[file]
@@ -190,7 +190,7 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
             return pieces.read(_letters_file(path), start, stop - start).decode()
 
         sides = Sides(job.held_bytes)
-        for pair, hope in _looked_at(job, look):
+        for pair, hope in _possible(job, sketch):
             a, i, b, j = job.places[pair].tolist()
             one, other = sides.get((a, i), lambda: text(a, i)), sides.get((b, j), lambda: text(b, j))  # noqa: B023 - called at once
             worth = is_worth_comparing(one, other, job.least) if hope else aligned(one, other, job.least) >= job.least
@@ -198,14 +198,14 @@ def _compare(job: CompareJob) -> tuple[int, NDArray[np.float64]]:
     return job.number, values
 
 
-def _looked_at(job: CompareJob, look: Callable[[int, int], bytes]) -> Iterator[tuple[int, bool]]:
-    """Pairs that a first look does not rule out, those of one text together, and whether it leaves hope or judges no text so brief."""
+def _possible(job: CompareJob, sketch: Callable[[int, int], bytes]) -> Iterator[tuple[int, bool]]:
+    """Pairs that their sketches do not rule out, those of one text together, and whether these allow it or judge no text so brief."""
     changes = np.flatnonzero((job.places[1:, :2] != job.places[:-1, :2]).any(axis=1)) + 1
     for start, stop in pairwise([0, *changes.tolist(), len(job.places)]):
-        for first in range(start, stop, LOOKS_AT_ONCE):
-            group = job.places[first : min(first + LOOKS_AT_ONCE, stop)].tolist()
-            one = np.frombuffer(look(*group[0][:2]), LOOKS)[0]
-            others = np.frombuffer(b"".join(look(file, place) for _, _, file, place in group), LOOKS)
+        for first in range(start, stop, SKETCHES_AT_ONCE):
+            group = job.places[first : min(first + SKETCHES_AT_ONCE, stop)].tolist()
+            one = np.frombuffer(sketch(*group[0][:2]), SHORT_SKETCH)[0]
+            others = np.frombuffer(b"".join(sketch(file, place) for _, _, file, place in group), SHORT_SKETCH)
             hope = hopeful(one, others, job.least)
             chosen = np.flatnonzero(hope | brief(one, others, job.least))
             yield from zip((first + chosen).tolist(), hope[chosen].tolist(), strict=True)
@@ -233,7 +233,7 @@ class _Pieces:
             stream.close()
 
 
-def _looks_file(path: Path) -> Path:
+def _sketches_file(path: Path) -> Path:
     return path.with_suffix(".looks")
 
 

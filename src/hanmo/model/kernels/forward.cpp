@@ -217,7 +217,7 @@ struct Walk {
   }
 
   // Where this thread begins in a matrix: fetched before the threads wait for each other.
-  Wanted begin(const Matrix& m, Size tiles) const { return {&m, turns_of(m, tiles, threads).begin(thread)}; }
+  Wanted begin(const Matrix& m, Size tiles) const { return {&m, schedule_of(m, tiles, threads).begin(thread)}; }
   Wanted begin(const Matrix& m) const { return begin(m, m.tiles()); }
 
   template <class Emit>
@@ -305,7 +305,7 @@ struct Walk {
       float* to = inner + t * s.inner + (tile - tiles) * LANES;
       store(to, load(to) * y);
     };
-    in_turns(turns_of(l.up, tiles, threads), thread, scratch.taken[products++], [&](Size from, Size to, Size next) {
+    by_guided_schedule(schedule_of(l.up, tiles, threads), thread, scratch.taken[products++], [&](Size from, Size to, Size next) {
       for (Size a = from, b; a < to; a = b) {  // some gates wait in the cache for their partners
         b = std::min(a + GATES, to);
         const Wanted after = b < to ? Wanted{&l.up, b} : next < 0 ? begin(l.down) : Wanted{&l.up, next};

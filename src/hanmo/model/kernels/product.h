@@ -2,7 +2,7 @@
 // A group of codes times a group of codes is an exact integer sum, times two scales; bf16 has products of its own (halves.h).
 #pragma once
 #include "halves.h"
-#include "turns.h"
+#include "guided_schedule.h"
 
 static inline Floats from_fp16(const uint16_t* p) {
 #ifdef __AVX512F__
@@ -122,7 +122,7 @@ static inline void product(const Matrix& m, Size from, Size to, const Codes& x, 
 }
 
 // How threads share out the first `tiles` of a matrix.
-static inline Turns turns_of(const Matrix& m, Size tiles, Size threads) {
+static inline GuidedSchedule schedule_of(const Matrix& m, Size tiles, Size threads) {
   constexpr Size LITTLE = 256 << 10;  // bytes
   return {tiles, threads, LITTLE / m.tile_bytes() + 1};
 }
@@ -130,7 +130,7 @@ static inline Turns turns_of(const Matrix& m, Size tiles, Size threads) {
 // The whole product, by all threads.
 template <class Emit>
 static inline void shared_product(const Matrix& m, const Codes& x, Size thread, Size threads, Size& taken, Emit emit, Wanted after = {}) {
-  in_turns(turns_of(m, m.tiles(), threads), thread, taken, [&](Size from, Size to, Size next) {
+  by_guided_schedule(schedule_of(m, m.tiles(), threads), thread, taken, [&](Size from, Size to, Size next) {
     product(m, from, to, x, emit, next < 0 ? after : Wanted{&m, next});
   });
 }
