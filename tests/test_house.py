@@ -206,7 +206,7 @@ def test_the_test_for_pickles_finds_them(tmp_path: Path) -> None:
 
 
 def test_public_names_are_these_and_all_are_there() -> None:
-    assert hanmo.__all__ == ["load", "load_encoder"]
+    assert hanmo.__all__ == ["load", "load_encoder", "measure", "prepare", "pretrain", "run", "train_tokenizer"]
     assert all(callable(getattr(hanmo, name)) for name in hanmo.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lood'"):
         _ = hanmo.lood
