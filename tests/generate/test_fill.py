@@ -5,12 +5,15 @@ import pytest
 import tokenizers
 
 from hanmo.base.errors import UsageError
+from hanmo.batches.config import ObjectiveConfig
+from hanmo.batches.special_tokens import check_special_tokens, special_tokens_of
 from hanmo.generate.engine import generate
-from hanmo.generate.fill import MARKS, Gap, middle_ids, span_ids
+from hanmo.generate.fill import Gap, middle_ids, span_ids
 from hanmo.generate.options import SamplingOptions
 from hanmo.model.config import NgramConfig
 from hanmo.model.ngram import Ngram
 from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.special import MIDDLES
 from hanmo.tokenizer.train import TokenizerConfig, train_tokenizer
 
 PLAIN = train_tokenizer(["def add(a, b): return a + b"] * 3, TokenizerConfig(kind="bpe", vocab_size=270))
@@ -22,7 +25,7 @@ def with_marks(marks: tuple[str, str, str]) -> Tokenizer:
     return Tokenizer(backend, PLAIN.settings)
 
 
-@pytest.mark.parametrize("marks", MARKS)
+@pytest.mark.parametrize("marks", MIDDLES)
 def test_a_gap_is_prefix_suffix_middle_each_behind_its_mark(marks: tuple[str, str, str]) -> None:
     tokenizer = with_marks(marks)
     names = tokenizer.names()
@@ -31,8 +34,18 @@ def test_a_gap_is_prefix_suffix_middle_each_behind_its_mark(marks: tuple[str, st
     assert middle_ids(tokenizer, Gap("def add(", "return a")) == [tokenizer.eot_id, prefix, *before, suffix, *after, middle]
 
 
+@pytest.mark.parametrize("marks", MIDDLES)
+def test_every_family_that_can_be_asked_to_fill_can_be_trained_to_with_the_same_marks(marks: tuple[str, str, str]) -> None:
+    tokenizer = with_marks(marks)
+    known = special_tokens_of(tokenizer)
+    check_special_tokens(known, ObjectiveConfig(name="fill_in_the_middle"), 512)
+    asked = middle_ids(tokenizer, Gap("", ""))
+    assert tuple(asked[1:]) == known.middle == tuple(tokenizer.names().index(mark) for mark in marks)
+    assert set(asked) <= set(known.special.tolist())
+
+
 def test_a_mark_written_in_the_text_is_only_text() -> None:
-    tokenizer = with_marks(MARKS[0])
+    tokenizer = with_marks(MIDDLES[0])
     ids = middle_ids(tokenizer, Gap("<|fim_suffix|>", ""))
     assert ids.count(tokenizer.names().index("<|fim_suffix|>")) == 1
 
@@ -53,7 +66,7 @@ def test_for_an_encoder_decoder_a_gap_is_a_span_that_was_cut_out() -> None:
 
 
 def test_what_is_generated_stands_between_and_the_prompt_is_what_stands_before() -> None:
-    tokenizer = with_marks(MARKS[0])
+    tokenizer = with_marks(MIDDLES[0])
     middle = tokenizer.names().index("<|fim_middle|>")
     (x,) = tokenizer.encode("a").tolist()
     model = Ngram.fit_sequences([np.array([middle, x, x, tokenizer.eot_id])] * 9, NgramConfig(vocab_size=tokenizer.vocab_size, order=3))

@@ -1,7 +1,7 @@
 """What an objective has to know of a tokenizer: its special tokens by their purpose, and where words begin.
 
 In: a tokenizer. Out: `SpecialTokens`, plain numbers. A name is looked for under its role in `tokenizer_config.json` and among the
-names that known models use.
+names that known models use (`tokenizer.special`).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +15,8 @@ from hanmo.base.errors import ConfigError
 from hanmo.batches.config import ObjectiveConfig
 from hanmo.data.cleaning.words import HAN, WORD, runs
 from hanmo.tokenizer.load import Tokenizer
+from hanmo.tokenizer.special import mask_id, middle_marks, sentinel_ids
 from hanmo.tokenizer.wordpiece import CONTINUED
-
-MASKS = ("<mask>", "[MASK]")
-MIDDLES = (
-    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
-    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
-    ("<PRE>", "<SUF>", "<MID>"),
-)
-"""Names of the marks of beginning, end and middle: Qwen2.5, StarCoder, Code Llama."""
-SENTINEL = "<extra_id_{}>"
-MOST_SENTINELS = 1000
 
 Groups = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 """ids [n] -> the number of the word that each belongs to, rising from 0."""
@@ -55,14 +46,11 @@ def special_tokens_of(tokenizer: Tokenizer) -> SpecialTokens:
     """The special tokens a tokenizer has."""
     ids = {name: id for id, name in enumerate(tokenizer.names())}
     role = tokenizer.special_id("mask_token")
-    mask = next((ids[name] for name in MASKS if name in ids), None) if role is None else role
-    sentinels: list[int] = []
-    while (name := SENTINEL.format(len(sentinels))) in ids and len(sentinels) < MOST_SENTINELS:
-        sentinels.append(ids[name])
-    middle = next(((ids[a], ids[b], ids[c]) for a, b, c in MIDDLES if a in ids and b in ids and c in ids), None)
+    mask = mask_id(ids) if role is None else role
+    sentinels, middle = sentinel_ids(ids), middle_marks(ids)
     known = {id for id in (mask, *sentinels, *(middle or ())) if id is not None}
     special = np.array(sorted({*tokenizer.special_ids(), *known, tokenizer.eot_id}), np.int64)
-    return SpecialTokens(tokenizer.vocab_size, tokenizer.eot_id, special, mask, tuple(sentinels), middle)
+    return SpecialTokens(tokenizer.vocab_size, tokenizer.eot_id, special, mask, sentinels, middle)
 
 
 def check_special_tokens(marks: SpecialTokens, objective: ObjectiveConfig, context_length: int) -> None:

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hanmo.base.errors import ConfigError
+from hanmo.tokenizer.special import MASKS, MIDDLES, SENTINEL, SENTINELS_TRAINED
 
 TokenizerKind = Literal["bpe", "wordpiece", "unigram", "character", "word"]
 PreTokenizerName = Literal["gpt2", "gpt4", "deepseek"]
 MarkedObjective = Literal["masked", "span_corruption", "fill_in_the_middle"]
 
 MARKS: dict[MarkedObjective, tuple[str, ...]] = {
-    "masked": ("<mask>",),
-    "span_corruption": tuple(f"<extra_id_{i}>" for i in range(100)),
-    "fill_in_the_middle": ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    "masked": (MASKS[0],),
+    "span_corruption": tuple(SENTINEL.format(number) for number in range(SENTINELS_TRAINED)),
+    "fill_in_the_middle": MIDDLES[0],
 }
 """Special tokens that an objective needs, named as RoBERTa, T5 and Qwen2.5 name theirs."""
 

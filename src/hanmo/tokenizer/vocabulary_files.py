@@ -19,6 +19,7 @@ from hanmo.base.storage import read_json
 from hanmo.tokenizer.patterns import GPT4
 from hanmo.tokenizer.piece_merges import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, merges_of
 from hanmo.tokenizer.sentencepiece import KINDS, PieceVocabulary, read_sentencepiece
+from hanmo.tokenizer.special import MOST_SENTINELS, SENTINEL
 from hanmo.tokenizer.spelling import BLANK
 from hanmo.tokenizer.spoken import SIGN
 from hanmo.tokenizer.wordpiece import CLS, MASK, PAD, SEP, UNK, read_vocab
@@ -30,7 +31,6 @@ TURNS = ("<start_of_turn>", "<end_of_turn>")
 """Gemma's file has these among what a user defined; they are special all the same."""
 UNSEEN = 10.0
 """How much worse than the worst piece SentencePiece takes a letter that it does not know."""
-MOST_GAPS = 10_000
 Roles = dict[str, Any]
 
 
@@ -176,10 +176,10 @@ def _add_sentinels(read: PieceVocabulary, count: object) -> None:
 
     Raises ModelError for more of them than any tokenizer has.
     """
-    if not isinstance(count, int) or not 0 <= count <= MOST_GAPS:
-        raise ModelError(f"tokenizer_config.json: extra_ids (={count!r}) should be a number from 0 to {MOST_GAPS}")
+    if not isinstance(count, int) or not 0 <= count <= MOST_SENTINELS:
+        raise ModelError(f"tokenizer_config.json: extra_ids (={count!r}) should be a number from 0 to {MOST_SENTINELS}")
     known = set(read.pieces)
-    names = [f"<extra_id_{number}>" for number in range(count)][::-1]
+    names = [SENTINEL.format(number) for number in range(count)][::-1]
     missing = [name for name in names if name not in known]
     read.pieces += missing
     read.scores += [0.0] * len(missing)
