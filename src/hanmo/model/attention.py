@@ -168,6 +168,14 @@ class Attention(nn.Module):
             return self.out(self._mix_fast(qkv_BTE, angles, mask, cache))
         return self.out(self._mix(qkv_BTE, angles, mask, cache))
 
+    def weights(self, x_BTD: Tensor, angles: Angles | None, mask: AttentionMask) -> Tensor:
+        """How much of each value goes into each place, [B, H, T, T]: rows sum to one; fp32, without a cache."""
+        q_BHTW, k_BKTW, _ = self._turned(self.qkv(x_BTD), angles)
+        k_BHTW = k_BKTW.repeat_interleave(self.heads.query // self.heads.key, 1)
+        scores_BHTT = q_BHTW.float() @ k_BHTW.float().mT * self.heads.score_scale
+        seen_BTT = causal_mask(mask.queries, mask.queries, x_BTD.device) if mask.allowed_BTS is None else mask.allowed_BTS
+        return scores_BHTT.masked_fill(~seen_BTT[:, None], float("-inf")).softmax(-1)
+
     def _is_fast(self, qkv_BTE: Tensor, mask: AttentionMask) -> bool:
         drops = self.dropout and self.training
         return mask.past == 0 and not drops and self.heads.width % (2 * LANES) == 0 and attention_usable(qkv_BTE)
@@ -188,12 +196,7 @@ class Attention(nn.Module):
 
     def _mix(self, qkv_BTE: Tensor, angles: Angles | None, mask: AttentionMask, cache: KVCache | None) -> Tensor:
         """Values mixed by torch, [B, T, H W]."""
-        q, k, v = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))  # (B, T, heads, W)
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        if angles is not None:
-            q, k = rotate(q, *angles), rotate(k, *angles)
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, W)
+        q, k, v = self._turned(qkv_BTE, angles)
         if cache is not None:
             k, v = (each[:, :, mask.skipped :] for each in cache.extend(self.layer, k, v))
         grouped, scale = self.heads.query != self.heads.key, self.heads.score_scale
@@ -204,6 +207,15 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, allowed, dropout, is_causal=mask.is_causal, scale=scale, enable_gqa=grouped)
         return mixed.transpose(1, 2).flatten(2)
+
+    def _turned(self, qkv_BTE: Tensor, angles: Angles | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values as they meet: normalised where asked, turned by their positions, [B, heads, T, W]."""
+        q, k, v = self._split(qkv_BTE, (self.heads.query, self.heads.key, self.heads.key))  # (B, T, heads, W)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if angles is not None:
+            q, k = rotate(q, *angles), rotate(k, *angles)
+        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, W)
 
     def _split(self, x_BTE: Tensor, heads: tuple[int, ...]) -> tuple[Tensor, ...]:
         return x_BTE.unflatten(-1, (-1, self.heads.width)).split(heads, dim=2)

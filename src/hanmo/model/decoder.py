@@ -20,6 +20,9 @@ from hanmo.model.next_token import NextTokenNetwork
 from hanmo.model.norms import Norm
 from hanmo.model.positions import rotary_angles, sinusoidal_positions
 
+View = tuple[Angles | None, AttentionMask]
+"""What a layer knows of places: the rotary angles, and which keys may be seen."""
+
 
 class Block(nn.Module):
     """x + attention(norm x), then x + mlp(norm x): norms before, as in GPT-2 (Radford et al. 2019, section 2.3).
@@ -41,8 +44,17 @@ class Block(nn.Module):
         self, x_BTD: Tensor, update_BTD: Tensor | None, angles: Angles | None, mask: AttentionMask, cache: KVCache | None = None
     ) -> tuple[Tensor, Tensor]:
         """The stream x and what is still to be added to it, both [B, T, D]: the next norm adds it in its own pass."""
+        return self.transform(*self.attend(x_BTD, update_BTD, angles, mask, cache))
+
+    def attend(
+        self, x_BTD: Tensor, update_BTD: Tensor | None, angles: Angles | None, mask: AttentionMask, cache: KVCache | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The first half: the stream with the update in it, and what attention adds."""
         x_BTD, normed_BTD = self.attention_norm.add(x_BTD, update_BTD)
-        update_BTD = self._finish(self.attention(normed_BTD, angles, mask, cache), self.attention_post_norm)
+        return x_BTD, self._finish(self.attention(normed_BTD, angles, mask, cache), self.attention_post_norm)
+
+    def transform(self, x_BTD: Tensor, update_BTD: Tensor) -> tuple[Tensor, Tensor]:
+        """The second half: the stream with the update in it, and what the MLP adds."""
         x_BTD, normed_BTD = self.mlp_norm.add(x_BTD, update_BTD)
         return x_BTD, self._finish(self.mlp(normed_BTD), self.mlp_post_norm)
 
@@ -120,20 +132,30 @@ class Decoder(NextTokenNetwork):
         `segments_BT` isolates documents that share a row and lets positions start again in each. Raises ModelError for
         a context longer than the positions the network knows.
         """
+        x_BTD, views = self.begin(ids_BT, segments_BT, cache)
+        update_BTD = None
+        for layer, view in zip(self.layers, views, strict=True):
+            x_BTD, update_BTD = layer(x_BTD, update_BTD, *view, cache)
+        if cache is not None:
+            cache.length += ids_BT.size(1)
+        return self.final_norm.add(x_BTD, update_BTD)[1]
+
+    def begin(
+        self, ids_BT: Int[Tensor, "B T"], segments_BT: Int[Tensor, "B T"] | None = None, cache: KVCache | None = None
+    ) -> tuple[Float[Tensor, "B T D"], list[View]]:
+        """The stream before the first block, and what each layer knows of places.
+
+        Raises ModelError for a context longer than the positions the network knows.
+        """
         past = cache.length - int(cache.starts_B.min()) if cache is not None else 0
         if past + ids_BT.size(1) > self.config.max_position_embeddings and self.config.position_embedding == "learned":
             raise ModelError(f"{past + ids_BT.size(1)} tokens exceed max_position_embeddings (={self.config.max_position_embeddings})")
         mask = _attention_mask(ids_BT, segments_BT, cache)
         positions_BT = _positions(mask, ids_BT.device)
         views = {kind: self._view(kind, mask, positions_BT) for kind in self.config.kinds_of_layer}
-        x_BTD, update_BTD = self._embed(ids_BT, positions_BT), None
-        for i, layer in enumerate(self.layers):
-            x_BTD, update_BTD = layer(x_BTD, update_BTD, *views[self.config.layer_type(i)], cache)
-        if cache is not None:
-            cache.length += ids_BT.size(1)
-        return self.final_norm.add(x_BTD, update_BTD)[1]
+        return self._embed(ids_BT, positions_BT), [views[self.config.layer_type(i)] for i in range(len(self.layers))]
 
-    def _view(self, kind: LayerType, mask: AttentionMask, positions_BT: Tensor) -> tuple[Angles | None, AttentionMask]:
+    def _view(self, kind: LayerType, mask: AttentionMask, positions_BT: Tensor) -> View:
         """Angles and mask of all layers of one type."""
         mask = mask.within(self.config.window_of(kind), positions_BT.device)
         if self.config.position_embedding != "rotary":
